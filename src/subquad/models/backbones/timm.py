@@ -1,0 +1,47 @@
+"""Any backbone of timm, called "timm/NAME"."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class TimmBackbone(nn.Module):
+    """The feature maps of a timm network, without pretrained weights.
+
+    Args:
+        name: As timm spells it, such as "resnet18" or "convnext_tiny".
+        in_channels: Of the images.
+        drop_path: Given to the network if it knows stochastic depth.
+
+    Raises:
+        ValueError: If timm is not installed, does not know the name, or gives no feature maps.
+    """
+
+    def __init__(self, name: str, *, in_channels: int = 3, drop_path: float = 0.0) -> None:
+        super().__init__()
+        timm = _import_timm()
+        if not timm.is_model(name):
+            near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
+            raise ValueError(f"timm knows no network {name!r}; near it: {near}.")
+        options = {"features_only": True, "pretrained": False, "in_chans": in_channels}
+        try:
+            self.network = timm.create_model(name, **options, drop_path_rate=drop_path)
+        except TypeError:  # a network without stochastic depth
+            self.network = timm.create_model(name, **options)
+        except RuntimeError as error:
+            raise ValueError(f"timm's {name!r} gives no feature maps: {error}") from error
+        self.channels = tuple(self.network.feature_info.channels())
+        self.channels_are_last = str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC")
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map (batch, in_channels, H, W) to the feature maps, fine to coarse, channels first."""
+        maps = self.network(images)
+        return [m.movedim(-1, 1) for m in maps] if self.channels_are_last else list(maps)
+
+
+def _import_timm():  # noqa: ANN202  the module itself
+    try:
+        import timm
+    except ImportError as error:
+        raise ValueError("a timm/ backbone needs timm: pip install 'subquad[train]'.") from error
+    return timm

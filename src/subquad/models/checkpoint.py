@@ -1,0 +1,129 @@
+"""Checkpoints: one safetensors file that holds the weights and what they belong to."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from subquad.models.config import SegmentationConfig, solver_from_json, solver_to_json
+from subquad.models.registry import FAMILIES
+
+_KEY = "subquad"
+_FORMAT = 1
+
+
+def save_model(model: nn.Module, path: str | Path) -> None:
+    """Write weights and configuration to one file, atomically: a file that is there is whole.
+
+    Args:
+        model: A network of `create_model`.
+        path: Of the file; ".safetensors" by custom. Its folder is made if needed.
+
+    Raises:
+        ValueError: If the model has no configuration of ours.
+    """
+    from safetensors.torch import save_file
+
+    config = getattr(model, "config", None)
+    if not isinstance(config, SegmentationConfig):
+        raise ValueError(f"only networks of subquad.create_model can be saved, got {type(model).__name__}.")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # safetensors stores rows in order: weights in channels_last are copied.
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file(tensors, unfinished, metadata={_KEY: config_to_json(config)})
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def load_model(path: str | Path) -> nn.Module:
+    """Rebuild a network from a file of `save_model`; nothing else is needed.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not such a file, or its weights do not fit its configuration.
+    """
+    tensors, metadata = read_safetensors(path)
+    if _KEY not in metadata:
+        raise ValueError(
+            f"{path} holds weights but no subquad configuration; build the network with create_model "
+            f"and fill it with load_original(model, path)."
+        )
+    model = config_from_json(metadata[_KEY], path).build()
+    ours = model.state_dict()
+    wrong = [n for n in ours if n not in tensors or tensors[n].shape != ours[n].shape]
+    wrong += [n for n in tensors if n not in ours]
+    if wrong:
+        raise ValueError(
+            f"{path} does not fit its own configuration: {len(wrong)} tensors such as {wrong[0]!r} are "
+            f"missing, surplus or of another shape; the file is damaged."
+        )
+    model.load_state_dict(tensors)
+    return model.eval()
+
+
+def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a safetensors file and its metadata.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        start = path.read_bytes()[:16]
+        raise ValueError(
+            f"{path} is not a safetensors file (it starts with {start!r}: {error}); give a file that "
+            f"save_model or `subquad fit` wrote."
+        ) from error
+
+
+def config_to_json(config: SegmentationConfig) -> str:
+    """Return a configuration as text, with its family."""
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    if "solver" in values:
+        values["solver"] = solver_to_json(values["solver"])
+    return json.dumps({"format": _FORMAT, "family": config.family, "config": values})
+
+
+def config_from_json(text: str, path: str | Path) -> SegmentationConfig:
+    """Inverse of `config_to_json`.
+
+    Raises:
+        ValueError: If the text is of a newer version or of an unknown family; `path` is quoted.
+    """
+    content = json.loads(text)
+    if content["format"] > _FORMAT or content["family"] not in FAMILIES:
+        raise ValueError(
+            f"{path} holds a network of family {content['family']!r}, format {content['format']}, which this "
+            f"version of subquad does not know; update subquad."
+        )
+    values: dict[str, Any] = {name: _tuples(value) for name, value in content["config"].items()}
+    if "solver" in values:
+        values["solver"] = solver_from_json(values["solver"])
+    return FAMILIES[content["family"]](**values)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON knows only lists; a frozen configuration holds tuples."""
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

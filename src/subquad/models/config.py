@@ -1,0 +1,119 @@
+"""The part of a configuration that all segmentation networks share, and its JSON form."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import nn
+
+from subquad.models.suggest import did_you_mean
+from subquad.ops import CD, NMF, VQ, Solver
+
+SOLVERS: dict[str, type[Any]] = {"NMF": NMF, "VQ": VQ, "CD": CD}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class OptionError(TypeError, ValueError):
+    """An option that a configuration does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationConfig:
+    """What every segmentation network is told.
+
+    Attributes:
+        num_classes: Channels of the logits.
+        in_channels: Of the images.
+        mean: Per channel, subtracted from images in [0, 1]; None: ImageNet's for three channels,
+            0.5 for others.
+        std: Per channel, divided by after that; None: ImageNet's for three channels, 0.25 for others.
+        class_names: One a class, or empty.
+        palette: RGB of each class in 0..255, or empty.
+    """
+
+    family: ClassVar[str]
+
+    num_classes: int
+    in_channels: int = 3
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    class_names: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("num_classes", "in_channels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name, per in {"mean": self.in_channels, "std": self.in_channels}.items():
+            value = getattr(self, name)
+            if value is not None and len(value) != per:
+                raise ValueError(f"{name} needs one value for each of {per} channels, got {value}.")
+        for name in ("class_names", "palette"):
+            value = getattr(self, name)
+            if value and len(value) != self.num_classes:
+                raise ValueError(f"{name} has {len(value)} entries for {self.num_classes} classes.")
+
+    @property
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation, one value a channel."""
+        default = (IMAGENET_MEAN, IMAGENET_STD) if self.in_channels == 3 else ((0.5,), (0.25,))
+        repeat = 1 if self.in_channels == 3 else self.in_channels
+        return self.mean or default[0] * repeat, self.std or default[1] * repeat
+
+    def build(self) -> nn.Module:
+        """Build the network, randomly initialised."""
+        raise NotImplementedError
+
+
+def override(config: SegmentationConfig, overrides: dict[str, Any]) -> Any:
+    """Return the configuration with some options replaced.
+
+    Raises:
+        OptionError: If there is no such option; a ValueError and a TypeError alike.
+        ValueError: If a value does not fit.
+    """
+    known = [f.name for f in dataclasses.fields(config)]
+    for name in overrides:
+        if name not in known:
+            raise OptionError(
+                f"{type(config).__name__} has no option {name!r}.{did_you_mean(name, known)} "
+                f"It has {', '.join(known)}."
+            )
+    if isinstance(overrides.get("solver"), str):
+        overrides = {**overrides, "solver": solver_from_json({"type": overrides["solver"]})}
+    # Names and colours belong to the old classes.
+    if overrides.get("num_classes", config.num_classes) != config.num_classes:
+        overrides = {"class_names": (), "palette": (), **overrides}
+    if overrides.get("in_channels", config.in_channels) != config.in_channels:
+        overrides = {"mean": None, "std": None, **overrides}
+    return dataclasses.replace(config, **overrides)
+
+
+def solver_to_json(solver: Solver) -> dict[str, Any]:
+    """Return {"type": "NMF", "eps": ...} and so on.
+
+    Raises:
+        ValueError: If the solver is not one of ours: a file could not bring its code along.
+    """
+    name = type(solver).__name__
+    if SOLVERS.get(name) is not type(solver):
+        raise ValueError(f"only NMF, VQ and CD can be stored, got {solver!r}.")
+    return {"type": name, **{f.name: getattr(solver, f.name) for f in dataclasses.fields(SOLVERS[name])}}
+
+
+def solver_from_json(value: dict[str, Any]) -> Solver:
+    """Inverse of `solver_to_json`.
+
+    Raises:
+        ValueError: If the type is unknown or a hyper-parameter is.
+    """
+    options = dict(value)
+    name = options.pop("type", "")
+    if name not in SOLVERS:
+        raise ValueError(f"unknown solver {name!r}.{did_you_mean(name.upper(), SOLVERS)} There are NMF, VQ and CD.")
+    try:
+        return SOLVERS[name](**options)
+    except TypeError as error:
+        raise ValueError(f"solver {name} does not take {options}: {error}") from error

@@ -1,0 +1,77 @@
+"""Convolutions and norms that take any number of spatial axes, and a mask where it matters."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Pointwise(nn.Conv2d):
+    """1 x 1 convolution of (batch, channels, *spatial); the weight is (out, in, 1, 1)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() == 4:
+            return super().forward(input)
+        flat = super().forward(input.flatten(2).unsqueeze(-1))
+        return flat.squeeze(-1).unflatten(2, input.shape[2:])
+
+
+class BatchNorm(_BatchNorm):
+    """Batch norm of (batch, channels, *spatial) whose statistics can leave positions out."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected (batch, channels, *spatial), got {tuple(input.shape)}.")
+
+    def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Normalise; `mask` (batch, *spatial) is True where a position counts."""
+        if mask is None or not self.training:
+            return super().forward(input)
+        channels_last = input.movedim(1, -1)
+        out = torch.zeros_like(channels_last)
+        # (valid positions, channels): the library's own batch norm, on what counts.
+        out[mask] = super().forward(channels_last[mask])
+        return out.movedim(-1, 1)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm of (batch, channels, *spatial) whose statistics can leave positions out."""
+
+    def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Normalise; `mask` (batch, *spatial) is True where a position counts."""
+        if mask is None:
+            return super().forward(input)
+        weight = mask.unsqueeze(1).expand_as(input)
+        grouped = (input.shape[0], self.num_groups, -1)
+        x, valid = input.reshape(grouped).float(), weight.reshape(grouped)
+        count = valid.sum(-1, keepdim=True).clamp_min(1)
+        mean = x.where(valid, 0).sum(-1, keepdim=True) / count
+        centred = (x - mean).where(valid, 0)
+        variance = centred.square().sum(-1, keepdim=True) / count
+        normal = (centred * (variance + self.eps).rsqrt()).to(input.dtype).reshape(input.shape)
+        per_channel = (1, -1) + (1,) * (input.dim() - 2)
+        return normal * self.weight.view(per_channel) + self.bias.view(per_channel)
+
+
+def make_norm(kind: str | None, channels: int, groups: int = 32) -> nn.Module:
+    """Return the norm called "batch", "group" or None (identity)."""
+    if kind is None:
+        return nn.Identity()
+    if kind == "batch":
+        return BatchNorm(channels)
+    if kind == "group":
+        if channels % groups:
+            raise ValueError(f"group norm splits channels into {groups} groups, got {channels} channels.")
+        return GroupNorm(groups, channels)
+    raise ValueError(f'norm must be "batch", "group" or None, got {kind!r}.')
+
+
+def apply_norm(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+    """Call any norm, with the mask only if there is one: foreign norms know none."""
+    if mask is None or isinstance(norm, nn.Identity):
+        return norm(x)
+    return norm(x, mask)

@@ -1,0 +1,208 @@
+"""Ham: matrix decomposition as a module; a drop-in for self-attention, O(positions)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from subquad.ops import NMF, Factors, Solver, decompose
+from subquad.ops.decompose import autocast_off
+
+Start = Literal["random", "fixed", "learned", "running"]
+Over = Literal["space", "channel"]
+
+RUNNING_RATE = 0.9  # of the newest dictionary in the mean of start="running"
+
+
+class Ham(nn.Module):
+    """Replace x by its low-rank reconstruction: X = D C + E becomes D C.
+
+    Evaluation is deterministic: it always starts from `dictionary`, which the state dict holds.
+    The solver runs in float32 under any autocast; the result has the type and layout of `x`.
+
+    Args:
+        dim: Channels of the input.
+        rank: Columns of the dictionary, r.
+        solver: `NMF`, `VQ` or `CD` of `subquad.ops`, with their hyper-parameters.
+        heads: Decompose `dim` in so many contiguous groups of channels; must divide `dim`.
+        steps: Iterations K while training.
+        eval_steps: Iterations in evaluation; None takes `steps`.
+        grad_steps: Last iterations kept in the graph: 0 is the one-step gradient, `steps` is
+            back-propagation through time. At most `steps`; evaluation takes what it has.
+        start: Where the dictionary starts while training. "random" draws one per sample, "fixed"
+            takes `dictionary`, "learned" makes it a parameter (trained only if
+            `grad_steps == steps`), "running" takes `dictionary` and moves it towards the mean of
+            the final dictionaries after each training step.
+        over: "space" takes each position for a column of X (dictionary in channel space);
+            "channel" takes each channel for a column. There the start is X' `dictionary`, random
+            mixtures of the channels, so that it fits images of any size.
+
+    Attributes:
+        dictionary: The start dictionary, (heads, dim // heads, rank).
+
+    References:
+        Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021, section 2.
+    """
+
+    dictionary: Tensor
+
+    def __init__(
+        self,
+        dim: int,
+        rank: int = 64,
+        solver: Solver = NMF(),  # noqa: B008  a frozen value
+        *,
+        heads: int = 1,
+        steps: int = 6,
+        eval_steps: int | None = None,
+        grad_steps: int = 0,
+        start: Start = "random",
+        over: Over = "space",
+    ) -> None:
+        super().__init__()
+        eval_steps = steps if eval_steps is None else eval_steps
+        _check_arguments(dim, rank, heads, steps, eval_steps, grad_steps, start, over)
+        self.dim, self.rank, self.heads, self.solver = dim, rank, heads, solver
+        self.steps, self.eval_steps, self.grad_steps = steps, eval_steps, grad_steps
+        self.start, self.over = start, over
+        # Its own generator: building a network twice gives the same dictionary.
+        generator = torch.Generator().manual_seed(0)
+        shape = (heads, dim // heads, rank)
+        dictionary = solver.random_dictionary(shape, generator=generator, device="cpu")
+        dictionary = dictionary.to(torch.get_default_device())
+        if start == "learned":
+            self.dictionary = nn.Parameter(dictionary)
+        else:
+            self.register_buffer("dictionary", dictionary)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the reconstruction of `x`.
+
+        Args:
+            x: (batch, dim, *spatial), any number of spatial axes; non-negative for NMF.
+            mask: (batch, *spatial), True where a position counts. The others are zero in the
+                result and change nothing elsewhere.
+
+        Raises:
+            ValueError: If the channels are not `dim`, or the mask does not fit.
+        """
+        factors = self.factorize(x, mask)
+        if self.over == "channel":
+            flat = factors.reconstruct().mT
+        elif self._is_channels_last(x):
+            flat = (factors.codes.mT @ factors.dictionary.mT).mT  # D C, laid out as x is
+        else:
+            flat = factors.reconstruct()
+        return flat.to(x.dtype).reshape(x.shape)
+
+    def factorize(self, x: Tensor, mask: Tensor | None = None) -> Factors:
+        """Return the factors behind `forward`, in float32.
+
+        Returns:
+            The dictionary (batch * heads, columns' length, rank) and the codes
+            (batch * heads, rank, columns). Over space, row r of the codes is the map of
+            dictionary column r over the positions.
+        """
+        self._check_input(x, mask)
+        columns = x.flatten(2).unflatten(1, (self.heads, -1)).flatten(0, 1)
+        if mask is not None:
+            mask = mask.flatten(1).repeat_interleave(self.heads, dim=0)
+        steps = self.steps if self.training else self.eval_steps
+        grad_steps = min(self.grad_steps, steps)
+        dictionary = self._start_dictionary(x)
+        if self.over == "channel":
+            columns, dictionary = self._channel_problem(columns, dictionary, mask)
+            mask = None
+        factors = decompose(columns, dictionary, self.solver, steps=steps, grad_steps=grad_steps, mask=mask)
+        if self.training and self.start == "running":
+            self._remember(factors.dictionary)
+        return factors
+
+    def _start_dictionary(self, x: Tensor) -> Tensor:
+        """Return a start for each sample and head, (batch * heads, dim // heads, rank)."""
+        if self.training and self.start == "random":
+            shape = (x.shape[0] * self.heads, *self.dictionary.shape[1:])
+            return self.solver.random_dictionary(shape, device=x.device)
+        dictionary = self.dictionary.to(torch.promote_types(x.dtype, torch.float32))
+        if self.start == "learned":
+            dictionary = self.solver.admissible(dictionary)
+        elif self.start == "running" and self.training:
+            dictionary = dictionary.clone()  # the buffer changes before the backward pass
+        return dictionary.expand(x.shape[0], -1, -1, -1).flatten(0, 1)
+
+    def _channel_problem(
+        self, columns: Tensor, mixture: Tensor, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return X with a channel a column, and its start: normalised mixtures of the channels."""
+        x = columns.mT.to(mixture.dtype)  # (batch * heads, positions, dim // heads)
+        if mask is not None:
+            x = x.where(mask.unsqueeze(-1), 0)
+        with autocast_off(x):
+            return x, F.normalize(x.detach() @ mixture, dim=-2)
+
+    @torch.no_grad()
+    def _remember(self, dictionary: Tensor) -> None:
+        """Move the running dictionary towards the mean of this step's (originals: online update)."""
+        mean = dictionary.unflatten(0, (-1, self.heads)).mean(dim=0)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(mean)
+            mean /= torch.distributed.get_world_size()
+        moved = torch.lerp(self.dictionary.to(mean.dtype), mean, RUNNING_RATE)
+        self.dictionary.copy_(F.normalize(moved, dim=-2))
+
+    def _is_channels_last(self, x: Tensor) -> bool:
+        return (
+            self.heads == 1
+            and x.dim() == 4
+            and not x.is_contiguous()
+            and x.is_contiguous(memory_format=torch.channels_last)
+        )
+
+    def _check_input(self, x: Tensor, mask: Tensor | None) -> None:
+        if x.dim() < 3 or x.shape[1] != self.dim:
+            raise ValueError(
+                f"expected (batch, {self.dim}, *spatial), got {tuple(x.shape)}; build "
+                f"Ham(dim=...) with the channels of the input."
+            )
+        if 0 in x.shape:
+            raise ValueError(f"expected at least one sample and one position, got {tuple(x.shape)}.")
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != (x.shape[0], *x.shape[2:])):
+            raise ValueError(
+                f"mask must be boolean of shape {(x.shape[0], *x.shape[2:])} (True where a position "
+                f"counts), got {mask.dtype} {tuple(mask.shape)}."
+            )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.dim}, rank={self.rank}, solver={self.solver}, heads={self.heads}, steps={self.steps}, "
+            f"eval_steps={self.eval_steps}, grad_steps={self.grad_steps}, start={self.start!r}, "
+            f"over={self.over!r}"
+        )
+
+
+def _check_arguments(
+    dim: int, rank: int, heads: int, steps: int, eval_steps: int, grad_steps: int, start: str, over: str
+) -> None:
+    for name, value in {"dim": dim, "rank": rank, "heads": heads, "steps": steps, "eval_steps": eval_steps}.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}.")
+    if dim % heads:
+        raise ValueError(f"heads must divide dim, got {heads} heads for dim {dim}.")
+    if not 0 <= grad_steps <= steps:
+        raise ValueError(f"grad_steps must be 0 to steps = {steps}, got {grad_steps}.")
+    if start not in get_args(Start):
+        raise ValueError(f"start must be one of {', '.join(get_args(Start))}, got {start!r}.")
+    if over not in get_args(Over):
+        raise ValueError(f'over must be "space" or "channel", got {over!r}.')
+    if start == "running" and over == "channel":
+        raise ValueError('start="running" keeps a dictionary of channel space; it needs over="space".')
+    if start == "learned" and grad_steps < steps:
+        warnings.warn(
+            f'start="learned" is trained only through all iterations; with grad_steps={grad_steps} of '
+            f"{steps} the dictionary stays as it is. Set grad_steps={steps}.",
+            stacklevel=3,
+        )

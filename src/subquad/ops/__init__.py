@@ -1,0 +1,8 @@
+"""Pure functions of tensors: the decompositions. Needs torch alone."""
+
+from subquad.ops.cd import CD
+from subquad.ops.decompose import Factors, Problem, Solver, decompose
+from subquad.ops.nmf import NMF
+from subquad.ops.vq import VQ
+
+__all__ = ["CD", "NMF", "VQ", "Factors", "Problem", "Solver", "decompose"]

@@ -1,0 +1,223 @@
+"""Matrix decomposition as a function of tensors: X = D C + E, solved by a few iterations.
+
+The loop and the gradient policy are written once, here; a solver (`NMF`, `VQ`, `CD`) says what one
+iteration is. Source: Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021,
+section 2 (the decompositions) and section 2.3 (the one-step gradient).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+# Data whose largest entry lies between these bounds is used as it is. Outside of them the epsilons
+# of the papers would dominate (small data) or squares would overflow (huge data).
+_SMALLEST_ORDINARY = 1e-2
+_LARGEST_ORDINARY = 1e6
+
+
+class Factors(NamedTuple):
+    """The two factors of X, about equal to `dictionary @ codes`.
+
+    Attributes:
+        dictionary: D, (batch, dim, rank).
+        codes: C, (batch, rank, positions).
+    """
+
+    dictionary: Tensor
+    codes: Tensor
+
+    def reconstruct(self) -> Tensor:
+        """Return D C, (batch, dim, positions)."""
+        return self.dictionary @ self.codes
+
+
+class Problem(NamedTuple):
+    """What does not change from iteration to iteration.
+
+    Attributes:
+        x: X, (batch, dim, positions), zero where masked.
+        mask: True where a position counts, (batch, 1, positions); None if all do.
+        unit: The scale of X in each sample, (batch, 1, 1): 1 for ordinary data, so that the
+            epsilons are the papers'; smaller or larger for data far from 1, so that they follow.
+        inverse_norm: 1 / |column of X|, (batch, 1, positions); None if the solver has no use for it.
+    """
+
+    x: Tensor
+    mask: Tensor | None
+    unit: Tensor
+    inverse_norm: Tensor | None = None
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """One decomposition: a frozen value of hyper-parameters with pure methods.
+
+    Iteration k of `decompose` is `update_codes` (`first_codes` in the first one), then
+    `update_dictionary`. `final_codes` follows the last iteration and always carries the gradient.
+    """
+
+    def random_dictionary(
+        self,
+        shape: Sequence[int],
+        *,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Draw a start dictionary (..., dim, rank) with columns of length one."""
+        ...
+
+    def admissible(self, dictionary: Tensor) -> Tensor:
+        """Map any tensor to a dictionary the solver accepts; accepted ones stay as they are."""
+        ...
+
+    def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
+        """Compute what does not change from iteration to iteration."""
+        ...
+
+    def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
+        """Return the codes of the first iteration, from the start dictionary alone."""
+        ...
+
+    def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
+        """Return better codes for this dictionary."""
+        ...
+
+    def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
+        """Return a better dictionary for these codes."""
+        ...
+
+    def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
+        """Return the codes that are handed out, in the units of X."""
+        ...
+
+
+def decompose(
+    x: Tensor,
+    dictionary: Tensor,
+    solver: Solver,
+    *,
+    steps: int,
+    grad_steps: int = 0,
+    mask: Tensor | None = None,
+) -> Factors:
+    """Decompose `x` into a dictionary and codes by `steps` iterations of `solver`.
+
+    Runs in float32 (float64 if `x` is) with autocast off, whatever the precision of `x`: sums over
+    many thousand positions lose too much in half precision.
+
+    Args:
+        x: The data, (batch, dim, positions).
+        dictionary: Start dictionary, (batch, dim, rank), or (dim, rank) for all samples alike.
+        solver: `NMF`, `VQ`, `CD`, or any value that follows the `Solver` protocol.
+        steps: Number of iterations, at least 1. One more code update follows them.
+        grad_steps: How many of the last iterations stay in the graph, 0 to `steps`. 0 is the
+            one-step gradient of the paper (only the final code update is differentiated, memory
+            does not grow with `steps`); `steps` is back-propagation through time.
+        mask: True where a position counts, (batch, positions). The others neither give nor get
+            anything: their codes are zero, and the result is that of the cropped data.
+
+    Returns:
+        The factors in float32 or float64: dictionary (batch, dim, rank), codes
+        (batch, rank, positions).
+
+    Raises:
+        ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit.
+    """
+    dictionary = _checked_dictionary(x, dictionary)
+    _check_options(x, steps, grad_steps, mask)
+    precision = torch.float64 if x.dtype == torch.float64 else torch.float32
+    grad = torch.is_grad_enabled()
+    with autocast_off(x):
+        x, dictionary = x.to(precision), dictionary.to(precision)
+        if mask is not None:
+            mask = mask.unsqueeze(1)  # (batch, 1, positions)
+            x = x.where(mask, 0)  # also keeps NaN of the padding out
+        with _grad_mode(grad and grad_steps > 0):
+            problem = solver.prepare(x, mask)
+        with _grad_mode(grad and grad_steps == steps):
+            codes = solver.first_codes(problem, dictionary)
+            dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
+        for step in range(1, steps):
+            with _grad_mode(grad and step >= steps - grad_steps):
+                codes = solver.update_codes(problem, Factors(dictionary, codes))
+                dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
+        return Factors(dictionary, solver.final_codes(problem, Factors(dictionary, codes)))
+
+
+@torch.no_grad()
+def data_unit(x: Tensor) -> Tensor:
+    """Return the scale by which a solver divides `x`, (batch, 1, 1): 1 for ordinary data.
+
+    Args:
+        x: (batch, dim, positions).
+    """
+    largest = torch.linalg.vector_norm(x, torch.inf, dim=(-2, -1), keepdim=True)
+    # Below 1e-20 there is nothing left to scale: squares in float32 end at 1e-38.
+    return largest.clamp_min(1e-20) / largest.clamp(_SMALLEST_ORDINARY, _LARGEST_ORDINARY)
+
+
+def inverse_column_norm(x: Tensor) -> Tensor:
+    """Return 1 / |column|, (batch, 1, positions); 0 for a zero column, which has no direction.
+
+    The zero matters for the gradient: 1 / eps would turn a dead pixel into a huge one.
+    """
+    norm = torch.linalg.vector_norm(x, dim=-2, keepdim=True)
+    return torch.where(norm > 0, 1 / norm.clamp_min(1e-12), 0)
+
+
+def _grad_mode(enabled: bool) -> AbstractContextManager[None]:
+    """Switch gradients only where needed: a switch that changes nothing still ends up in exports."""
+    if torch.is_grad_enabled() == enabled:
+        return nullcontext()
+    return torch.set_grad_enabled(enabled)
+
+
+def autocast_off(x: Tensor) -> AbstractContextManager[None]:
+    """Switch autocast off on the device of `x`, where it is on."""
+    device = x.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
+
+
+def _checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
+    """Return the start dictionary as (batch, dim, rank)."""
+    if x.dim() != 3:
+        raise ValueError(
+            f"x must be (batch, dim, positions), got {tuple(x.shape)}; flatten its positions first."
+        )
+    if dictionary.dim() == 2:
+        dictionary = dictionary.unsqueeze(0)
+    fits = dictionary.dim() == 3 and dictionary.shape[0] in (1, x.shape[0])
+    if not fits or dictionary.shape[1] != x.shape[1]:
+        raise ValueError(
+            f"the dictionary must be (batch, dim, rank) with the batch and dim of x "
+            f"{tuple(x.shape)}, got {tuple(dictionary.shape)}."
+        )
+    return dictionary.expand(x.shape[0], -1, -1)
+
+
+def _check_options(x: Tensor, steps: int, grad_steps: int, mask: Tensor | None) -> None:
+    if not x.is_floating_point():
+        raise ValueError(f"x must be of a floating point type, got {x.dtype}; use x.float().")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}.")
+    if not 0 <= grad_steps <= steps:
+        raise ValueError(
+            f"grad_steps must be 0 (one-step gradient) to steps = {steps} (back-propagation through "
+            f"time), got {grad_steps}."
+        )
+    if mask is None:
+        return
+    if mask.dtype != torch.bool:
+        raise ValueError(f"mask must be boolean (True where a position counts), got {mask.dtype}.")
+    if mask.shape != (x.shape[0], x.shape[2]):
+        raise ValueError(
+            f"mask must be (batch, positions) = {(x.shape[0], x.shape[2])}, got {tuple(mask.shape)}."
+        )

@@ -1,0 +1,91 @@
+"""Non-negative matrix factorisation by multiplicative updates (Lee and Seung, NIPS 2000)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subquad.ops.decompose import Factors, Problem, data_unit
+
+
+@dataclass(frozen=True)
+class NMF:
+    """Minimise |X - D C| over non-negative D and C (Geng et al., ICLR 2021, section 2.2.2).
+
+    Each iteration updates the codes, then the dictionary:
+
+        C <- C * (D'X) / (D'D C + eps)        D <- D * (X C') / (D C C' + eps)
+
+    The residual never grows. X is meant to be non-negative; where it is not, D'X and X C' are cut
+    off at zero, which is the same theorem's update for the same problem.
+
+    The start codes are softmax(D'X) of the raw products, so the result is not scale-equivariant:
+    the scale of X decides how sharp the start is. Everything after the start is: if the codes and X
+    are multiplied by s, so are the next codes, and the dictionary stays. From any start the
+    reconstruction is never worse than answering zero.
+
+    Attributes:
+        eps: Added to the denominators, > 0, in units of ordinary data; it shrinks with data
+            whose largest entry is below 0.01.
+    """
+
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if not self.eps > 0:
+            raise ValueError(f"eps must be positive, got {self.eps}.")
+
+    def random_dictionary(
+        self,
+        shape: Sequence[int],
+        *,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Draw uniform columns of length one, (..., dim, rank)."""
+        dictionary = torch.rand(*shape, generator=generator, device=device, dtype=dtype)
+        return F.normalize(dictionary, dim=-2)
+
+    def admissible(self, dictionary: Tensor) -> Tensor:
+        """Return |D|: unlike a cut-off at zero it never takes the gradient from an entry."""
+        return dictionary.abs()
+
+    def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
+        """Find the unit in which the codes are kept while iterating."""
+        return Problem(x, mask, data_unit(x))
+
+    def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
+        """Start from softmax(D'X) and update once."""
+        start = (dictionary.mT @ problem.x).softmax(dim=-2)
+        return self.update_codes(problem, Factors(dictionary, start))
+
+    def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
+        """C <- C * (D'X) / (D'D C + eps)."""
+        dictionary, codes = factors
+        # The unit divides the small matrix: X itself is never copied.
+        overlap = (dictionary / problem.unit).mT @ problem.x  # (batch, rank, positions)
+        return _multiply(codes, overlap, (dictionary.mT @ dictionary) @ codes, self.eps)
+
+    def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
+        """D <- D * (X C') / (D C C' + eps)."""
+        dictionary, codes = factors
+        overlap = problem.x @ (codes / problem.unit).mT  # (batch, dim, rank)
+        return _multiply(dictionary, overlap, dictionary @ (codes @ codes.mT), self.eps)
+
+    def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
+        """Update once more; with constant D and C the result is linear in X."""
+        return self.update_codes(problem, factors) * problem.unit
+
+
+def _multiply(factor: Tensor, numerator: Tensor, denominator: Tensor, eps: float) -> Tensor:
+    """The multiplicative update that both factors share.
+
+    A factor of zero stays zero. Its numerator is dropped for the sake of the gradient: where the
+    denominator is zero too, each iteration would multiply the gradient by 1 / eps.
+    """
+    return factor * numerator.clamp_min(0).where(factor > 0, 0) / (denominator + eps)
