@@ -47,7 +47,8 @@ class GroupNorm(nn.GroupNorm):
             return super().forward(input)
         weight = mask.unsqueeze(1).expand_as(input)
         grouped = (input.shape[0], self.num_groups, -1)
-        x, valid = input.reshape(grouped).float(), weight.reshape(grouped)
+        precision = torch.promote_types(input.dtype, torch.float32)
+        x, valid = input.reshape(grouped).to(precision), weight.reshape(grouped)
         count = valid.sum(-1, keepdim=True).clamp_min(1)
         mean = x.where(valid, 0).sum(-1, keepdim=True) / count
         centred = (x - mean).where(valid, 0)

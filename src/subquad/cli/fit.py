@@ -1,0 +1,189 @@
+"""`subquad fit`: train a network."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+
+from subquad.cli.options import (
+    ClassWeights,
+    DataOptions,
+    ModelOptions,
+    build_data,
+    resolve_model,
+    weights_of_classes,
+)
+from subquad.training.optimizer import AdamWOptions
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback, Trainer
+
+    from subquad.evaluation import SegmentationScores
+
+# What `fit` decides itself.
+TRAINER_FIXED = {
+    "logger", "callbacks", "plugins", "default_root_dir", "enable_checkpointing",
+    "use_distributed_sampler", "enable_progress_bar", "model_registry",
+}  # fmt: skip
+
+
+@dataclass
+class FitResult:
+    """What a training run leaves.
+
+    Attributes:
+        scores: Of the last evaluation.
+        names: Of the classes.
+        best: File of the best weights.
+        log: CSV file of losses and metrics by step.
+    """
+
+    scores: SegmentationScores
+    names: tuple[str, ...]
+    best: Path
+    log: Path
+
+
+def parser() -> ArgumentParser:
+    """Return the options of `subquad fit`."""
+    from lightning.pytorch import Trainer
+
+    p = ArgumentParser(prog="subquad fit", description="Train a network.")
+    p.add_argument("--config", action=ActionConfigFile, help="A recipe: YAML of the options below.")
+    p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
+    p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
+    p.add_argument("--seed", type=int, default=0, help="Of everything random.")
+    p.add_argument("--class_weights", type=ClassWeights, default="none", help="Weigh rare classes more.")
+    p.add_argument("--ema", type=float | None, default=None,  # pyright: ignore[reportArgumentType]
+                   help="Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999.")
+    p.add_argument("--save_every", type=int, default=100, help="Steps between two resumable checkpoints.")
+    p.add_class_arguments(ModelOptions, "model")
+    p.add_class_arguments(DataOptions, "data")
+    p.add_class_arguments(AdamWOptions, "optimizer")
+    p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
+    p.set_defaults({"trainer.max_epochs": 100, "trainer.log_every_n_steps": 10,
+                    "trainer.num_sanity_val_steps": 0, "trainer.enable_model_summary": False})
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, train, print the table of classes."""
+    from subquad.cli.tables import print_scores
+
+    p = parser()
+    options = p.parse_args(arguments)
+    folder = Path(options.output)
+    if is_first_process():
+        prepare_folder(folder, options.resume)
+        p.save(options, folder / "config.yaml", overwrite=True, skip_none=False)
+    result = fit(p.instantiate_classes(options), folder)
+    if is_first_process():
+        print_scores(result.scores, result.names)
+        sys.stdout.write(f"best weights: {result.best}\n")
+
+
+def fit(options: Namespace, folder: Path) -> FitResult:
+    """Train as the options say; resume if the folder holds a run.
+
+    Args:
+        options: Of `parser`, with `model`, `data` and `optimizer` instantiated.
+        folder: For `best.safetensors`, `last.ckpt` and `logs`.
+    """
+    import torch
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+    from subquad.models import load_original
+    from subquad.training import SegmentationTask
+
+    quiet_lightning()
+    data = build_data(options.data, options.seed)
+    torch.manual_seed(options.seed)
+    network = resolve_model(options.model, data.labels).build()
+    if options.model.weights:
+        report = load_original(network, options.model.weights)
+        if is_first_process():
+            sys.stdout.write(f"{options.model.weights}: {report}\n")
+    weights = weights_of_classes(options.class_weights, data)
+    task = SegmentationTask(network, options.optimizer, weights, options.seed)
+    csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
+    trainer = _trainer(options, folder, [csv, TensorBoardLogger(folder, "logs", version=csv.version)])
+    last = folder / "last.ckpt"
+    if last.is_file():
+        check_resumable(last, task)
+    # The scheduler is stepped by a lambda of the step: loading plain values is enough.
+    trainer.fit(task, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    if task.scores is None:  # resumed at the very end
+        trainer.validate(task, data, verbose=False)
+    assert task.scores is not None
+    log = Path(csv.log_dir) / "metrics.csv"
+    return FitResult(task.scores, data.labels.names, folder / "best.safetensors", log)
+
+
+def _trainer(options: Namespace, folder: Path, loggers: list[Any]) -> Trainer:
+    from lightning.pytorch import Trainer
+
+    from subquad.training import ModelAverage, PlainProgress, SaveBest, TimeLeft, save_last
+
+    is_terminal = sys.stderr.isatty()
+    callbacks: list[Callback] = [SaveBest(folder), save_last(folder, options.save_every)]
+    callbacks.append(TimeLeft() if is_terminal else PlainProgress())
+    if options.ema is not None:
+        if not 0 < options.ema < 1:
+            raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
+        callbacks.append(ModelAverage(decay=options.ema))
+    return Trainer(
+        **options.trainer.as_dict(), logger=loggers, callbacks=callbacks, default_root_dir=folder,
+        enable_checkpointing=True, enable_progress_bar=is_terminal, use_distributed_sampler=False,
+    )
+
+
+def prepare_folder(folder: Path, resume: bool) -> None:
+    """Make the folder of a run.
+
+    Raises:
+        ValueError: If it holds a run already, which would be lost.
+    """
+    if not resume and (folder / "config.yaml").exists():
+        raise ValueError(
+            f"{folder} holds a run already; continue it with --resume, or choose another --output."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def check_resumable(checkpoint: Path, task: Any) -> None:
+    """Raise ValueError unless a checkpoint of Lightning fits the network."""
+    import torch
+
+    try:
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{checkpoint} is no checkpoint to resume from: {reason}") from error
+    theirs = {name: tensor.shape for name, tensor in content["state_dict"].items()}
+    ours = {name: tensor.shape for name, tensor in task.state_dict().items()}
+    if theirs != ours:
+        wrong = sorted({*theirs.items()} ^ {*ours.items()})[0][0]
+        raise ValueError(
+            f"{checkpoint} is of another network ({wrong!r} differs); resume with the options in "
+            f"config.yaml beside it, or choose another --output."
+        )
+
+
+def quiet_lightning() -> None:
+    """Leave out Lightning's remarks on hardware, workers and tips."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*exists and is not empty.*", ".*smaller than the logging.*"):
+        warnings.filterwarnings("ignore", message)
+
+
+def is_first_process() -> bool:
+    """Say whether this process is the one that prints and writes."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    return getattr(rank_zero_only, "rank", 0) in (0, None)

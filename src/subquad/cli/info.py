@@ -1,0 +1,47 @@
+"""`subquad info`: describe a network or a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+
+
+def main(arguments: list[str]) -> None:
+    """Print the configuration and the size of each part."""
+    from subquad.cli.options import checkpoint_path
+    from subquad.cli.tables import print_table
+    from subquad.models import SegmentationConfig, load_model
+    from subquad.models.cost import on_meta
+
+    p = ArgumentParser(prog="subquad info", description="Describe a network or a checkpoint.")
+    p.add_argument("model", type=str, help="A name of `subquad models`, or a checkpoint of `fit`.")
+    name = p.parse_args(arguments).model
+    is_path = Path(name).exists() or name.endswith(".safetensors") or "/" in name
+    network = load_model(checkpoint_path(name)) if is_path else on_meta(name)
+    config = network.config
+    assert isinstance(config, SegmentationConfig)
+    values = [(f.name, _short(getattr(config, f.name))) for f in dataclasses.fields(config)]
+    print_table(f"{name}: {config.family}", ("option", "value"), values)
+    parts = [
+        (part, f"{sum(p.numel() for p in module.parameters()):,}")
+        for part, module in [*network.named_children(), *_nested(network)]
+    ]
+    total = sum(p.numel() for p in network.parameters())
+    print_table("", ("part", "parameters"), [*sorted(parts), ("total", f"{total:,}")])
+    sys.stdout.write("source: Geng et al., ICLR 2021; Guo et al., CVMJ 2023; see docs/models.md\n")
+
+
+def _nested(network):  # noqa: ANN001, ANN202
+    return [
+        (f"{part}.{name}", module)
+        for part, child in network.named_children() if part == "head"
+        for name, module in child.named_children()
+    ]
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

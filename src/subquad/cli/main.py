@@ -1,0 +1,81 @@
+"""The `subquad` command: finds the subcommand, and turns errors into one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from subquad.models.suggest import did_you_mean
+
+COMMANDS = {
+    "fit": "train a network",
+    "test": "evaluate a checkpoint",
+    "predict": "segment images",
+    "demo": "train on built-in scenes with and without global context, and write a report",
+    "models": "list the networks, their parameters and multiply-adds",
+    "info": "describe a network or a checkpoint",
+    "data": "check a data set: `subquad data check PATH`",
+}
+
+
+def run() -> None:
+    """Entry point of the console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a subcommand.
+
+    Returns:
+        0 if it went well; 2 if the input was wrong, after one sentence on stderr. The environment
+        variable SUBQUAD_TRACEBACK=1 lets the error through, with its traceback.
+    """
+    name, *rest = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        sys.stdout.write(_help())
+        return 0
+    if name == "--version":
+        import subquad
+
+        sys.stdout.write(f"subquad {subquad.__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        return _complain("subquad", f"unknown command {name!r}.{did_you_mean(name, COMMANDS)}")
+    try:
+        command: Callable[[list[str]], None] = import_module(f"subquad.cli.{name}").main
+        command(list(rest))
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("subquad"):
+            raise
+        return _complain(f"subquad {name}", f"{error}; install what training needs: pip install 'subquad[train]'")
+    except (ValueError, OSError) as error:
+        if os.environ.get("SUBQUAD_TRACEBACK") == "1":
+            raise
+        return _complain(f"subquad {name}", _sentence(error))
+    return 0
+
+
+def _sentence(error: Exception) -> str:
+    """Return the message; of an error in a loader process, only the message of its cause."""
+    text = str(error)
+    if "Original Traceback" in text:
+        causes = re.findall(r"^\w*(?:Error|Exception): (.*)$", text, flags=re.MULTILINE)
+        text = causes[-1] if causes else text
+    return text
+
+
+def _complain(program: str, sentence: str) -> int:
+    sys.stderr.write(f"{program}: {sentence}\n")
+    return 2
+
+
+def _help() -> str:
+    lines = [f"  {name:8} {what}" for name, what in COMMANDS.items()]
+    return (
+        "usage: subquad COMMAND ...\n\nSub-quadratic global context for PyTorch.\n\n"
+        + "\n".join(lines)
+        + "\n\n`subquad COMMAND --help` lists the options of a command.\n"
+    )

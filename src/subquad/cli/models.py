@@ -1,0 +1,29 @@
+"""`subquad models`: the networks and what they cost."""
+
+from __future__ import annotations
+
+from jsonargparse import ArgumentParser
+
+
+def main(arguments: list[str]) -> None:
+    """Print name, parameters and multiply-adds of each network."""
+    from subquad.cli.tables import print_table
+    from subquad.models import list_models
+    from subquad.models.cost import multiply_adds, parameters
+
+    p = ArgumentParser(prog="subquad models", description="List the networks.")
+    p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
+    p.add_argument("--size", type=int, default=512, help="Height and width of the image.")
+    options = p.parse_args(arguments)
+    names = list_models(options.pattern)
+    if not names:
+        raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
+    rows = [
+        (name, f"{parameters(name):,}", f"{multiply_adds(name, options.size) / 1e9:.1f} G")
+        for name in names
+    ]
+    print_table(
+        f"multiply-adds of one {options.size} x {options.size} image in evaluation",
+        ("model", "parameters", "multiply-adds"),
+        rows,
+    )

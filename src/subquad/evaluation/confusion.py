@@ -1,0 +1,109 @@
+"""Segmentation metrics, all from one confusion matrix of whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SegmentationScores:
+    """Scores of a data set, each in 0..1; NaN stands for "not applicable".
+
+    Attributes:
+        mean_iou: Mean over the classes that occur in the truth or in the prediction.
+        pixel_accuracy: Share of labelled pixels that are right.
+        iou: Of each class, (classes,); NaN for a class that never occurs.
+        accuracy: Share of each class's pixels that are right, (classes,); NaN for a class without
+            pixels.
+        pixels: Labelled pixels of each class, int64 (classes,).
+    """
+
+    mean_iou: float
+    pixel_accuracy: float
+    iou: Tensor
+    accuracy: Tensor
+    pixels: Tensor
+
+    def rows(self, names: Sequence[str] = ()) -> list[tuple[str, str, str, str]]:
+        """Return (class, IoU, accuracy, pixels) as text, one row a class; n/a where there is none."""
+        names = names or [str(index) for index in range(len(self.iou))]
+        return [
+            (name, _percent(iou), _percent(accuracy), f"{int(pixels):,}")
+            for name, iou, accuracy, pixels in zip(
+                names, self.iou.tolist(), self.accuracy.tolist(), self.pixels.tolist(), strict=True
+            )
+        ]
+
+
+class ConfusionMatrix:
+    """Counts of (truth, prediction) over any number of batches.
+
+    Args:
+        num_classes: At least 1.
+        ignore_index: Truth that is left out on both sides.
+
+    Attributes:
+        counts: int64 (num_classes, num_classes), rows are the truth.
+    """
+
+    def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
+        if num_classes < 1:
+            raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
+        self.num_classes, self.ignore_index = num_classes, ignore_index
+        self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.counts = torch.zeros_like(self.counts)
+
+    def update(self, prediction: Tensor, truth: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            prediction: Class indices, any shape.
+            truth: Class indices of the same shape; `ignore_index` where unknown.
+
+        Raises:
+            ValueError: If the shapes differ or a value is no class.
+        """
+        if prediction.shape != truth.shape:
+            raise ValueError(
+                f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)} differ in shape."
+            )
+        labelled = truth != self.ignore_index
+        truth, prediction = truth[labelled].long(), prediction[labelled].long()
+        for name, values in {"truth": truth, "prediction": prediction}.items():
+            if values.numel() and not 0 <= int(values.min()) <= int(values.max()) < self.num_classes:
+                raise ValueError(
+                    f"the {name} holds {int(values.min())}..{int(values.max())}, but the classes are "
+                    f"0..{self.num_classes - 1} ({self.ignore_index} is ignored)."
+                )
+        pairs = truth * self.num_classes + prediction
+        counts = torch.bincount(pairs, minlength=self.num_classes**2)
+        self.counts = self.counts.to(counts.device) + counts.view_as(self.counts)
+
+    def sum_over_processes(self) -> None:
+        """Add the counts of all processes of a distributed run, on each of them."""
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(self.counts)
+
+    def scores(self) -> SegmentationScores:
+        """Return the scores of what was added so far."""
+        counts = self.counts.double().cpu()
+        right, truth, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
+        iou = right / (truth + predicted - right)  # 0 / 0 is NaN: a class that never occurs
+        return SegmentationScores(
+            mean_iou=float(iou.nanmean()),
+            pixel_accuracy=float(right.sum() / truth.sum()),
+            iou=iou,
+            accuracy=right / truth,
+            pixels=truth.long(),
+        )
+
+
+def _percent(share: float) -> str:
+    return "n/a" if share != share else f"{100 * share:.2f}"  # NaN is not itself

@@ -1,0 +1,65 @@
+"""What the ham found: one map over the image for each dictionary column."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from subquad.nn import Ham
+
+
+@torch.inference_mode()
+def code_maps(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the codes of a network's ham as maps.
+
+    Args:
+        model: A network with a `Ham` over space; used in evaluation mode. Its last ham counts.
+        images: What the network takes, (batch, channels, H, W).
+
+    Returns:
+        (batch, heads * rank, h, w) at the size at which the ham works.
+
+    Raises:
+        ValueError: If the network has no such ham.
+    """
+    hams = [module for module in model.modules() if isinstance(module, Ham) and module.over == "space"]
+    if not hams:
+        raise ValueError(f"{type(model).__name__} has no ham over space, so it has no code maps.")
+    seen: list[Tensor] = []
+    handle = hams[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    was_training = model.training
+    model.eval()
+    try:
+        model(images)
+        codes = hams[-1].factorize(seen[0]).codes
+    finally:
+        handle.remove()
+        model.train(was_training)
+    # (batch * heads, rank, positions) to (batch, heads * rank, h, w)
+    return codes.unflatten(0, (images.shape[0], -1)).flatten(1, 2).unflatten(2, seen[0].shape[2:])
+
+
+def telling_columns(maps: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Say how much each dictionary column tells about the classes.
+
+    Args:
+        maps: Of `code_maps`, (batch, columns, h, w).
+        labels: Class indices (batch, H, W); values that are no class are left out.
+        num_classes: Of the labels.
+
+    Returns:
+        The share of each column's variance over all pixels that the class of the pixel explains,
+        (columns,), 0 to 1: eta squared of the analysis of variance. 0 for a constant column.
+    """
+    size = maps.shape[2:]
+    small = F.interpolate(labels.unsqueeze(1).float(), size=size, mode="nearest").long().flatten()
+    values = maps.movedim(1, -1).flatten(0, 2).double()  # (pixels, columns)
+    valid = small < num_classes
+    values, small = values[valid], small[valid]
+    member = F.one_hot(small, num_classes).double()  # (pixels, classes)
+    counts = member.sum(dim=0).clamp_min(1)
+    class_means = member.mT @ values / counts.unsqueeze(1)
+    total = (values - values.mean(dim=0)).square().sum(dim=0)
+    within = (values - class_means[small]).square().sum(dim=0)
+    return torch.where(total > 0, 1 - within / total.clamp_min(1e-300), 0.0)

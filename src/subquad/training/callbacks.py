@@ -1,0 +1,119 @@
+"""What happens around training: files that are always whole, and a progress bar."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+
+from subquad.models import save_model
+from subquad.training.segmentation import SegmentationTask
+
+
+class SaveBest(Callback):
+    """Write `best.safetensors` whenever the mean IoU of the evaluation set is the best so far."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.path = Path(folder) / "best.safetensors"
+        self.best = -1.0
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Compare and write."""
+        assert isinstance(pl_module, SegmentationTask)
+        scores = pl_module.scores
+        if trainer.sanity_checking or scores is None or not scores.mean_iou > self.best:
+            return
+        self.best = scores.mean_iou
+        if trainer.is_global_zero:
+            save_model(pl_module.network, self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run must know."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Inverse of `state_dict`."""
+        self.best = state_dict["best"]
+
+
+def save_last(folder: str | Path, every_n_steps: int) -> ModelCheckpoint:
+    """Return the callback that keeps `last.ckpt`, from which a run resumes, up to date.
+
+    Lightning writes it under another name and renames it, so a killed run leaves the file before.
+    """
+    return ModelCheckpoint(
+        folder, filename="last", every_n_train_steps=every_n_steps, save_top_k=1,
+        enable_version_counter=False,
+    )
+
+
+class TimeLeft(TQDMProgressBar):
+    """Lightning's progress bar, with the time left to the end of training."""
+
+    def __init__(self, refresh_rate: int = 5) -> None:
+        super().__init__(refresh_rate=refresh_rate)
+        self._started: tuple[float, int] | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock; a resumed run counts from where it resumes."""
+        super().on_train_start(trainer, pl_module)
+        self._started = (time.monotonic(), trainer.global_step)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        """Add the time left to loss and mean IoU."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        if self._started is not None:
+            begun, first = self._started
+            done = trainer.global_step - first
+            left = int(trainer.estimated_stepping_batches) - trainer.global_step
+            if done > 0:
+                metrics["left"] = duration((time.monotonic() - begun) / done * left)
+        return metrics
+
+
+def duration(seconds: float) -> str:
+    """Return hours, minutes and seconds, such as 0:12:03."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+class PlainProgress(Callback):
+    """One line after each evaluation, for logs that are files rather than terminals."""
+
+    def __init__(self) -> None:
+        self._started: tuple[float, int] = (time.monotonic(), 0)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._started = (time.monotonic(), trainer.global_step)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print step, loss, mean IoU and the time left."""
+        if trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        begun, first = self._started
+        steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
+        spent = time.monotonic() - begun
+        left = spent / max(1, done - first) * (steps - done)
+        metrics = trainer.callback_metrics
+        values = {name: float(metrics[name]) for name in ("train/loss", "val/loss", "mean_iou") if name in metrics}
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+        trainer.print(f"step {done}/{steps}: {scores}, spent {duration(spent)}, left {duration(left)}")
+
+
+class ModelAverage(EMAWeightAveraging):
+    """Lightning's moving average of the weights, in place until the evaluation is all over.
+
+    Lightning takes the average out again before other callbacks can save it.
+    """
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the average in place for those who save it."""
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the average out again."""
+        super().on_validation_epoch_end(trainer, pl_module)
