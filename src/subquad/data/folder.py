@@ -1,0 +1,164 @@
+"""A data set of one's own: a folder of images and a folder of masks."""
+
+from pathlib import Path
+
+from torch.utils.data import Dataset
+
+from subquad.data.images import check_same_size, image_files, paired, read_image, read_mask
+from subquad.data.labels import LabelSet, Sample
+
+MASK_FOLDERS = ("labels", "masks", "annotations")
+CLASSES_FILES = ("classes.json", "classes.txt")
+USUAL_SPLITS = ("train", "val", "test")
+
+
+class SegmentationFolder(Dataset[Sample]):
+    """Images and masks of the same names in two folders.
+
+    Three layouts are understood; the folder of the masks is the first that exists of `labels`,
+    `masks` and `annotations`::
+
+        root/train/images  root/train/labels        one folder per split
+        root/images/train  root/labels/train        the same the other way round
+        root/images        root/labels              no splits
+
+    Args:
+        root: The folder of the data set.
+        split: The name of the split; a data set without splits is `"train"` or None.
+        classes: A label set or the file of one (see `LabelSet.from_file`); by default
+            `classes.json` or `classes.txt` in `root`.
+        num_classes: The number of classes when no file names them; if a file does, the two must
+            agree.
+        images: The name of the folder of the images.
+        masks: The name of the folder of the masks, if it is none of the three above.
+
+    Attributes:
+        labels: The classes.
+        pairs: The (image path, mask path) of each sample, sorted by name.
+
+    Raises:
+        FileNotFoundError: If a folder or the classes file is missing, or there are no images.
+        ValueError: If the classes are unknown, or files have no partner.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str | None = "train",
+        *,
+        classes: LabelSet | str | Path | None = None,
+        num_classes: int | None = None,
+        images: str = "images",
+        masks: str | None = None,
+    ) -> None:
+        """Find the files; nothing is decoded yet."""
+        self.root = Path(root)
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"there is no folder {root}; correct the path of the data set.")
+        labels = find_labels(self.root, classes, num_classes)
+        if labels is None:
+            raise ValueError(
+                f"the classes of {root} are unknown; put a classes.json there, or give classes= "
+                "or num_classes=."
+            )
+        self.labels: LabelSet = labels
+        images_dir, masks_dir = find_split(self.root, split, images, masks)
+        self.pairs = paired(images_dir, masks_dir)
+
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decode one sample; its name is that of the file without suffix.
+
+        Raises:
+            IndexError: If there is no such sample.
+            ValueError: If a file is corrupt, the mask holds a value of no class, or the sizes
+                of image and mask differ.
+        """
+        image_path, mask_path = self.pairs[index]
+        image, mask = read_image(image_path), read_mask(mask_path, self.labels)
+        check_same_size(image, image_path, mask, mask_path)
+        return Sample(image, mask, image_path.stem)
+
+
+def find_labels(
+    root: Path, classes: LabelSet | str | Path | None = None, num_classes: int | None = None
+) -> LabelSet | None:
+    """Decide on the label set: the one given, else that of a file in `root`, else generic names.
+
+    Args:
+        root: The folder of the data set.
+        classes: A label set or the file of one.
+        num_classes: The number of classes, if known.
+
+    Returns:
+        The label set, or None if nothing tells the classes.
+
+    Raises:
+        FileNotFoundError: If the file `classes` is missing.
+        ValueError: If a file cannot be understood, or `num_classes` contradicts it.
+    """
+    if classes is None:
+        classes = next((root / name for name in CLASSES_FILES if (root / name).is_file()), None)
+    if classes is None:
+        return None if num_classes is None else LabelSet.generic(num_classes)
+    labels = classes if isinstance(classes, LabelSet) else LabelSet.from_file(classes)
+    if num_classes not in (None, labels.num_classes):
+        source = "the label set" if isinstance(classes, LabelSet) else classes
+        raise ValueError(
+            f"num_classes={num_classes}, but {source} names {labels.num_classes} classes; "
+            "drop the one that is wrong."
+        )
+    return labels
+
+
+def find_split(
+    root: Path, split: str | None, images: str = "images", masks: str | None = None
+) -> tuple[Path, Path]:
+    """Find the folders of images and masks of one split.
+
+    Args:
+        root: The folder of the data set.
+        split: The name of the split, or None for a data set without splits.
+        images: The name of the folder of the images.
+        masks: The name of the folder of the masks; None for any of the usual ones.
+
+    Returns:
+        The folder of the images and that of the masks.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    mask_names = MASK_FOLDERS if masks is None else (masks,)
+    candidates: list[tuple[Path, list[Path]]] = []
+    if split is not None:
+        candidates.append((root / split / images, [root / split / name for name in mask_names]))
+        candidates.append((root / images / split, [root / name / split for name in mask_names]))
+    # Without splits, "val" must not silently become the pictures that were trained on.
+    if split in (None, "train"):
+        candidates.append((root / images, [root / name for name in mask_names]))
+    for images_dir, masks_dirs in candidates:
+        found = next((masks_dir for masks_dir in masks_dirs if masks_dir.is_dir()), None)
+        if images_dir.is_dir() and found:
+            return images_dir, found
+    raise FileNotFoundError(
+        f"{root} has no split {split!r}: looked for {candidates[0][0]} beside a folder "
+        f"{' or '.join(mask_names)}; make these folders, or choose a split that is there: "
+        f"{', '.join(str(name) for name in find_splits(root, images)) or 'none'}."
+    )
+
+
+def find_splits(root: Path, images: str = "images") -> dict[str | None, Path]:
+    """Find the folder of images of each split: train, val, test, then the others.
+
+    A data set without splits has the single name None.
+    """
+    found: dict[str | None, Path] = {path.parent.name: path for path in root.glob(f"*/{images}")}
+    found |= {path.name: path for path in root.glob(f"{images}/*")}
+    found = {name: path for name, path in found.items() if path.is_dir() and image_files(path)}
+    if (root / images).is_dir() and image_files(root / images):
+        found[None] = root / images
+    usual = dict.fromkeys(name for name in USUAL_SPLITS if name in found)
+    return {name: found[name] for name in [*usual, *sorted(found.keys() - usual.keys(), key=str)]}
