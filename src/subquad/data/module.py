@@ -60,6 +60,8 @@ class SegmentationData(LightningDataModule):
         self.train_transform, self.eval_transform = train_transform, eval_transform
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.workers, self.seed = workers, seed
+        self._loader: TrainingLoader | None = None
+        self._position: dict[str, int] | None = None
 
     @property
     def labels(self) -> LabelSet:
@@ -73,7 +75,10 @@ class SegmentationData(LightningDataModule):
         rank, processes = self._place()
         order = TrainingOrder(len(self.train), self.batch_size, self.seed, rank, processes)
         samples = TrainingSamples(self.train, self.train_transform, self.seed)
-        return TrainingLoader(samples, order, self.workers)
+        self._loader = TrainingLoader(samples, order, self.workers)
+        if self._position is not None:
+            self._loader.load_state_dict(self._position)
+        return self._loader
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Return the evaluation batches of this process."""
@@ -89,6 +94,18 @@ class SegmentationData(LightningDataModule):
     def test_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Return what `val_dataloader` returns."""
         return self.val_dataloader()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how far training is in its data."""
+        return {} if self._loader is None else self._loader.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Make the next training loader begin there.
+
+        Lightning also hands the position to the loader itself, but only to one that is made after
+        the checkpoint was read; a schedule that asks for the number of steps makes it before.
+        """
+        self._position = state_dict or None
 
     def _place(self) -> tuple[int, int]:
         """Return the rank of this process and the number of processes."""

@@ -1,0 +1,40 @@
+# Every target makes .venv and installs the package first, if that is not done yet.
+# PYTHON=python3.12 make test     with another Python, 3.11 or newer
+# make test ARGS="-k ham -x"      with options of pytest
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test nightly lint docs clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
+
+demo: $(STAMP) ## Train with and without global context on built-in scenes; writes demo/report.html
+	$(BIN)/subquad demo --output demo
+
+test: $(STAMP) ## Run the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+nightly: $(STAMP) ## Run all tests, the slow ones too
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## Check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+docs: $(STAMP) ## Build the documentation; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
+
+clean: ## Remove what the targets wrote; keeps .venv and runs/
+	rm -rf demo dist build docs/_build .pytest_cache .ruff_cache .hypothesis
+	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	@touch $@
