@@ -4,7 +4,7 @@ from importlib.metadata import version as installed_version
 
 project = "subquad"
 author = "The subquad authors"
-copyright = "The subquad authors"  # noqa: A001  Sphinx wants this name
+copyright = "The subquad authors"
 release = version = installed_version("subquad")
 
 extensions = [

@@ -23,9 +23,7 @@ def load_case(name):
     arrays = dict(np.load(CASES / f"{name}.npz"))
     meta = json.loads(str(arrays.pop("meta")))
     keys = CASES / f"{name}.keys.json"
-    return SimpleNamespace(
-        **arrays, meta=meta, keys=json.loads(keys.read_text()) if keys.exists() else None
-    )
+    return SimpleNamespace(**arrays, meta=meta, keys=json.loads(keys.read_text()) if keys.exists() else None)
 
 
 def solver_of(meta):

@@ -24,7 +24,14 @@ try:
 except PackageNotFoundError:  # run from a source tree
     __version__ = "0.0.0"
 
-_FROM_MODELS = ("LoadReport", "create_model", "list_models", "load_model", "load_original", "save_model")
+_FROM_MODELS = (
+    "LoadReport",
+    "create_model",
+    "list_models",
+    "load_model",
+    "load_original",
+    "save_model",
+)
 _LAYERS = ("data", "evaluation", "explain", "models", "nn", "ops", "training")
 
 __all__ = [

@@ -62,9 +62,7 @@ def test_foreground_of_255(save_pair: SavePair, tmp_path: Path) -> None:
 
 def test_classes_that_start_at_one(save_pair: SavePair, tmp_path: Path) -> None:
     save_pair("a", grey(1, 2, 3, 255))
-    assert "no 0: the classes seem to start at 1; subtract 1" in only_problem(
-        tmp_path, num_classes=3
-    )
+    assert "no 0: the classes seem to start at 1; subtract 1" in only_problem(tmp_path, num_classes=3)
     report = check_folder(tmp_path)
     assert "subtract 1" in report.problems[0] and report.problems[1].count("class_") == 3
 
@@ -78,9 +76,7 @@ def test_zero_that_means_unlabelled(save_pair: SavePair, tmp_path: Path) -> None
 def test_values_of_no_class_name_their_files(save_pair: SavePair, tmp_path: Path) -> None:
     save_pair("a", grey(0, 1))
     save_pair("b", grey(0, 37))
-    assert re.search(
-        r"no class of 0\.\.1: 37 \(in 'b.png'\); fix", only_problem(tmp_path, num_classes=2)
-    )
+    assert re.search(r"no class of 0\.\.1: 37 \(in 'b.png'\); fix", only_problem(tmp_path, num_classes=2))
 
 
 def test_unknown_classes_are_proposed(save_pair: SavePair, tmp_path: Path) -> None:

@@ -97,9 +97,7 @@ def test_different_sizes_are_quoted(save: Save, tmp_path: Path) -> None:
     save("images/a.png", np.zeros((4, 6, 3), dtype=np.uint8))
     save("labels/a.png", np.zeros((6, 4), dtype=np.uint8))
     data = SegmentationFolder(tmp_path, num_classes=1)
-    with pytest.raises(
-        ValueError, match=r"images/a.png is 4 x 6, but mask .*labels/a.png is 6 x 4"
-    ):
+    with pytest.raises(ValueError, match=r"images/a.png is 4 x 6, but mask .*labels/a.png is 6 x 4"):
         data[0]
 
 

@@ -66,9 +66,7 @@ def test_one_bit_mask(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value, dtype", [(3, np.uint8), (254, np.uint8), (256, np.uint16)])
 def test_value_of_no_class_is_quoted(save: Save, value: int, dtype: type) -> None:
     path = save("x.png", np.array([[0, value]], dtype=dtype))
-    with pytest.raises(
-        ValueError, match=rf"{path} holds value {value}, but the classes are 0\.\.2"
-    ):
+    with pytest.raises(ValueError, match=rf"{path} holds value {value}, but the classes are 0\.\.2"):
         read_mask(path, LABELS)
 
 

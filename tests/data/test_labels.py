@@ -37,9 +37,7 @@ def test_each_color_becomes_its_own_class() -> None:
 def test_unknown_color_is_quoted_with_its_place() -> None:
     mask = np.zeros((2, 3, 3), dtype=np.uint8)
     mask[1, 2] = (255, 255, 255)  # above every colour of the palette
-    with pytest.raises(
-        ValueError, match=r"colour \(255, 255, 255\) at row 1, column 2.*ignore_rgb"
-    ):
+    with pytest.raises(ValueError, match=r"colour \(255, 255, 255\) at row 1, column 2.*ignore_rgb"):
         color_to_index(mask, [(0, 0, 0), (10, 20, 30)])
 
 

@@ -21,9 +21,7 @@ def disk_class(labels: NDArray[np.uint8]) -> int:
     return present
 
 
-def least_distance(
-    pixels: NDArray[np.bool_], others: NDArray[np.bool_], over: Callable[..., float]
-) -> float:
+def least_distance(pixels: NDArray[np.bool_], others: NDArray[np.bool_], over: Callable[..., float]) -> float:
     """The distance to the nearest of the others, taken `over` all pixels: np.min or np.max."""
     apart = np.argwhere(pixels)[:, None] - np.argwhere(others)[None]
     return float(over(np.sqrt((apart**2).sum(-1)).min(1)))
@@ -181,7 +179,5 @@ def test_bad_arguments_are_quoted(arguments: dict, message: str) -> None:
 
 def test_the_radii_can_be_tuned() -> None:
     small, big = Scenes(20, marker_radius=(4, 4)), Scenes(20, marker_radius=(12, 12))
-    areas = [
-        np.mean([(data[i].labels == MARKER).sum() for i in range(20)]) for data in (small, big)
-    ]
+    areas = [np.mean([(data[i].labels == MARKER).sum() for i in range(20)]) for data in (small, big)]
     assert areas[1] == pytest.approx(9 * areas[0], rel=0.3)

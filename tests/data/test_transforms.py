@@ -113,9 +113,7 @@ def test_crops_are_distributed_as_if_all_was_resized_first(scale: float) -> None
     for draw in (transform, lambda image, labels: reference_crop(image, labels, scale, 40)):
         drawn = [draw(image, labels)[0].float() for _ in range(800)]
         # Red and green of the corners tell the part of the picture that was taken.
-        corners.append(
-            torch.stack([torch.stack([d[0, 2, 2], d[1, 2, 2], d[0, -3, -3]]) for d in drawn])
-        )
+        corners.append(torch.stack([torch.stack([d[0, 2, 2], d[1, 2, 2], d[0, -3, -3]]) for d in drawn]))
     ours, theirs = corners
     for level in (0.0, 0.1, 0.5, 0.9, 1.0):
         apart = (ours.quantile(level, dim=0) - theirs.quantile(level, dim=0)).abs()

@@ -22,7 +22,10 @@ def small(**overrides):
 
 def test_round_trip_holds_weights_and_config(tmp_path):
     network = small(
-        solver=CD(0.1, 0.2), class_names=("a", "b", "c"), palette=((1, 2, 3), (4, 5, 6), (7, 8, 9)), mean=(0.1, 0.2, 0.3)
+        solver=CD(0.1, 0.2),
+        class_names=("a", "b", "c"),
+        palette=((1, 2, 3), (4, 5, 6), (7, 8, 9)),
+        mean=(0.1, 0.2, 0.3),
     ).to(memory_format=torch.channels_last)
     path = tmp_path / "new" / "model.safetensors"
     save_model(network, path)
@@ -52,7 +55,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_bad_files_are_named(tmp_path):
     text = tmp_path / "text.safetensors"
     text.write_text("these are no weights")
-    with pytest.raises(ValueError, match=r"text.safetensors is not a safetensors file \(it starts with b'these are"):
+    with pytest.raises(
+        ValueError, match=r"text.safetensors is not a safetensors file \(it starts with b'these are"
+    ):
         load_model(text)
     with pytest.raises(FileNotFoundError, match="there is no checkpoint .*none.safetensors"):
         load_model(tmp_path / "none.safetensors")
@@ -63,7 +68,10 @@ def test_bad_files_are_named(tmp_path):
     swapped = tmp_path / "swapped.safetensors"
     config = checkpoint.config_to_json(model_config("light_ham_van_tiny_d256", **SMALL | {"rank": 9}))
     save_file(small().state_dict(), swapped, metadata={"subquad": config})
-    with pytest.raises(ValueError, match="does not fit its own configuration: 1 tensors such as 'head.hamburger.ham.dictionary'"):
+    with pytest.raises(
+        ValueError,
+        match="does not fit its own configuration: 1 tensors such as 'head.hamburger.ham.dictionary'",
+    ):
         load_model(swapped)
     newer = tmp_path / "newer.safetensors"
     save_file({}, newer, metadata={"subquad": '{"format": 99, "family": "light_ham", "config": {}}'})
@@ -93,7 +101,9 @@ def test_original_wrappers_and_prefixes(tmp_path):
 
 def test_an_imagenet_file_fills_the_backbone_only():
     case = load_case("light_ham_van_tiny")
-    imagenet = {n.removeprefix("backbone."): w for n, w in weights_of(case).items() if n.startswith("backbone.")}
+    imagenet = {
+        n.removeprefix("backbone."): w for n, w in weights_of(case).items() if n.startswith("backbone.")
+    }
     imagenet["head.weight"] = weights_of(case)["decode_head.conv_seg.weight"]
     report = load_original(create_model("light_ham_van_tiny_d256", num_classes=11), imagenet)
     assert report.backbone_coverage == 1 and 0.5 < report.coverage < 1
@@ -104,7 +114,10 @@ def test_an_imagenet_file_fills_the_backbone_only():
 
 
 def test_other_class_counts_leave_the_classifier_and_say_so():
-    report = load_original(create_model("light_ham_van_tiny", num_classes=11), weights_of(load_case("light_ham_van_tiny")))
+    report = load_original(
+        create_model("light_ham_van_tiny", num_classes=11),
+        weights_of(load_case("light_ham_van_tiny")),
+    )
     assert report.reshaped[0].startswith("head.classifier.weight: (150, 512, 1, 1), (11, 512, 1, 1)")
 
 
@@ -127,10 +140,15 @@ def test_another_model_is_refused_and_nothing_changes(tmp_path):
 def test_online_bases_fill_the_dictionary():
     block = Hamburger(6, version="v2", dim=8, rank=2, heads=2)
     case = {"ham.bases": torch.rand(2, 4, 2)} | {
-        n: torch.rand(p.shape) for n, p in {"lower_bread.0.weight": block.lower_bread.weight,
-        "lower_bread.0.bias": block.lower_bread.bias, "cheese.conv.weight": block.cheese.weight,
-        "cheese.bn.weight": block.norm.weight, "cheese.bn.bias": block.norm.bias,
-        "upper_bread.weight": block.upper_bread.weight}.items()
-    }  # fmt: skip
+        n: torch.rand(p.shape)
+        for n, p in {
+            "lower_bread.0.weight": block.lower_bread.weight,
+            "lower_bread.0.bias": block.lower_bread.bias,
+            "cheese.conv.weight": block.cheese.weight,
+            "cheese.bn.weight": block.norm.weight,
+            "cheese.bn.bias": block.norm.bias,
+            "upper_bread.weight": block.upper_bread.weight,
+        }.items()
+    }
     load_original(block, case)
     assert torch.equal(block.ham.dictionary, case["ham.bases"])

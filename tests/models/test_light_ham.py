@@ -24,7 +24,13 @@ TABLE = {
 
 
 def tiny(**overrides):
-    options = {"num_classes": 5, "backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}
+    options = {
+        "num_classes": 5,
+        "backbone": "conv_tiny",
+        "ham_channels": 32,
+        "channels": 32,
+        "rank": 4,
+    }
     return create_model("light_ham_van_tiny_d256", **options | overrides)
 
 
@@ -178,7 +184,11 @@ def test_dilated_convolution_stays_in_float32_on_a_cpu(monkeypatch):
     [
         ("light_ham_van_tny", {}, "Did you mean 'light_ham_van_tiny'"),
         ("light_ham_van_tiny", {"rnak": 3}, "has no option 'rnak'. Did you mean 'rank'"),
-        ("light_ham_van_tiny", {"backbone": "van_tinny"}, "unknown backbone 'van_tinny'. Did you mean 'van_tiny'"),
+        (
+            "light_ham_van_tiny",
+            {"backbone": "van_tinny"},
+            "unknown backbone 'van_tinny'. Did you mean 'van_tiny'",
+        ),
         ("light_ham_van_tiny", {"backbone": "timm/resnet17"}, "timm knows no network 'resnet17'"),
         ("light_ham_van_tiny", {"num_classes": 0}, "num_classes must be at least 1, got 0"),
         ("light_ham_van_tiny", {"ham": "hamm"}, "ham must be one of"),
@@ -198,7 +208,9 @@ def test_unknown_options_are_type_errors_too():
 
 
 def test_bad_images_are_quoted():
-    with pytest.raises(ValueError, match="expected images \\(batch, 3, height, width\\), got \\(1, 1, 8, 8\\)"):
+    with pytest.raises(
+        ValueError, match="expected images \\(batch, 3, height, width\\), got \\(1, 1, 8, 8\\)"
+    ):
         tiny()(torch.zeros(1, 1, 8, 8))
 
 

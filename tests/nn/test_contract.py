@@ -20,7 +20,11 @@ class Broken(nn.Module):
         if self.promise == "alone as in a batch":
             return x + x.mean(dim=0)
         if self.promise == "any size":
-            return x[..., : max(1, x.shape[-1] // 2)].repeat_interleave(2, -1)[..., : x.shape[-1]] if x.shape[-1] > 5 else x[..., :0]
+            return (
+                x[..., : max(1, x.shape[-1] // 2)].repeat_interleave(2, -1)[..., : x.shape[-1]]
+                if x.shape[-1] > 5
+                else x[..., :0]
+            )
         if self.promise == "finite for zeros":
             return x / x.square().sum(1, keepdim=True).sqrt()
         if self.promise == "padded equals cropped":
@@ -31,9 +35,13 @@ class Broken(nn.Module):
 
 
 PROMISES = [
-    "same input, same output", "alone as in a batch", "any size", "finite for zeros",
-    "padded equals cropped", "channels_last",
-]  # fmt: skip
+    "same input, same output",
+    "alone as in a batch",
+    "any size",
+    "finite for zeros",
+    "padded equals cropped",
+    "channels_last",
+]
 
 
 @pytest.mark.parametrize("promise", PROMISES)

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.usefixtures("deterministic")
 def test_keeps_the_promises(solver, over, spatial):
     ham = Ham(12, 4, solver, heads=2, over=over)
     # One-ulp differences grow with 1 / temperature where an assignment is nearly hard.
-    check_mixer(ham, lambda: torch.rand(3, 12, *spatial), tolerance=1e-4).raise_if_failed()
+    tolerance = 1e-5 if isinstance(solver, NMF) else 1e-4
+    check_mixer(ham, lambda: torch.rand(3, 12, *spatial), tolerance=tolerance).raise_if_failed()
 
 
 @pytest.mark.parametrize("start", ["random", "fixed", "running"])
@@ -142,7 +143,11 @@ def test_compile_and_export_give_the_eager_numbers(solver):
     ham = Ham(8, 3, solver).eval()
     report = check_mixer(ham, lambda: x, compile=True, export=True, tolerance=1e-4)
     report.raise_if_failed()
-    dynamic = {0: torch.export.Dim("batch"), 2: torch.export.Dim("height"), 3: torch.export.Dim("width")}
+    dynamic = {
+        0: torch.export.Dim("batch"),
+        2: torch.export.Dim("height"),
+        3: torch.export.Dim("width"),
+    }
     program = torch.export.export(ham, (x,), dynamic_shapes=(dynamic,)).module()
     other = torch.rand(3, 8, 9, 4)
     assert relative_error(program(other), ham(other)) < 1e-5
@@ -167,10 +172,18 @@ def test_bad_arguments_are_quoted(arguments, message):
 @pytest.mark.parametrize(
     ("x", "mask", "message"),
     [
-        (torch.rand(1, 5, 4, 4), None, "expected \\(batch, 12, \\*spatial\\), got \\(1, 5, 4, 4\\)"),
+        (
+            torch.rand(1, 5, 4, 4),
+            None,
+            "expected \\(batch, 12, \\*spatial\\), got \\(1, 5, 4, 4\\)",
+        ),
         (torch.rand(1, 12), None, "expected \\(batch, 12"),
         (torch.rand(0, 12, 4), None, "at least one sample"),
-        (torch.rand(1, 12, 4), torch.ones(1, 5, dtype=torch.bool), "mask must be boolean of shape \\(1, 4\\)"),
+        (
+            torch.rand(1, 12, 4),
+            torch.ones(1, 5, dtype=torch.bool),
+            "mask must be boolean of shape \\(1, 4\\)",
+        ),
         (torch.rand(1, 12, 4), torch.ones(1, 4), "mask must be boolean"),
     ],
 )

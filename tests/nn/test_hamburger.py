@@ -3,14 +3,28 @@
 import pytest
 import torch
 
-from helpers import fill, load_case, relative_error, sampled, set_dictionaries, solver_of, weights_of
+from helpers import (
+    fill,
+    load_case,
+    relative_error,
+    sampled,
+    set_dictionaries,
+    solver_of,
+    weights_of,
+)
 from subquad import load_original
 from subquad.nn import Hamburger, SelfAttention, check_mixer
 from subquad.nn.conv import BatchNorm, GroupNorm
 from subquad.ops import CD, NMF, VQ
 
 VERSIONS = ["v1", "v2", "v2plus"]
-CASES = ["hamburger_v1_nmf", "hamburger_v1_cd", "hamburger_v2_nmf", "hamburger_v2_vq", "hamburger_v2plus_nmf"]
+CASES = [
+    "hamburger_v1_nmf",
+    "hamburger_v1_cd",
+    "hamburger_v2_nmf",
+    "hamburger_v2_vq",
+    "hamburger_v2plus_nmf",
+]
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -18,9 +32,13 @@ def test_original_numbers(name):
     case = load_case(name)
     meta = case.meta
     block = Hamburger(
-        meta["in_channels"], version=meta["version"].lower().replace("+", "plus"), dim=meta["dim"],
-        rank=meta["rank"], solver=solver_of(meta), steps=meta["steps"],
-    ).eval()  # fmt: skip
+        meta["in_channels"],
+        version=meta["version"].lower().replace("+", "plus"),
+        dim=meta["dim"],
+        rank=meta["rank"],
+        solver=solver_of(meta),
+        steps=meta["steps"],
+    ).eval()
     report = load_original(block, weights_of(case))
     assert not report.missing and not report.unexpected and report.coverage == 1
     assert sum(p.numel() for p in block.parameters()) == meta["params"]
@@ -37,7 +55,8 @@ def test_keeps_the_promises(version, norm, solver):
     block = Hamburger(32, version=version, dim=32, rank=4, norm=norm, solver=solver)
     if version == "v2plus":
         torch.nn.init.ones_(block.coef_ham)
-    check_mixer(block, lambda: torch.randn(3, 32, 5, 6), tolerance=1e-4).raise_if_failed()
+    tolerance = 1e-5 if isinstance(solver, NMF) else 1e-4
+    check_mixer(block, lambda: torch.randn(3, 32, 5, 6), tolerance=tolerance).raise_if_failed()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -88,7 +107,9 @@ def test_masked_norms_without_holes_are_the_library_s():
 
 def test_gradient_against_float64():
     """The error of float32 is that of float32: ten times its resolution, not more."""
-    block = Hamburger(16, version="v1", dim=16, rank=4, grad_steps=6, start="fixed", norm="group", norm_groups=4)
+    block = Hamburger(
+        16, version="v1", dim=16, rank=4, grad_steps=6, start="fixed", norm="group", norm_groups=4
+    )
     x = torch.randn(2, 16, 6, 6)
     weights = torch.randn_like(x)
     gradients = []
@@ -128,7 +149,10 @@ def test_compile_and_export_give_the_eager_numbers(version):
         ({"version": "v3"}, "version must be one of v1, v2, v2plus, got 'v3'"),
         ({"norm": "layer"}, "norm must be .* got 'layer'"),
         ({"norm": "group", "dim": 48}, "group norm splits channels into 32 groups, got 48"),
-        ({"version": "v2plus", "cheese_factor": 7}, "cheese_factor must divide dim, got 7 for dim 64"),
+        (
+            {"version": "v2plus", "cheese_factor": 7},
+            "cheese_factor must divide dim, got 7 for dim 64",
+        ),
     ],
 )
 def test_bad_arguments_are_quoted(arguments, message):

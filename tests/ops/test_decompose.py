@@ -1,5 +1,7 @@
 """All three solvers: the original numbers, and the promises that do not depend on the solver."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -148,7 +150,7 @@ def test_gradient_policies_share_the_forward_pass(solver):
     for result in results[1:]:
         assert torch.equal(result.codes, results[0].codes)
     gradients = [torch.autograd.grad(r.reconstruct().square().sum(), x)[0] for r in results]
-    for shorter, longer in zip(gradients, gradients[1:], strict=False):
+    for shorter, longer in pairwise(gradients):
         assert not torch.equal(shorter, longer)  # each policy sees one iteration more
 
 
@@ -185,7 +187,13 @@ def test_bad_arguments_are_quoted(change, message):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: NMF(eps=0), lambda: VQ(temperature=0), lambda: CD(temperature=-1), lambda: CD(ridge=0)]
+    "make",
+    [
+        lambda: NMF(eps=0),
+        lambda: VQ(temperature=0),
+        lambda: CD(temperature=-1),
+        lambda: CD(ridge=0),
+    ],
 )
 def test_bad_hyper_parameters_raise(make):
     with pytest.raises(ValueError, match="must be positive"):

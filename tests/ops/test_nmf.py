@@ -1,5 +1,7 @@
 """NMF against its theorem, an independent implementation, and finite differences."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from sklearn.decomposition import non_negative_factorization
@@ -33,7 +35,7 @@ def test_residual_never_grows(signed):
         x = torch.randn(1, 14, 40, dtype=torch.float64)
         x = x if signed else x.abs()
         trace = residuals(x, NMF().random_dictionary((1, 14, 6), dtype=x.dtype), 30)
-        steps = list(zip(trace, trace[1:], strict=False))
+        steps = list(pairwise(trace))
         assert all(after <= before * (1 + 1e-12) for before, after in steps)
         assert trace[-1] < 0.98 * trace[0]
 
@@ -45,9 +47,15 @@ def test_equals_scikit_learn_from_the_same_start():
     first_codes = (start.mT @ x).softmax(dim=-2)
     # Theirs factorises X' = W H; W, our codes, is updated first.
     codes, dictionary, _ = non_negative_factorization(
-        x[0].T.numpy(), W=first_codes[0].T.numpy().copy(), H=start[0].T.numpy().copy(),
-        n_components=4, init="custom", solver="mu", max_iter=25, tol=0,
-    )  # fmt: skip
+        x[0].T.numpy(),
+        W=first_codes[0].T.numpy().copy(),
+        H=start[0].T.numpy().copy(),
+        n_components=4,
+        init="custom",
+        solver="mu",
+        max_iter=25,
+        tol=0,
+    )
     codes, dictionary = codes.T, dictionary.T
     actual = decompose(x, start, NMF(eps=1e-12), steps=25)
     assert relative_error(actual.dictionary[0], dictionary.copy()) < 1e-9
@@ -77,7 +85,10 @@ def test_gradcheck(grad_steps):
         for step in range(3):
             if step:
                 codes = solver.update_codes(solver.prepare(frozen_x, None), factors)
-            factors = Factors(solver.update_dictionary(solver.prepare(frozen_x, None), Factors(factors.dictionary, codes)), codes)
+            factors = Factors(
+                solver.update_dictionary(solver.prepare(frozen_x, None), Factors(factors.dictionary, codes)),
+                codes,
+            )
         return factors.dictionary @ solver.final_codes(problem, factors)
 
     frozen_x = x.detach().clone()

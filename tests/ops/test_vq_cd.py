@@ -49,7 +49,8 @@ def test_gradcheck_of_cd(grad_steps):
     solver = CD(temperature=0.5)
     start = solver.random_dictionary((2, 5, 3), dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(
-        lambda x, d: decompose(x, d, solver, steps=3, grad_steps=grad_steps).reconstruct(), (x, start)
+        lambda x, d: decompose(x, d, solver, steps=3, grad_steps=grad_steps).reconstruct(),
+        (x, start),
     )
 
 

@@ -26,7 +26,7 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels(weighted):
                     total -= w * math.log(probabilities[b, c, i, j])
                     weight += w
     loss = pixel_cross_entropy(logits, labels, class_weights=weights)
-    assert float(loss) == pytest.approx(total / weight, rel=1e-5)
+    assert loss.item() == pytest.approx(total / weight, rel=1e-5)
     loss.backward()
     assert torch.count_nonzero(logits.grad[0, :, :2]) == 0
 
@@ -36,13 +36,13 @@ def test_nothing_labelled_gives_zero_and_not_nan():
     for weights in (None, torch.ones(3)):
         loss = pixel_cross_entropy(logits, torch.full((1, 2, 2), 255), class_weights=weights)
         (gradient,) = torch.autograd.grad(loss, logits)
-        assert float(loss) == 0 and torch.count_nonzero(gradient) == 0
+        assert loss.item() == 0 and torch.count_nonzero(gradient) == 0
 
 
 def test_half_precision_logits_are_reduced_in_float32():
     logits = torch.full((1, 2, 200, 200), 8.0, dtype=torch.float16)
     loss = pixel_cross_entropy(logits, torch.zeros(1, 200, 200, dtype=torch.uint8))
-    assert float(loss) == pytest.approx(math.log(2), rel=1e-5)
+    assert loss.item() == pytest.approx(math.log(2), rel=1e-5)
 
 
 def test_warm_up_and_poly_decay_are_the_spec_s():

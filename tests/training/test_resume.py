@@ -17,12 +17,26 @@ from subquad.data.module import SegmentationData
 
 # Dropout, stochastic start dictionaries, random transforms: everything random is on.
 SMALL = [
-    "--model.backbone=conv_tiny", "--model.ham_channels=32", "--model.channels=32", "--model.rank=4",
-    "--model.dropout=0.2", "--data.name=scenes", "--data.size=[64,64]", "--data.crop=[64,64]",
-    "--data.scale=[0.7,1.3]", "--data.brightness=0.3", "--data.length=40", "--data.batch_size=4",
-    "--data.eval_batch_size=50", "--optimizer.lr=1e-3", "--optimizer.warmup_steps=3", "--save_every=4",
-    "--trainer.max_epochs=3", "--trainer.log_every_n_steps=1", "--trainer.limit_val_batches=1",
-]  # fmt: skip
+    "--model.backbone=conv_tiny",
+    "--model.ham_channels=32",
+    "--model.channels=32",
+    "--model.rank=4",
+    "--model.dropout=0.2",
+    "--data.name=scenes",
+    "--data.size=[64,64]",
+    "--data.crop=[64,64]",
+    "--data.scale=[0.7,1.3]",
+    "--data.brightness=0.3",
+    "--data.length=40",
+    "--data.batch_size=4",
+    "--data.eval_batch_size=50",
+    "--optimizer.lr=1e-3",
+    "--optimizer.warmup_steps=3",
+    "--save_every=4",
+    "--trainer.max_epochs=3",
+    "--trainer.log_every_n_steps=1",
+    "--trainer.limit_val_batches=1",
+]
 
 
 def command(output, *extra):
@@ -45,7 +59,10 @@ def losses(folder):
 
 def run_and_kill(output, extra, enough):
     process = subprocess.Popen(
-        command(output, *extra), env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command(output, *extra),
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
     while not enough(output) and process.poll() is None and time.monotonic() < deadline:
@@ -55,7 +72,9 @@ def run_and_kill(output, extra, enough):
     process.wait()
 
 
-@pytest.mark.parametrize("extra", [(), ("--ema=0.9", "--trainer.accumulate_grad_batches=2")], ids=["plain", "ema"])
+@pytest.mark.parametrize(
+    "extra", [(), ("--ema=0.9", "--trainer.accumulate_grad_batches=2")], ids=["plain", "ema"]
+)
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     subprocess.run(command(whole, *extra), env=environment(), check=True, capture_output=True)
@@ -73,13 +92,28 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
 def test_two_processes_agree_with_one(tmp_path):
     """Evaluation over two processes gives the very counts of one, with samples that do not divide evenly."""
     extra = ("--trainer.max_epochs=1", "--trainer.limit_val_batches=1.0")
-    two = command(tmp_path / "two", *extra, "--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu")
+    two = command(
+        tmp_path / "two",
+        *extra,
+        "--trainer.strategy=ddp",
+        "--trainer.devices=2",
+        "--trainer.accelerator=cpu",
+    )
     subprocess.run(two, env=environment(), check=True, capture_output=True, timeout=240)
     scores = []
     for processes in (1, 2):
         out = tmp_path / f"scores{processes}.json"
-        test = [sys.executable, "-m", "subquad", "test", str(tmp_path / "two"), f"--json={out}",
-                f"--trainer.devices={processes}", "--trainer.accelerator=cpu", "--data.eval_batch_size=7"]  # fmt: skip
+        test = [
+            sys.executable,
+            "-m",
+            "subquad",
+            "test",
+            str(tmp_path / "two"),
+            f"--json={out}",
+            f"--trainer.devices={processes}",
+            "--trainer.accelerator=cpu",
+            "--data.eval_batch_size=7",
+        ]
         if processes == 2:
             test.append("--trainer.strategy=ddp")
         subprocess.run(test, env=environment(), check=True, capture_output=True, timeout=240)
@@ -95,7 +129,7 @@ def test_two_processes_train_on_the_batches_of_one():
             order.set_epoch(epoch)
         assert len(one) == len(two[0]) == 12
         for whole, *parts in zip(one, *two, strict=True):
-            assert sorted(whole) == sorted(sum(parts, []))
+            assert sorted(whole) == sorted(key for part in parts for key in part)
     assert {key[1] for batch in one for key in batch} <= set(range(103))
 
 
@@ -159,7 +193,9 @@ def test_classes_of_both_sets_must_be_the_same():
             return 1
 
     with pytest.raises(ValueError, match="give both the same class file"):
-        SegmentationData(scenes, Other(), train_transform=TrainTransform(None), eval_transform=EvalTransform())
+        SegmentationData(
+            scenes, Other(), train_transform=TrainTransform(None), eval_transform=EvalTransform()
+        )
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -17,13 +17,25 @@ def main(arguments: list[str]) -> None:
     if action in ("-h", "--help"):
         rest = ["--help"]
     elif action != "check":
-        raise ValueError(f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}")
-    p = ArgumentParser(prog="subquad data check", description="Report what is in a data set, and what to mend.")
+        raise ValueError(
+            f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
+        )
+    p = ArgumentParser(
+        prog="subquad data check", description="Report what is in a data set, and what to mend."
+    )
     p.add_argument("path", type=str, help="Folder with images and masks.")
-    p.add_argument("--classes", type=str | None, default=None,  # pyright: ignore[reportArgumentType]
-                   help="File of class names; the folder's own if not given.")
-    p.add_argument("--num_classes", type=int | None, default=None,  # pyright: ignore[reportArgumentType]
-                   help="Instead of a file of class names.")
+    p.add_argument(
+        "--classes",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="File of class names; the folder's own if not given.",
+    )
+    p.add_argument(
+        "--num_classes",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Instead of a file of class names.",
+    )
     options = p.parse_args(rest)
     report = check_folder(options.path, classes=options.classes, num_classes=options.num_classes)
     sys.stdout.write(f"{report}\n")

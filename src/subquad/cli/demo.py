@@ -16,6 +16,7 @@ from subquad.cli.tables import print_table
 
 RUNS = {"without the ham": "none", "with the ham": "decomposition"}
 SHOWN, MAPS = 5, 4  # scenes in the report, code maps of each
+STEPS = 400
 
 
 def parser() -> ArgumentParser:
@@ -25,7 +26,9 @@ def parser() -> ArgumentParser:
         description="Train a Light-Ham on built-in scenes with and without its ham, on the CPU, "
         "and write a report.",
     )
-    p.add_argument("--output", type=str, default="demo", help="Folder to write to; replaced if it is a demo's.")
+    p.add_argument(
+        "--output", type=str, default="demo", help="Folder to write to; replaced if it is a demo's."
+    )
     p.add_argument("--steps", type=int, default=STEPS, help="Training steps of each of the two runs.")
     p.add_argument("--seed", type=int, default=0, help="Of everything random.")
     return p
@@ -63,9 +66,19 @@ def _make_room(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
+def recipe(name: str) -> Path:
+    """Return a recipe of the installed package or, in a source tree, of its folder."""
+    here = Path(__file__).resolve()
+    places = (here.parents[1] / "recipes", here.parents[3] / "recipes")
+    for place in places:
+        if (place / f"{name}.yaml").is_file():
+            return place / f"{name}.yaml"
+    raise FileNotFoundError(f"the recipe {name}.yaml is in neither {places[0]} nor {places[1]}.")
+
+
 def _train(ham: str, folder: Path, steps: int, seed: int) -> FitResult:
     p = fit_parser()
-    options = p.parse_object({**RECIPE, "seed": seed})
+    options: Any = p.parse_args([f"--config={recipe('scenes_light_ham')}", f"--seed={seed}"])
     options.update(
         {
             "model.ham": ham,
@@ -77,9 +90,7 @@ def _train(ham: str, folder: Path, steps: int, seed: int) -> FitResult:
     return fit(p.instantiate_classes(options), folder)
 
 
-def _table(
-    results: dict[str, FitResult], seconds: dict[str, float]
-) -> tuple[list[str], list[list[str]]]:
+def _table(results: dict[str, FitResult], seconds: dict[str, float]) -> tuple[list[str], list[list[str]]]:
     rows = [
         [name, *(f"{100 * r.scores.iou[index]:.1f}" for r in results.values())]
         for index, name in enumerate(next(iter(results.values())).names)
@@ -90,7 +101,11 @@ def _table(
 
 
 def _write_report(
-    folder: Path, results: dict[str, FitResult], columns: list[str], rows: list[list[str]], options: Any
+    folder: Path,
+    results: dict[str, FitResult],
+    columns: list[str],
+    rows: list[list[str]],
+    options: Any,
 ) -> None:
     import subquad
     from subquad.data import Scenes, index_to_color
@@ -121,7 +136,9 @@ def _write_report(
         f"{torch.__version__}, CPU with {torch.get_num_threads()} threads."
     )
     report.heading("Training")
-    report.figure(curves({title: r.log for title, r in results.items()}), "training loss and mean IoU by step")
+    report.figure(
+        curves({title: r.log for title, r in results.items()}), "training loss and mean IoU by step"
+    )
     report.heading("Predictions")
     pictures = {"image": list(images[:SHOWN]), "truth": painted(truth)}
     pictures |= {title: painted(predict_labels(model, images[:SHOWN])) for title, model in models.items()}
@@ -137,5 +154,8 @@ def _write_report(
         "that the class of the pixel explains."
     )
     titles = [f"column {int(c)}: {telling[c]:.0%}" for c in best]
-    report.figure(map_grid(images[:SHOWN], maps[:SHOWN, best], titles), "code maps of the most telling columns")
+    report.figure(
+        map_grid(images[:SHOWN], maps[:SHOWN, best], titles),
+        "code maps of the most telling columns",
+    )
     report.save(folder / "report.html")

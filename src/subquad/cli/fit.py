@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # pyright: ignore[reportPrivateImportUsage]
 
 from subquad.cli.options import (
     ClassWeights,
@@ -27,10 +28,16 @@ if TYPE_CHECKING:
     from subquad.evaluation import SegmentationScores
 
 # What `fit` decides itself.
-TRAINER_FIXED = {
-    "logger", "callbacks", "plugins", "default_root_dir", "enable_checkpointing",
-    "use_distributed_sampler", "enable_progress_bar", "model_registry",
-}  # fmt: skip
+TRAINER_FIXED: set[str | int] = {
+    "logger",
+    "callbacks",
+    "plugins",
+    "default_root_dir",
+    "enable_checkpointing",
+    "use_distributed_sampler",
+    "enable_progress_bar",
+    "model_registry",
+}
 
 
 @dataclass
@@ -60,15 +67,25 @@ def parser() -> ArgumentParser:
     p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
     p.add_argument("--seed", type=int, default=0, help="Of everything random.")
     p.add_argument("--class_weights", type=ClassWeights, default="none", help="Weigh rare classes more.")
-    p.add_argument("--ema", type=float | None, default=None,  # pyright: ignore[reportArgumentType]
-                   help="Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999.")
+    p.add_argument(
+        "--ema",
+        type=float | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999.",
+    )
     p.add_argument("--save_every", type=int, default=100, help="Steps between two resumable checkpoints.")
     p.add_class_arguments(ModelOptions, "model")
     p.add_class_arguments(DataOptions, "data")
     p.add_class_arguments(AdamWOptions, "optimizer")
     p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
-    p.set_defaults({"trainer.max_epochs": 100, "trainer.log_every_n_steps": 10,
-                    "trainer.num_sanity_val_steps": 0, "trainer.enable_model_summary": False})
+    p.set_defaults(
+        {
+            "trainer.max_epochs": 100,
+            "trainer.log_every_n_steps": 10,
+            "trainer.num_sanity_val_steps": 0,
+            "trainer.enable_model_summary": False,
+        }
+    )
     return p
 
 
@@ -80,20 +97,24 @@ def main(arguments: list[str]) -> None:
     options = p.parse_args(arguments)
     folder = Path(options.output)
     if is_first_process():
-        prepare_folder(folder, options.resume)
+        refuse_run(folder, options.resume)
+
+    def save_options() -> None:
         p.save(options, folder / "config.yaml", overwrite=True, skip_none=False)
-    result = fit(p.instantiate_classes(options), folder)
+
+    result = fit(p.instantiate_classes(options), folder, save_options)
     if is_first_process():
         print_scores(result.scores, result.names)
-        sys.stdout.write(f"best weights: {result.best}\n")
+        sys.stdout.write(f"weights with the best mean IoU of all evaluations: {result.best}\n")
 
 
-def fit(options: Namespace, folder: Path) -> FitResult:
+def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> FitResult:
     """Train as the options say; resume if the folder holds a run.
 
     Args:
         options: Of `parser`, with `model`, `data` and `optimizer` instantiated.
         folder: For `best.safetensors`, `last.ckpt` and `logs`.
+        before_training: Called once all options have proved good, on the first process.
     """
     import torch
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -116,7 +137,9 @@ def fit(options: Namespace, folder: Path) -> FitResult:
     last = folder / "last.ckpt"
     if last.is_file():
         check_resumable(last, task)
-    # The scheduler is stepped by a lambda of the step: loading plain values is enough.
+    if before_training is not None and is_first_process():
+        folder.mkdir(parents=True, exist_ok=True)
+        before_training()
     trainer.fit(task, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     if task.scores is None:  # resumed at the very end
         trainer.validate(task, data, verbose=False)
@@ -128,32 +151,34 @@ def fit(options: Namespace, folder: Path) -> FitResult:
 def _trainer(options: Namespace, folder: Path, loggers: list[Any]) -> Trainer:
     from lightning.pytorch import Trainer
 
-    from subquad.training import ModelAverage, PlainProgress, SaveBest, TimeLeft, save_last
+    from subquad.training import ModelAverage, PlainProgress, SaveBest, SaveLast, TimeLeft
 
     is_terminal = sys.stderr.isatty()
-    callbacks: list[Callback] = [SaveBest(folder), save_last(folder, options.save_every)]
+    callbacks: list[Callback] = [SaveBest(folder), SaveLast(folder, options.save_every)]
     callbacks.append(TimeLeft() if is_terminal else PlainProgress())
     if options.ema is not None:
         if not 0 < options.ema < 1:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
         callbacks.append(ModelAverage(decay=options.ema))
     return Trainer(
-        **options.trainer.as_dict(), logger=loggers, callbacks=callbacks, default_root_dir=folder,
-        enable_checkpointing=True, enable_progress_bar=is_terminal, use_distributed_sampler=False,
+        **options.trainer.as_dict(),
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        enable_checkpointing=True,
+        enable_progress_bar=is_terminal,
+        use_distributed_sampler=False,
     )
 
 
-def prepare_folder(folder: Path, resume: bool) -> None:
-    """Make the folder of a run.
-
-    Raises:
-        ValueError: If it holds a run already, which would be lost.
-    """
-    if not resume and (folder / "config.yaml").exists():
+def refuse_run(folder: Path, resume: bool) -> None:
+    """Raise ValueError if the folder holds a run already, which would be lost."""
+    if not resume and any(
+        (folder / name).exists() for name in ("last.ckpt", "best.safetensors", "config.yaml")
+    ):
         raise ValueError(
             f"{folder} holds a run already; continue it with --resume, or choose another --output."
         )
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def check_resumable(checkpoint: Path, task: Any) -> None:
@@ -178,7 +203,12 @@ def check_resumable(checkpoint: Path, task: Any) -> None:
 def quiet_lightning() -> None:
     """Leave out Lightning's remarks on hardware, workers and tips."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*exists and is not empty.*", ".*smaller than the logging.*"):
+    for message in (
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*smaller than the logging.*",
+        ".*LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", message)
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
+from torch import nn
 
 
 def main(arguments: list[str]) -> None:
@@ -34,10 +35,11 @@ def main(arguments: list[str]) -> None:
     sys.stdout.write("source: Geng et al., ICLR 2021; Guo et al., CVMJ 2023; see docs/models.md\n")
 
 
-def _nested(network):  # noqa: ANN001, ANN202
+def _nested(network: nn.Module) -> list[tuple[str, nn.Module]]:
     return [
         (f"{part}.{name}", module)
-        for part, child in network.named_children() if part == "head"
+        for part, child in network.named_children()
+        if part == "head"
         for name, module in child.named_children()
     ]
 

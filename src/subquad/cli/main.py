@@ -50,7 +50,9 @@ def main(arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("subquad"):
             raise
-        return _complain(f"subquad {name}", f"{error}; install what training needs: pip install 'subquad[train]'")
+        return _complain(
+            f"subquad {name}", f"{error}; install what training needs: pip install 'subquad[train]'"
+        )
     except (ValueError, OSError) as error:
         if os.environ.get("SUBQUAD_TRACEBACK") == "1":
             raise

@@ -19,8 +19,7 @@ def main(arguments: list[str]) -> None:
     if not names:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
     rows = [
-        (name, f"{parameters(name):,}", f"{multiply_adds(name, options.size) / 1e9:.1f} G")
-        for name in names
+        (name, f"{parameters(name):,}", f"{multiply_adds(name, options.size) / 1e9:.1f} G") for name in names
     ]
     print_table(
         f"multiply-adds of one {options.size} x {options.size} image in evaluation",

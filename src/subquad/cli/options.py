@@ -71,8 +71,13 @@ def build_data(options: DataOptions, seed: int, *, training: bool = True) -> Any
         open_split(options, options.train, seed) if training else None,
         open_split(options, options.evaluation, seed),
         train_transform=TrainTransform(
-            options.crop, options.scale, options.flip, options.brightness, options.contrast,
-            options.saturation, options.hue,
+            options.crop,
+            options.scale,
+            options.flip,
+            options.brightness,
+            options.contrast,
+            options.saturation,
+            options.hue,
         ),
         eval_transform=EvalTransform(options.eval_size),
         batch_size=options.batch_size,
@@ -93,11 +98,13 @@ def open_split(options: DataOptions, split: str, seed: int) -> Any:
 
     if options.name == "scenes":
         # The scenes that are evaluated are always the same, whatever the seed of training.
-        return Scenes(options.length, seed=seed, size=options.size) if split == "train" else Scenes(
-            SCENES_EVALUATED, seed=0, size=options.size, split="val"
+        return (
+            Scenes(options.length, seed=seed, size=options.size)
+            if split == "train"
+            else Scenes(SCENES_EVALUATED, seed=0, size=options.size, split="val")
         )
     if options.name == "camvid":
-        return CamVid(options.root, split)
+        return CamVid(options.root, split)  # pyright: ignore[reportArgumentType]  checked there
     if options.name == "folder":
         if options.root is None:
             raise ValueError("the data set needs a folder: give --data.root PATH.")

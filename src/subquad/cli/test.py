@@ -18,10 +18,17 @@ def parser() -> ArgumentParser:
     from lightning.pytorch import Trainer
 
     p = ArgumentParser(prog="subquad test", description="Evaluate a checkpoint.")
-    p.add_argument("checkpoint", type=str, help="A .safetensors file, or a folder that `fit` wrote; "
-                   "the folder also tells which data.")
-    p.add_argument("--json", type=str | None, default=None,  # pyright: ignore[reportArgumentType]
-                   help="Write the scores to this file.")
+    p.add_argument(
+        "checkpoint",
+        type=str,
+        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
+    )
+    p.add_argument(
+        "--json",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Write the scores to this file.",
+    )
     p.add_class_arguments(DataOptions, "data")
     p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
     return p
@@ -41,12 +48,16 @@ def main(arguments: list[str]) -> None:
     options = p.parse_args(arguments)
     quiet_lightning()
     network = load_model(checkpoint_path(options.checkpoint))
-    data = build_data(p.instantiate_classes(options).data, seed=0, training=False)
+    instantiated: Any = p.instantiate_classes(options)
+    data = build_data(instantiated.data, seed=0, training=False)
     check_classes(network, data.labels, options.checkpoint)
     task = SegmentationTask(network)
     trainer = Trainer(
-        **options.trainer.as_dict(), logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, use_distributed_sampler=False,
+        **options.trainer.as_dict(),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
     )
     trainer.test(task, data, verbose=False)
     assert isinstance(task.scores, SegmentationScores)
@@ -80,4 +91,3 @@ def _data_of_run(arguments: list[str]) -> dict[str, Any]:
             data = yaml.safe_load(config.read_text())["data"]
             return {f"data.{name}": value for name, value in data.items()}
     return {}
-

@@ -83,9 +83,7 @@ class DataReport:
         lines = [f"{self.root}: {names}", "", *_size_table(self.splits), "", *_value_table(self)]
         for name, values in (("mean", self.mean), ("std ", self.std)):
             channels = "  ".join(f"{value:.4f}" for value in values)
-            lines.append(
-                f"{name} of red, green, blue in {self.splits[0].name}, 0 to 1:  {channels}"
-            )
+            lines.append(f"{name} of red, green, blue in {self.splits[0].name}, 0 to 1:  {channels}")
         lines += ["", f"problems: {len(self.problems) or 'none'}"]
         return "\n".join(lines + [f"{n}. {text}" for n, text in enumerate(self.problems, 1)])
 
@@ -149,8 +147,7 @@ def _scan(split: SplitReport, images_dir: Path, masks_dir: Path, labels: LabelSe
     pairs, problems = match_pairs(images_dir, masks_dir)
     if lossy := [mask.name for _, mask in pairs if mask.suffix.lower() != ".png"]:
         problems.append(
-            f"{quote(lossy)} of {masks_dir} are JPEG, which changes class values; "
-            "export the masks as PNG."
+            f"{quote(lossy)} of {masks_dir} are JPEG, which changes class values; export the masks as PNG."
         )
     known = {color: index for index, color in enumerate(labels.palette)} if labels else {}
     if labels and labels.ignore_color:
@@ -163,9 +160,7 @@ def _scan(split: SplitReport, images_dir: Path, masks_dir: Path, labels: LabelSe
             split.problems.append(str(error))
 
 
-def _scan_pair(
-    split: SplitReport, image_path: Path, mask_path: Path, known: dict[Color, int]
-) -> None:
+def _scan_pair(split: SplitReport, image_path: Path, mask_path: Path, known: dict[Color, int]) -> None:
     image, mask = read_image(image_path), read_raw_mask(mask_path)
     height, width = image.shape[1:]
     split.sizes[height, width] += 1

@@ -39,7 +39,7 @@ def class_frequencies(dataset: SegmentationDataset, most: int | None = None) -> 
         ValueError: If no pixel is labelled.
     """
     counts = torch.zeros(256, dtype=torch.int64)
-    step = 1 if most is None else max(1, len(dataset) // most)
+    step = 1 if most is None else max(1, -(-len(dataset) // most))
     for index in range(0, len(dataset), step):
         counts += torch.bincount(dataset[index].labels.flatten(), minlength=256)
     counts = counts[: dataset.labels.num_classes]
@@ -139,9 +139,7 @@ def read_raw_mask(path: str | Path) -> NDArray[Any]:
     )
 
 
-def check_same_size(
-    image: Tensor, image_path: Path, mask: Tensor | NDArray[Any], mask_path: Path
-) -> None:
+def check_same_size(image: Tensor, image_path: Path, mask: Tensor | NDArray[Any], mask_path: Path) -> None:
     """Raise ValueError if image (3, H, W) and mask (H, W, ...) differ in height or width."""
     (height, width), (mask_height, mask_width) = image.shape[1:], mask.shape[:2]
     if (height, width) != (mask_height, mask_width):
@@ -228,6 +226,4 @@ def _open(path: str | Path, kind: str) -> Image.Image:
             image.load()
             return ImageOps.exif_transpose(image)
     except _DECODING_ERRORS as error:
-        raise ValueError(
-            f"{kind} {path} cannot be decoded ({error}); copy it again or remove it."
-        ) from error
+        raise ValueError(f"{kind} {path} cannot be decoded ({error}); copy it again or remove it.") from error

@@ -262,9 +262,7 @@ def _parse_json(text: str) -> LabelSet:
     if not isinstance(colors, list | None):
         raise ValueError(f"{colors!r} is no list of colours; give one [r, g, b] per class.")
     palette = default_palette(len(names)) if colors is None else tuple(map(_as_color, colors))
-    return LabelSet(
-        tuple(names), palette, None if ignore_color is None else _as_color(ignore_color)
-    )
+    return LabelSet(tuple(names), palette, None if ignore_color is None else _as_color(ignore_color))
 
 
 def _parse_text(text: str) -> LabelSet:

@@ -70,9 +70,7 @@ class EvaluationSamples(Dataset[dict[str, Any]]):
     ignored: it changes no metric.
     """
 
-    def __init__(
-        self, dataset: SegmentationDataset, transform: Transform, rank: int, processes: int
-    ) -> None:
+    def __init__(self, dataset: SegmentationDataset, transform: Transform, rank: int, processes: int) -> None:
         self.dataset, self.transform, self.rank, self.processes = (
             dataset,
             transform,

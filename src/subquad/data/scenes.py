@@ -242,9 +242,7 @@ class Outline(NamedTuple):
         edge = self.inner * np.cos(wedge) - self.item.radius, self.inner * np.sin(wedge)
         along, aside = reach * np.cos(folded) - self.item.radius, reach * np.sin(folded)
         # Beyond a sharp point, the line of the edge runs on; the circle ends it.
-        return np.maximum(
-            (along * edge[1] - aside * edge[0]) / np.hypot(*edge), reach - self.item.radius
-        )
+        return np.maximum((along * edge[1] - aside * edge[0]) / np.hypot(*edge), reach - self.item.radius)
 
 
 def _surface(rng: np.random.Generator, item: Item, down: Array, right: Array) -> Array:

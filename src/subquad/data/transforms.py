@@ -170,9 +170,7 @@ def _check_size(name: str, size: tuple[int, int] | None) -> None:
 
 def _check_pair(image: Tensor, labels: Tensor) -> None:
     if image.dtype != torch.uint8 or labels.dtype != torch.uint8:
-        raise ValueError(
-            f"the image is {image.dtype}, its labels are {labels.dtype}; give both as uint8."
-        )
+        raise ValueError(f"the image is {image.dtype}, its labels are {labels.dtype}; give both as uint8.")
     if image.shape[-2:] != labels.shape:
         raise ValueError(
             f"the image is {tuple(image.shape[-2:])}, but its labels are {tuple(labels.shape)}; "

@@ -36,7 +36,14 @@ def curves(logs: Mapping[str, str | Path]) -> Figure:
     for (name, log), color in zip(logs.items(), _COLORS, strict=False):
         for panel, column in zip(panels, ("train/loss", "val/mean_iou"), strict=True):
             steps, values = read_curve(log, column)
-            panel.plot(steps, values, color=color, label=name, linewidth=1.8, marker="o" if panel is panels[1] else None)
+            panel.plot(
+                steps,
+                values,
+                color=color,
+                label=name,
+                linewidth=1.8,
+                marker="o" if panel is panels[1] else None,
+            )
     for panel, title in zip(panels, ("training loss", "mean IoU"), strict=True):
         panel.set_title(title)
         panel.set_xlabel("step")
@@ -87,7 +94,10 @@ def map_grid(images: Tensor, maps: Tensor, titles: Sequence[str]) -> Figure:
         for column in range(len(titles)):
             values = maps[:, column]
             panels[row, column + 1].imshow(
-                values[row].numpy(), cmap="magma", vmin=float(values.min()), vmax=float(values.quantile(0.995))
+                values[row].numpy(),
+                cmap="magma",
+                vmin=float(values.min()),
+                vmax=float(values.quantile(0.995)),
             )
             panels[row, column + 1].set_axis_off()
     for column, title in enumerate(("image", *titles)):

@@ -100,7 +100,10 @@ def solver_to_json(solver: Solver) -> dict[str, Any]:
     name = type(solver).__name__
     if SOLVERS.get(name) is not type(solver):
         raise ValueError(f"only NMF, VQ and CD can be stored, got {solver!r}.")
-    return {"type": name, **{f.name: getattr(solver, f.name) for f in dataclasses.fields(SOLVERS[name])}}
+    return {
+        "type": name,
+        **{f.name: getattr(solver, f.name) for f in dataclasses.fields(SOLVERS[name])},
+    }
 
 
 def solver_from_json(value: dict[str, Any]) -> Solver:
@@ -112,7 +115,9 @@ def solver_from_json(value: dict[str, Any]) -> Solver:
     options = dict(value)
     name = options.pop("type", "")
     if name not in SOLVERS:
-        raise ValueError(f"unknown solver {name!r}.{did_you_mean(name.upper(), SOLVERS)} There are NMF, VQ and CD.")
+        raise ValueError(
+            f"unknown solver {name!r}.{did_you_mean(name.upper(), SOLVERS)} There are NMF, VQ and CD."
+        )
     try:
         return SOLVERS[name](**options)
     except TypeError as error:

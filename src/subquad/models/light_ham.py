@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +76,7 @@ class LightHam(nn.Module):
     def __init__(self, config: LightHamConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = make_backbone(
+        self.backbone: Any = make_backbone(
             config.backbone, in_channels=config.in_channels, drop_path=config.drop_path
         )
         self.head = LightHamHead(self.backbone.channels[-3:], config)
@@ -110,9 +110,18 @@ class LightHamHead(nn.Module):
         width = config.ham_channels
         self.squeeze = ConvNormReLU(sum(in_channels), width, config.norm)
         self.hamburger = Hamburger(
-            width, version="v1", dim=width, rank=config.rank, solver=config.solver, heads=config.heads,
-            steps=config.steps, eval_steps=config.eval_steps, grad_steps=config.grad_steps,
-            start=config.start, norm=config.norm, ham=_in_the_hams_place(config),
+            width,
+            version="v1",
+            dim=width,
+            rank=config.rank,
+            solver=config.solver,
+            heads=config.heads,
+            steps=config.steps,
+            eval_steps=config.eval_steps,
+            grad_steps=config.grad_steps,
+            start=config.start,
+            norm=config.norm,
+            ham=_in_the_hams_place(config),
         )
         self.align = ConvNormReLU(width, config.channels, config.norm)
         self.dropout = nn.Dropout2d(config.dropout)

@@ -66,11 +66,15 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
 
 def _light_ham(size: str, width: int, channels: int, rank: int, drop_path: float = 0.1) -> LightHamConfig:
     return LightHamConfig(
-        backbone=f"van_{size}", ham_channels=width, channels=channels, rank=rank, drop_path=drop_path
+        backbone=f"van_{size}",
+        ham_channels=width,
+        channels=channels,
+        rank=rank,
+        drop_path=drop_path,
     )
 
 
-# Spec of the originals, 5.3. The rank of small_d256 is inferred from its published cost.
+# As in the originals' configurations. The rank of small_d256 is inferred from its published cost.
 register_model("light_ham_van_tiny_d256", _light_ham("tiny", 256, 256, 16))
 register_model("light_ham_van_tiny", _light_ham("tiny", 480, 512, 64))
 register_model("light_ham_van_small_d256", _light_ham("small", 256, 256, 32))

@@ -24,11 +24,11 @@ class SelfAttention(nn.Module):
         self.query_key_value = Pointwise(dim, 3 * dim, bias=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Attend; `x` (batch, dim, *spatial), `mask` (batch, *spatial) True where a position counts."""
+        """Attend; `x` `(batch, dim, *spatial)`, `mask` `(batch, *spatial)` True where a position counts."""
         if mask is not None:
             x = x.where(mask.unsqueeze(1), 0)
         tokens = self.query_key_value(x).flatten(2)
-        # (3, batch, heads, positions, dim // heads)
+        # Each is (batch, heads, positions, dim // heads).
         query, key, value = tokens.unflatten(1, (3, self.heads, -1)).movedim(1, 0).mT
         allowed = None if mask is None else mask.flatten(1)[:, None, None, :]
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)

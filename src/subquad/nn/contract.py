@@ -63,7 +63,7 @@ def check_mixer(
         module: Maps a tensor to one of the same positions; takes `mask=` if `mask` is checked.
         make_input: Returns a fresh float32 input of at least two samples and, along each spatial
             axis, at least two positions. For a mixer of non-negative data it returns such.
-        spatial: Axes of the positions; None takes all from 2 on: (batch, channels, *spatial). A
+        spatial: Axes of the positions; None takes all from 2 on: `(batch, channels, *spatial)`. A
             mixer of (batch, positions, channels) has (1,).
         tolerance: Allowed relative error where floating point forbids equality.
         mask: Check that padding neither gives nor gets anything.

@@ -83,8 +83,8 @@ class Ham(nn.Module):
         """Return the reconstruction of `x`.
 
         Args:
-            x: (batch, dim, *spatial), any number of spatial axes; non-negative for NMF.
-            mask: (batch, *spatial), True where a position counts. The others are zero in the
+            x: `(batch, dim, *spatial)`, any number of spatial axes; non-negative for NMF.
+            mask: `(batch, *spatial)`, True where a position counts. The others are zero in the
                 result and change nothing elsewhere.
 
         Raises:
@@ -177,6 +177,7 @@ class Ham(nn.Module):
             )
 
     def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
         return (
             f"{self.dim}, rank={self.rank}, solver={self.solver}, heads={self.heads}, steps={self.steps}, "
             f"eval_steps={self.eval_steps}, grad_steps={self.grad_steps}, start={self.start!r}, "
@@ -185,9 +186,22 @@ class Ham(nn.Module):
 
 
 def _check_arguments(
-    dim: int, rank: int, heads: int, steps: int, eval_steps: int, grad_steps: int, start: str, over: str
+    dim: int,
+    rank: int,
+    heads: int,
+    steps: int,
+    eval_steps: int,
+    grad_steps: int,
+    start: str,
+    over: str,
 ) -> None:
-    for name, value in {"dim": dim, "rank": rank, "heads": heads, "steps": steps, "eval_steps": eval_steps}.items():
+    for name, value in {
+        "dim": dim,
+        "rank": rank,
+        "heads": heads,
+        "steps": steps,
+        "eval_steps": eval_steps,
+    }.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}.")
     if dim % heads:

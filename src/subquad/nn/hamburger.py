@@ -19,13 +19,15 @@ Norm = Literal["batch", "group"]
 class Hamburger(nn.Module):
     """Global context for a feature map: x + upper_bread(ham(lower_bread(x))).
 
-    | | v1 | v2 | v2plus |
-    |---|---|---|---|
-    | `lower_bread` | 1 x 1, bias; ReLU for NMF | same | same |
-    | `ham` | `Ham` | same | same |
-    | `cheese` | - | 1 x 1, norm, ReLU | same, `dim // cheese_factor` wide |
-    | `upper_bread` | 1 x 1, norm | 1 x 1 | 1 x 1 |
-    | result | ReLU(x + y) | ReLU(x + y) | ReLU(`coef_shortcut` x + `coef_ham` y) |
+    =============  ======================  ===============  ======================================
+    part           v1                      v2               v2plus
+    =============  ======================  ===============  ======================================
+    `lower_bread`  1x1, bias; ReLU if NMF  same             same
+    `ham`          `Ham`                   same             same
+    `cheese`       none                    1x1, norm, ReLU  same, `dim // cheese_factor` wide
+    `upper_bread`  1x1, norm               1x1              1x1
+    result         ReLU(x + y)             ReLU(x + y)      ReLU(`coef_shortcut` x + `coef_ham` y)
+    =============  ======================  ===============  ======================================
 
     Args:
         channels: Of the input, and of the output.
@@ -37,7 +39,7 @@ class Hamburger(nn.Module):
         gate: Multiply y by a learned scalar that starts at zero and leave out the last ReLU:
             inserting the block into a trained network changes nothing at first.
         cheese_factor: v2plus narrows the cheese by it; None takes `heads`, as the originals do.
-        ham: A module to put in the ham's place, (batch, dim, *spatial) and an optional mask to
+        ham: A module to put in the ham's place, `(batch, dim, *spatial)` and an optional mask to
             the same shape, such as `SelfAttention`; the options of `Ham` are then unused, except
             that `solver` still decides on the ReLU before it.
 
@@ -76,8 +78,15 @@ class Hamburger(nn.Module):
         self.lower_bread = Pointwise(channels, dim)
         self.nonnegative = isinstance(solver, NMF)
         self.ham = ham or Ham(
-            dim, rank, solver, heads=heads, steps=steps, eval_steps=eval_steps, grad_steps=grad_steps,
-            start=start, over=over,
+            dim,
+            rank,
+            solver,
+            heads=heads,
+            steps=steps,
+            eval_steps=eval_steps,
+            grad_steps=grad_steps,
+            start=start,
+            over=over,
         )
         if version == "v1":
             self.cheese = None
@@ -100,8 +109,8 @@ class Hamburger(nn.Module):
         """Add global context to `x`.
 
         Args:
-            x: (batch, channels, *spatial), any number of spatial axes.
-            mask: (batch, *spatial), True where a position counts; padding neither gives nor gets.
+            x: `(batch, channels, *spatial)`, any number of spatial axes.
+            mask: `(batch, *spatial)`, True where a position counts; padding neither gives nor gets.
 
         Raises:
             ValueError: If the channels or the mask do not fit.
@@ -134,4 +143,5 @@ class Hamburger(nn.Module):
                 nn.init.normal_(conv.weight, std=sqrt(2 / conv.out_channels))
 
     def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
         return f"{self.channels}, version={self.version!r}"

@@ -21,7 +21,7 @@ from subquad.ops.vq import (
 class CD:
     """Project X on the directions of its clusters (Geng et al., appendix on concept decomposition).
 
-    Each iteration assigns by cosine similarity, then averages and normalises:
+    Each iteration assigns by cosine similarity, then averages and normalises::
 
         C <- softmax(cos(D, X) / temperature), normalised over the positions     D <- unit(X C')
 
@@ -39,7 +39,9 @@ class CD:
     def __post_init__(self) -> None:
         check_temperature(self.temperature)
         if not self.ridge > 0:
-            raise ValueError(f"ridge must be positive (equal columns would divide by zero), got {self.ridge}.")
+            raise ValueError(
+                f"ridge must be positive (equal columns would divide by zero), got {self.ridge}."
+            )
 
     def random_dictionary(
         self,

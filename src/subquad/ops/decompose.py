@@ -44,7 +44,7 @@ class Problem(NamedTuple):
         mask: True where a position counts, (batch, 1, positions); None if all do.
         unit: The scale of X in each sample, (batch, 1, 1): 1 for ordinary data, so that the
             epsilons are the papers'; smaller or larger for data far from 1, so that they follow.
-        inverse_norm: 1 / |column of X|, (batch, 1, positions); None if the solver has no use for it.
+        inverse_norm: `1 / |column of X|`, (batch, 1, positions); None if the solver has no use for it.
     """
 
     x: Tensor
@@ -178,7 +178,7 @@ def _grad_mode(enabled: bool) -> AbstractContextManager[None]:
     return torch.set_grad_enabled(enabled)
 
 
-def autocast_off(x: Tensor) -> AbstractContextManager[None]:
+def autocast_off(x: Tensor) -> AbstractContextManager[object]:
     """Switch autocast off on the device of `x`, where it is on."""
     device = x.device.type
     if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):

@@ -14,9 +14,9 @@ from subquad.ops.decompose import Factors, Problem, data_unit
 
 @dataclass(frozen=True)
 class NMF:
-    """Minimise |X - D C| over non-negative D and C (Geng et al., ICLR 2021, section 2.2.2).
+    """Minimise `|X - D C|` over non-negative D and C (Geng et al., ICLR 2021, section 2.2.2).
 
-    Each iteration updates the codes, then the dictionary:
+    Each iteration updates the codes, then the dictionary::
 
         C <- C * (D'X) / (D'D C + eps)        D <- D * (X C') / (D C C' + eps)
 
@@ -52,7 +52,7 @@ class NMF:
         return F.normalize(dictionary, dim=-2)
 
     def admissible(self, dictionary: Tensor) -> Tensor:
-        """Return |D|: unlike a cut-off at zero it never takes the gradient from an entry."""
+        """Return `|D|`: unlike a cut-off at zero it never takes the gradient from an entry."""
         return dictionary.abs()
 
     def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:

@@ -26,6 +26,7 @@ def soft_assignment(problem: Problem, dictionary: Tensor, temperature: float) ->
         X @ weights' is a mean of columns of X; zero where masked.
     """
     # |column of X| is divided out of the small product instead of a copy of X.
+    assert problem.inverse_norm is not None
     cosine = (dictionary.mT @ problem.x) * problem.inverse_norm
     weights = (cosine / temperature).softmax(dim=-2)
     if problem.mask is not None:
@@ -54,7 +55,7 @@ def signed_random_dictionary(
 class VQ:
     """Replace each column by a mixture of cluster centres (Geng et al., section 2.2.1).
 
-    Each iteration assigns by cosine similarity, then averages:
+    Each iteration assigns by cosine similarity, then averages::
 
         C <- softmax(cos(D, X) / temperature), normalised over the positions        D <- X C'
 

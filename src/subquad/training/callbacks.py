@@ -39,15 +39,29 @@ class SaveBest(Callback):
         self.best = state_dict["best"]
 
 
-def save_last(folder: str | Path, every_n_steps: int) -> ModelCheckpoint:
-    """Return the callback that keeps `last.ckpt`, from which a run resumes, up to date.
+class SaveLast(ModelCheckpoint):
+    """Keep `last.ckpt`, from which a run resumes, up to date; Lightning replaces it in one move.
 
-    Lightning writes it under another name and renames it, so a killed run leaves the file before.
+    Args:
+        folder: Where to write.
+        every_n_steps: Optimiser steps between two writes; the end of training is always written.
     """
-    return ModelCheckpoint(
-        folder, filename="last", every_n_train_steps=every_n_steps, save_top_k=1,
-        enable_version_counter=False,
-    )
+
+    def __init__(self, folder: str | Path, every_n_steps: int) -> None:
+        if every_n_steps < 1:
+            raise ValueError(f"--save_every must be at least 1, got {every_n_steps}.")
+        super().__init__(
+            folder,
+            filename="last",
+            every_n_train_steps=every_n_steps,
+            save_top_k=1,
+            enable_version_counter=False,
+        )
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the end of training."""
+        assert self.dirpath is not None
+        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
 
 
 class TimeLeft(TQDMProgressBar):
@@ -57,7 +71,9 @@ class TimeLeft(TQDMProgressBar):
         super().__init__(refresh_rate=refresh_rate)
         self._started: tuple[float, int] | None = None
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(  # pyright: ignore[reportIncompatibleMethodOverride]  the base takes anything
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> None:
         """Start the clock; a resumed run counts from where it resumes."""
         super().on_train_start(trainer, pl_module)
         self._started = (time.monotonic(), trainer.global_step)
@@ -100,7 +116,9 @@ class PlainProgress(Callback):
         spent = time.monotonic() - begun
         left = spent / max(1, done - first) * (steps - done)
         metrics = trainer.callback_metrics
-        values = {name: float(metrics[name]) for name in ("train/loss", "val/loss", "mean_iou") if name in metrics}
+        values = {
+            name: float(metrics[name]) for name in ("train/loss", "val/loss", "mean_iou") if name in metrics
+        }
         scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         trainer.print(f"step {done}/{steps}: {scores}, spent {duration(spent)}, left {duration(left)}")
 

@@ -60,7 +60,9 @@ class AdamWOptions:
 def parameter_groups(network: nn.Module, weight_decay: float, exempt: Exempt) -> list[dict[str, Any]]:
     """Split the trainable parameters into those with and those without weight decay."""
     norm_parameters = {
-        f"{name}.{kind}" for name, module in network.named_modules() if isinstance(module, NORMS)
+        f"{name}.{kind}"
+        for name, module in network.named_modules()
+        if isinstance(module, NORMS)
         for kind, _ in module.named_parameters(recurse=False)
     }
 
@@ -71,6 +73,9 @@ def parameter_groups(network: nn.Module, weight_decay: float, exempt: Exempt) ->
 
     trainable = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
     return [
-        {"params": [p for n, p in trainable if not is_exempt(n, p.dim())], "weight_decay": weight_decay},
+        {
+            "params": [p for n, p in trainable if not is_exempt(n, p.dim())],
+            "weight_decay": weight_decay,
+        },
         {"params": [p for n, p in trainable if is_exempt(n, p.dim())], "weight_decay": 0.0},
     ]

@@ -100,7 +100,12 @@ class SegmentationTask(LightningModule):
             "val/pixel_accuracy": self.scores.pixel_accuracy,
         }
         self.log_dict({name: torch.as_tensor(value, dtype=torch.float32) for name, value in log.items()})
-        self.log("mean_iou", torch.as_tensor(self.scores.mean_iou, dtype=torch.float32), prog_bar=True, logger=False)
+        self.log(
+            "mean_iou",
+            torch.as_tensor(self.scores.mean_iou, dtype=torch.float32),
+            prog_bar=True,
+            logger=False,
+        )
 
     def on_test_epoch_start(self) -> None:
         """Start counting anew."""

@@ -41,7 +41,9 @@ class DropPath(nn.Module):
             return branch
         keep = 1 - self.rate
         shape = (branch.shape[0],) + (1,) * (branch.dim() - 1)
-        return branch * torch.empty(shape, device=branch.device, dtype=branch.dtype).bernoulli_(keep).div_(keep)
+        return branch * torch.empty(shape, device=branch.device, dtype=branch.dtype).bernoulli_(keep).div_(
+            keep
+        )
 
     def extra_repr(self) -> str:
         return f"{self.rate:.3g}"

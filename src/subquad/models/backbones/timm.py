@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 
@@ -30,7 +32,7 @@ class TimmBackbone(nn.Module):
             self.network = timm.create_model(name, **options)
         except RuntimeError as error:
             raise ValueError(f"timm's {name!r} gives no feature maps: {error}") from error
-        self.channels = tuple(self.network.feature_info.channels())
+        self.channels: tuple[int, ...] = tuple(self.network.feature_info.channels())
         self.channels_are_last = str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC")
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -39,7 +41,7 @@ class TimmBackbone(nn.Module):
         return [m.movedim(-1, 1) for m in maps] if self.channels_are_last else list(maps)
 
 
-def _import_timm():  # noqa: ANN202  the module itself
+def _import_timm() -> Any:
     try:
         import timm
     except ImportError as error:

@@ -1,0 +1,100 @@
+"""The layers, the public names, and what importing costs: promises that fail loudly."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import subquad
+
+ROOT = Path(subquad.__file__).parent
+SOURCES = sorted(ROOT.rglob("*.py"))
+
+# Imports point down only; a layer may also import itself.
+MAY_IMPORT = {
+    "ops": set(),
+    "nn": {"ops"},
+    "models": {"ops", "nn"},
+    "data": set(),
+    "evaluation": {"ops", "nn", "models"},
+    "training": {"ops", "nn", "models", "evaluation"},
+    "explain": {"ops", "nn", "models"},
+    "cli": {"ops", "nn", "models", "data", "evaluation", "training", "explain"},
+}
+OPTIONAL = {"lightning", "torchvision", "timm", "matplotlib", "rich", "jsonargparse", "yaml", "PIL"}
+GOLDEN = {
+    "subquad": {"create_model", "list_models", "load_model", "load_original", "save_model", "LoadReport"},
+    "subquad.ops": {"Factors", "NMF", "VQ", "CD", "Problem", "Solver", "decompose"},
+    "subquad.nn": {"Check", "Ham", "Hamburger", "NoContext", "Report", "SelfAttention", "check_mixer"},
+}
+
+
+def imports(path):
+    """Return the dotted names that a file imports, anywhere in it."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module)
+            if node.module == "subquad":
+                names |= {f"subquad.{alias.name}" for alias in node.names}
+        else:
+            assert not isinstance(node, ast.ImportFrom), f"{path}: relative import"
+    return names
+
+
+def layer(path):
+    return path.relative_to(ROOT).parts[0]
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.parent != ROOT], ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_downwards(path):
+    layers = {name.split(".")[1] for name in imports(path) if name.startswith("subquad.")}
+    allowed = MAY_IMPORT[layer(path)] | {layer(path)}
+    assert layers & MAY_IMPORT.keys() <= allowed
+    if layer(path) in {"ops", "nn"}:
+        assert not {name.split(".")[0] for name in imports(path)} & (OPTIONAL | {"numpy", "safetensors"})
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_stay_short_and_know_no_device(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    assert ".cuda(" not in text
+
+
+@pytest.mark.parametrize("module", GOLDEN)
+def test_public_names(module):
+    imported = __import__(module, fromlist=["__all__"])
+    assert set(imported.__all__) - {"__version__"} == GOLDEN[module]
+    for name in GOLDEN[module]:
+        assert getattr(imported, name).__doc__
+
+
+def test_import_needs_torch_alone():
+    """With every optional package hidden: import, build, run, save and load a network."""
+    code = f"""
+import sys
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {OPTIONAL!r}:
+            raise ModuleNotFoundError("hidden: " + name)
+sys.meta_path.insert(0, Hide())
+import subquad
+assert "safetensors" not in sys.modules
+import torch, tempfile, pathlib
+network = subquad.create_model("light_ham_van_tiny_d256", num_classes=2)
+path = pathlib.Path(tempfile.mkdtemp()) / "m.safetensors"
+subquad.save_model(network, path)
+assert subquad.load_model(path)(torch.zeros(1, 3, 33, 40)).shape == (1, 2, 33, 40)
+assert subquad.nn.Ham and subquad.ops.NMF
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=120)
+
+
+def test_importing_the_package_is_lazy():
+    code = "import sys, subquad; assert not {'subquad.models', 'lightning', 'torchvision'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,46 @@
+"""The documentation is true: its Python runs, its table of models is what the code says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from subquad import list_models
+from subquad.models.cost import multiply_adds, parameters
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    """The blocks of a page run from top to bottom, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    namespace = {"__name__": "page"}
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), namespace)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/models.md"])
+def test_the_table_of_models_is_what_the_code_says(page):
+    text = (ROOT / page).read_text()
+    for name in list_models():
+        row = rf"\| `?{name}`? \| {parameters(name):,} \| {multiply_adds(name) / 1e9:.1f}"
+        assert re.search(row, text), row
+
+
+def test_no_placeholder_is_left():
+    for page in PAGES:
+        assert not re.search(r"TODO|RESULTS\b|_TABLE|TBD", page.read_text()), page
+
+
+def test_every_recipe_is_documented_and_every_link_leads_somewhere():
+    training = (ROOT / "docs" / "training.md").read_text()
+    for recipe in (ROOT / "recipes").glob("*.yaml"):
+        assert recipe.name in training
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+?)(?:#[\w-]+)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
