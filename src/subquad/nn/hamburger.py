@@ -44,7 +44,7 @@ class Hamburger(nn.Module):
             that `solver` still decides on the ReLU before it.
 
     References:
-        Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021, section 2.3.
+        Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021, section 2.
     """
 
     coef_shortcut: nn.Parameter | None

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from subquad.ops.decompose import Factors, Problem, data_unit, inverse_column_norm
-from subquad.ops.vq import (
-    check_temperature,
-    signed_random_dictionary,
-    soft_assignment,
-    unit_columns,
-)
+from subquad.ops.cosine import CosineClustering, unit_columns
+from subquad.ops.decompose import Factors, Problem
 
 
 @dataclass(frozen=True)
-class CD:
-    """Project X on the directions of its clusters (Geng et al., appendix on concept decomposition).
+class CD(CosineClustering):
+    """Project X on the directions of its clusters (Geng et al., ICLR 2021).
 
     Each iteration assigns by cosine similarity, then averages and normalises::
 
@@ -33,42 +27,20 @@ class CD:
         ridge: Of the final regression, > 0, for columns of length one; the originals' beta.
     """
 
-    temperature: float = 0.01
     ridge: float = 0.1
 
     def __post_init__(self) -> None:
-        check_temperature(self.temperature)
+        super().__post_init__()
         if not self.ridge > 0:
-            raise ValueError(
-                f"ridge must be positive (equal columns would divide by zero), got {self.ridge}."
-            )
-
-    def random_dictionary(
-        self,
-        shape: Sequence[int],
-        *,
-        generator: torch.Generator | None = None,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype = torch.float32,
-    ) -> Tensor:
-        """Draw normal columns of length one, (..., dim, rank)."""
-        return signed_random_dictionary(shape, generator, device, dtype)
-
-    def admissible(self, dictionary: Tensor) -> Tensor:
-        """Return D: any sign will do."""
-        return dictionary
-
-    def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
-        """Measure the columns of X once, not once an iteration."""
-        return Problem(x, mask, data_unit(x), inverse_column_norm(x))
+            raise ValueError(f"ridge must be positive, got {self.ridge}; equal columns would divide by zero.")
 
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
         """Assign to the start dictionary."""
-        return soft_assignment(problem, dictionary, self.temperature)
+        return self.assign(problem, dictionary)
 
     def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Assign to the dictionary, whose columns have length one."""
-        return soft_assignment(problem, factors.dictionary, self.temperature)
+        return self.assign(problem, factors.dictionary)
 
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- unit(X C'), the mean directions."""

@@ -2,7 +2,7 @@
 
 The loop and the gradient policy are written once, here; a solver (`NMF`, `VQ`, `CD`) says what one
 iteration is. Source: Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021,
-section 2 (the decompositions) and section 2.3 (the one-step gradient).
+section 2 (the decompositions and the one-step gradient).
 """
 
 from __future__ import annotations

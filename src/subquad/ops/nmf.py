@@ -14,7 +14,7 @@ from subquad.ops.decompose import Factors, Problem, data_unit
 
 @dataclass(frozen=True)
 class NMF:
-    """Minimise `|X - D C|` over non-negative D and C (Geng et al., ICLR 2021, section 2.2.2).
+    """Minimise `|X - D C|` over non-negative D and C (Geng et al., ICLR 2021, section 2).
 
     Each iteration updates the codes, then the dictionary::
 

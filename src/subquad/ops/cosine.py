@@ -1,0 +1,68 @@
+"""What VQ and CD share: soft assignment by cosine similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subquad.ops.decompose import Problem, data_unit, inverse_column_norm
+
+
+@dataclass(frozen=True)
+class CosineClustering:
+    """Start, preparation and assignment of the two clustering solvers.
+
+    Attributes:
+        temperature: Of the softmax, > 0; its inverse is the originals' inv_t.
+    """
+
+    temperature: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be positive, got {self.temperature}; 0.01 is nearly hard.")
+
+    def random_dictionary(
+        self,
+        shape: Sequence[int],
+        *,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Tensor:
+        """Draw normal columns of length one, (..., dim, rank)."""
+        dictionary = torch.randn(*shape, generator=generator, device=device, dtype=dtype)
+        return F.normalize(dictionary, dim=-2)
+
+    def admissible(self, dictionary: Tensor) -> Tensor:
+        """Return D: any sign will do."""
+        return dictionary
+
+    def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
+        """Measure the columns of X once, not once an iteration."""
+        return Problem(x, mask, data_unit(x), inverse_column_norm(x))
+
+    def assign(self, problem: Problem, dictionary: Tensor) -> Tensor:
+        """Assign each column of X to the columns of the dictionary.
+
+        Returns:
+            Weights (batch, rank, positions) that sum to one over the positions, so that
+            X @ weights' is a mean of columns of X; zero where masked.
+        """
+        assert problem.inverse_norm is not None
+        # The length of X's columns is divided out of the small product, not out of a copy of X.
+        cosine = (dictionary.mT @ problem.x) * problem.inverse_norm
+        weights = (cosine / self.temperature).softmax(dim=-2)
+        if problem.mask is not None:
+            weights = weights.where(problem.mask, 0)
+        return weights / (1e-6 + weights.sum(dim=-1, keepdim=True))
+
+
+def unit_columns(dictionary: Tensor, unit: Tensor) -> Tensor:
+    """Divide each column by its length; columns far shorter than the data's scale stay short."""
+    length = torch.linalg.vector_norm(dictionary, dim=-2, keepdim=True)
+    return dictionary / torch.maximum(length, 1e-6 * unit.clamp_max(1))
