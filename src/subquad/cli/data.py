@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from jsonargparse import ArgumentParser
-
+from subquad.cli.parsing import Parser
 from subquad.models.suggest import did_you_mean
 
 
@@ -20,9 +19,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError(
             f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
         )
-    p = ArgumentParser(
-        prog="subquad data check", description="Report what is in a data set, and what to mend."
-    )
+    p = Parser(prog="subquad data check", description="Report what is in a data set, and what to mend.")
     p.add_argument("path", type=str, help="Folder with images and masks.")
     p.add_argument(
         "--classes",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
 
 from subquad.cli.fit import FitResult, fit
 from subquad.cli.fit import parser as fit_parser
+from subquad.cli.parsing import Parser
 from subquad.cli.tables import print_table
 
 RUNS = {"without the ham": "none", "with the ham": "decomposition"}
@@ -19,9 +19,9 @@ SHOWN, MAPS = 5, 4  # scenes in the report, code maps of each
 STEPS = 400
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Return the options of `subquad demo`."""
-    p = ArgumentParser(
+    p = Parser(
         prog="subquad demo",
         description="Train a Light-Ham on built-in scenes with and without its ham, on the CPU, "
         "and write a report.",

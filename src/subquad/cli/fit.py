@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace  # pyright: ignore[reportPrivateImportUsage]
+from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPrivateImportUsage]
 
 from subquad.cli.options import (
     ClassWeights,
@@ -20,6 +20,7 @@ from subquad.cli.options import (
     resolve_model,
     weights_of_classes,
 )
+from subquad.cli.parsing import Parser
 from subquad.training.optimizer import AdamWOptions
 
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ class FitResult:
     log: Path
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Return the options of `subquad fit`."""
     from lightning.pytorch import Trainer
 
-    p = ArgumentParser(prog="subquad fit", description="Train a network.")
+    p = Parser(prog="subquad fit", description="Train a network.")
     p.add_argument("--config", action=ActionConfigFile, help="A recipe: YAML of the options below.")
     p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
     p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
@@ -123,6 +124,8 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     from subquad.training import SegmentationTask
 
     quiet_lightning()
+    if options.seed < 0:
+        raise ValueError(f"--seed must be 0 or more, got {options.seed}.")
     data = build_data(options.data, options.seed)
     torch.manual_seed(options.seed)
     network = resolve_model(options.model, data.labels).build()

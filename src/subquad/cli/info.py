@@ -6,8 +6,9 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
 from torch import nn
+
+from subquad.cli.parsing import Parser
 
 
 def main(arguments: list[str]) -> None:
@@ -17,7 +18,7 @@ def main(arguments: list[str]) -> None:
     from subquad.models import SegmentationConfig, load_model
     from subquad.models.cost import on_meta
 
-    p = ArgumentParser(prog="subquad info", description="Describe a network or a checkpoint.")
+    p = Parser(prog="subquad info", description="Describe a network or a checkpoint.")
     p.add_argument("model", type=str, help="A name of `subquad models`, or a checkpoint of `fit`.")
     name = p.parse_args(arguments).model
     is_path = Path(name).exists() or name.endswith(".safetensors") or "/" in name

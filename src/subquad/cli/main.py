@@ -53,11 +53,18 @@ def main(arguments: Sequence[str]) -> int:
         return _complain(
             f"subquad {name}", f"{error}; install what training needs: pip install 'subquad[train]'"
         )
-    except (ValueError, OSError) as error:
+    except Exception as error:
+        if not _is_about_input(error):
+            raise
         if os.environ.get("SUBQUAD_TRACEBACK") == "1":
             raise
         return _complain(f"subquad {name}", _sentence(error))
     return 0
+
+
+def _is_about_input(error: Exception) -> bool:
+    """Say whether an error is the user's to mend; the name is that of Lightning's own."""
+    return isinstance(error, (ValueError, OSError)) or type(error).__name__ == "MisconfigurationException"
 
 
 def _sentence(error: Exception) -> str:
@@ -66,7 +73,7 @@ def _sentence(error: Exception) -> str:
     if "Original Traceback" in text:
         causes = re.findall(r"^\w*(?:Error|Exception): (.*)$", text, flags=re.MULTILINE)
         text = causes[-1] if causes else text
-    return text
+    return " ".join(text.split())
 
 
 def _complain(program: str, sentence: str) -> int:

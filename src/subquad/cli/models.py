@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jsonargparse import ArgumentParser
+from subquad.cli.parsing import Parser
 
 
 def main(arguments: list[str]) -> None:
@@ -11,7 +11,7 @@ def main(arguments: list[str]) -> None:
     from subquad.models import list_models
     from subquad.models.cost import multiply_adds, parameters
 
-    p = ArgumentParser(prog="subquad models", description="List the networks.")
+    p = Parser(prog="subquad models", description="List the networks.")
     p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
     p.add_argument("--size", type=int, default=512, help="Height and width of the image.")
     options = p.parse_args(arguments)

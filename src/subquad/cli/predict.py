@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentParser
-
 from subquad.cli.options import checkpoint_path
+from subquad.cli.parsing import Parser
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Return the options of `subquad predict`."""
-    p = ArgumentParser(
+    p = Parser(
         prog="subquad predict",
         description="Segment images. Writes NAME.png (class indices, with the palette) and "
         "NAME_overlay.jpg for each.",

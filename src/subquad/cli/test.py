@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentParser
 
 from subquad.cli.fit import TRAINER_FIXED, is_first_process, quiet_lightning
 from subquad.cli.options import DataOptions, build_data, check_classes, checkpoint_path
+from subquad.cli.parsing import Parser
 
 
-def parser() -> ArgumentParser:
+def parser() -> Parser:
     """Return the options of `subquad test`."""
     from lightning.pytorch import Trainer
 
-    p = ArgumentParser(prog="subquad test", description="Evaluate a checkpoint.")
+    p = Parser(prog="subquad test", description="Evaluate a checkpoint.")
     p.add_argument(
         "checkpoint",
         type=str,

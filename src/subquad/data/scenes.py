@@ -76,7 +76,7 @@ class Scenes(Dataset[Sample]):
         seed: int = 0,
         size: tuple[int, int] = (96, 96),
         split: Literal["train", "val"] = "train",
-        marker_radius: tuple[float, float] = (6.0, 9.0),
+        marker_radius: tuple[float, float] = (8.0, 11.0),
         disk_radius: tuple[float, float] = (7.0, 13.0),
         shape_radius: tuple[float, float] = (9.0, 15.0),
         distance: float = 28.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -38,8 +39,13 @@ class AdamWOptions:
     power: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.lr > 0:
+        if not 0 < self.lr < math.inf:
             raise ValueError(f"optimizer.lr must be positive, got {self.lr}.")
+        for name in ("weight_decay", "warmup_steps", "warmup_ratio", "power"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"optimizer.{name} must be 0 or more, got {getattr(self, name)}.")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {self.betas}.")
         if self.exempt not in get_args(Exempt):
             raise ValueError(f"optimizer.exempt must be one of {get_args(Exempt)}, got {self.exempt!r}.")
 
