@@ -31,7 +31,7 @@ def run(name: str, seed: int, extra: list[str]) -> dict:
     p = parser()
     with tempfile.TemporaryDirectory() as folder:
         arguments = [f"--config={RECIPE}", f"--model.ham={name.split(',')[0]}", f"--seed={seed}", *HAMS[name]]
-        options = p.instantiate_classes(p.parse_args([*arguments, *extra]))
+        options = p.instantiate(p.parse_args([*arguments, *extra]))
         started = time.monotonic()
         scores = fit(options, Path(folder)).scores
     return {

@@ -84,7 +84,7 @@ def test_classes_come_from_the_file_of_the_folder(save_pair: SavePair, tmp_path:
 
 def test_unknown_classes_say_what_to_do(save_pair: SavePair, tmp_path: Path) -> None:
     save_pair("a")
-    with pytest.raises(ValueError, match=r"put a classes.json there, or give classes="):
+    with pytest.raises(ValueError, match=r"put a classes.json there, or give the number"):
         SegmentationFolder(tmp_path)
 
 

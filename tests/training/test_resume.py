@@ -202,7 +202,7 @@ def test_classes_of_both_sets_must_be_the_same():
 def test_training_learns(tmp_path):
     p = parser()
     options = p.parse_args([*SMALL, "--trainer.max_epochs=6", "--trainer.enable_model_summary=false"])
-    result = fit(p.instantiate_classes(options), tmp_path)
+    result = fit(p.instantiate(options), tmp_path)
     trace = losses(tmp_path)
     assert float(trace[59]) < 0.75 * float(trace[0])
     assert result.best.is_file() and result.scores.pixel_accuracy > 0.5

@@ -59,7 +59,7 @@ def _make_room(folder: Path) -> None:
     import shutil
 
     if folder.exists() and any(folder.iterdir()):
-        if not (folder / "report.html").is_file() and not (folder / "none").is_dir():
+        if not all((folder / run / "logs").is_dir() for run in RUNS.values()):
             raise ValueError(f"{folder} holds other files; choose another --output.")
         for part in (*RUNS.values(), "report.html"):
             path = folder / part
@@ -79,15 +79,11 @@ def recipe(name: str) -> Path:
 def _train(ham: str, folder: Path, steps: int, seed: int) -> FitResult:
     p = fit_parser()
     options: Any = p.parse_args([f"--config={recipe('scenes_light_ham')}", f"--seed={seed}"])
-    options.update(
-        {
-            "model.ham": ham,
-            "data.length": steps * options.data.batch_size,
-            "trainer.val_check_interval": max(1, steps // 5),
-        }
-    )
+    options.model.ham = ham
+    options.data.length = steps * options.data.batch_size
+    options.trainer.val_check_interval = max(1, steps // 5)
     folder.mkdir(parents=True)
-    return fit(p.instantiate_classes(options), folder)
+    return fit(p.instantiate(options), folder)
 
 
 def _table(results: dict[str, FitResult], seconds: dict[str, float]) -> tuple[list[str], list[list[str]]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,7 +23,9 @@ from subquad.cli.options import (
     weights_of_classes,
 )
 from subquad.cli.parsing import Parser
+from subquad.models.checkpoint import config_to_json
 from subquad.training.optimizer import AdamWOptions
+from subquad.training.segmentation import CONFIG_KEY
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, Trainer
@@ -95,15 +99,19 @@ def main(arguments: list[str]) -> None:
     from subquad.cli.tables import print_scores
 
     p = parser()
+    p.recipes = re.findall(r"--config[= ](\S+)", " ".join(arguments))
     options = p.parse_args(arguments)
+    for name in ("root", "classes"):  # so that config.yaml means the same from any directory
+        if options.data[name] is not None:
+            options.data[name] = str(Path(options.data[name]).resolve())
     folder = Path(options.output)
     if is_first_process():
         refuse_run(folder, options.resume)
 
     def save_options() -> None:
-        p.save(options, folder / "config.yaml", overwrite=True, skip_none=False)
+        p.save(options, folder / "config.yaml", overwrite=True, skip_unset=False)
 
-    result = fit(p.instantiate_classes(options), folder, save_options)
+    result = fit(p.instantiate(options), folder, save_options)
     if is_first_process():
         print_scores(result.scores, result.names)
         sys.stdout.write(f"weights with the best mean IoU of all evaluations: {result.best}\n")
@@ -176,30 +184,31 @@ def _trainer(options: Namespace, folder: Path, loggers: list[Any]) -> Trainer:
 
 def refuse_run(folder: Path, resume: bool) -> None:
     """Raise ValueError if the folder holds a run already, which would be lost."""
-    if not resume and any(
-        (folder / name).exists() for name in ("last.ckpt", "best.safetensors", "config.yaml")
-    ):
+    if not resume and any((folder / name).exists() for name in ("last.ckpt", "best.safetensors")):
         raise ValueError(
             f"{folder} holds a run already; continue it with --resume, or choose another --output."
         )
 
 
 def check_resumable(checkpoint: Path, task: Any) -> None:
-    """Raise ValueError unless a checkpoint of Lightning fits the network."""
+    """Raise ValueError unless a checkpoint of Lightning is of the same network with the same options."""
     import torch
 
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        theirs = json.loads(content[CONFIG_KEY])["config"]
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{checkpoint} is no checkpoint to resume from: {reason}") from error
-    theirs = {name: tensor.shape for name, tensor in content["state_dict"].items()}
-    ours = {name: tensor.shape for name, tensor in task.state_dict().items()}
-    if theirs != ours:
-        wrong = sorted({*theirs.items()} ^ {*ours.items()})[0][0]
         raise ValueError(
-            f"{checkpoint} is of another network ({wrong!r} differs); resume with the options in "
-            f"config.yaml beside it, or choose another --output."
+            f"{checkpoint} is damaged or no checkpoint of `subquad fit` ({type(error).__name__}); delete it "
+            f"to start again, or choose another --output."
+        ) from error
+    ours = json.loads(config_to_json(task.config))["config"]
+    wrong = [name for name in ours if theirs.get(name) != ours[name]]
+    if wrong:
+        raise ValueError(
+            f"{checkpoint} is of another network: its {wrong[0]} is {theirs.get(wrong[0])!r}, "
+            f"not {ours[wrong[0]]!r}; resume with the options of config.yaml beside it, or choose "
+            f"another --output."
         )
 
 
@@ -211,6 +220,9 @@ def quiet_lightning() -> None:
         ".*exists and is not empty.*",
         ".*smaller than the logging.*",
         ".*LeafSpec.*",
+        ".*dirpath has changed.*",
+        ".*callbacks used to create the checkpoint.*",
+        ".*GPU available but not used.*",
     ):
         warnings.filterwarnings("ignore", message)
 

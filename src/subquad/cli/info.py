@@ -15,13 +15,13 @@ def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
     from subquad.cli.options import checkpoint_path
     from subquad.cli.tables import print_table
-    from subquad.models import SegmentationConfig, load_model
+    from subquad.models import SegmentationConfig, list_models, load_model
     from subquad.models.cost import on_meta
 
     p = Parser(prog="subquad info", description="Describe a network or a checkpoint.")
     p.add_argument("model", type=str, help="A name of `subquad models`, or a checkpoint of `fit`.")
     name = p.parse_args(arguments).model
-    is_path = Path(name).exists() or name.endswith(".safetensors") or "/" in name
+    is_path = name not in list_models() and (Path(name).exists() or "/" in name or "." in name)
     network = load_model(checkpoint_path(name)) if is_path else on_meta(name)
     config = network.config
     assert isinstance(config, SegmentationConfig)

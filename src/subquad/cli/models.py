@@ -15,6 +15,8 @@ def main(arguments: list[str]) -> None:
     p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
     p.add_argument("--size", type=int, default=512, help="Height and width of the image.")
     options = p.parse_args(arguments)
+    if options.size < 1:
+        raise ValueError(f"--size must be at least 1, got {options.size}.")
     names = list_models(options.pattern)
     if not names:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")

@@ -108,6 +108,8 @@ def open_split(options: DataOptions, split: str, seed: int) -> Any:
     if options.name == "folder":
         if options.root is None:
             raise ValueError("the data set needs a folder: give --data.root PATH.")
+        if not Path(options.root).is_dir():
+            raise FileNotFoundError(f"there is no folder {options.root}; correct --data.root.")
         return SegmentationFolder(
             options.root, split, classes=options.classes, num_classes=options.num_classes
         )

@@ -38,10 +38,18 @@ def main(arguments: list[str]) -> None:
     options = parser().parse_args(arguments)
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
-    model: Any = load_model(checkpoint_path(options.checkpoint)).to(options.device)
+    model: Any = load_model(checkpoint_path(options.checkpoint))
+    try:
+        model = model.to(options.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {options.device} cannot be used here: {reason}") from error
     palette = model.config.palette or LabelSet.generic(model.config.num_classes).palette
     images, folder = find_images(Path(options.images)), Path(options.output)
     targets = [(folder / f"{i.stem}.png", folder / f"{i.stem}_overlay.jpg") for i in images]
+    taken = {image.resolve() for image in images} & {path.resolve() for pair in targets for path in pair}
+    if taken:
+        raise ValueError(f"{min(taken)} would be replaced by its own mask; choose another --output.")
     if not options.overwrite:
         refuse_existing([path for pair in targets for path in pair])
     for source, (mask, overlay) in zip(images, targets, strict=True):
@@ -63,7 +71,7 @@ def find_images(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"there is no picture or folder {path}.")
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not found:
         raise FileNotFoundError(f"there are no pictures ({', '.join(SUFFIXES)}) in {path}.")
     stems = [p.stem for p in found]

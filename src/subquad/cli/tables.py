@@ -13,13 +13,16 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     """Print a table: the first column to the left, numbers to the right."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table()
     for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        table.add_column(Text(column), justify="left" if index == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*(Text(cell) for cell in row))  # Text: names may hold brackets
+    console = Console()
+    console.print(Text(title), soft_wrap=True)
+    console.print(table)
 
 
 def print_scores(scores: SegmentationScores, names: Sequence[str]) -> None:

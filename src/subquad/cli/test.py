@@ -47,8 +47,13 @@ def main(arguments: list[str]) -> None:
     p.set_defaults(_data_of_run(arguments))
     options = p.parse_args(arguments)
     quiet_lightning()
+    if options.json:
+        target = Path(options.json)
+        if target.is_dir():
+            raise ValueError(f"--json {target} is a folder; give the name of a file.")
+        target.parent.mkdir(parents=True, exist_ok=True)
     network = load_model(checkpoint_path(options.checkpoint))
-    instantiated: Any = p.instantiate_classes(options)
+    instantiated: Any = p.instantiate(options)
     data = build_data(instantiated.data, seed=0, training=False)
     check_classes(network, data.labels, options.checkpoint)
     task = SegmentationTask(network)
@@ -73,9 +78,10 @@ def write_scores(scores: Any, names: tuple[str, ...], path: Path) -> None:
     def plain(values: list[float]) -> dict[str, float | None]:
         return {n: None if v != v else v for n, v in zip(names, values, strict=True)}  # NaN is not itself
 
+    totals = {"mean_iou": scores.mean_iou, "pixel_accuracy": scores.pixel_accuracy}
+    plain_totals = {name: None if value != value else value for name, value in totals.items()}
     content = {
-        "mean_iou": scores.mean_iou,
-        "pixel_accuracy": scores.pixel_accuracy,
+        **plain_totals,
         "iou": plain(scores.iou.tolist()),
         "accuracy": plain(scores.accuracy.tolist()),
         "pixels": dict(zip(names, scores.pixels.tolist(), strict=True)),
@@ -88,6 +94,9 @@ def _data_of_run(arguments: list[str]) -> dict[str, Any]:
     for argument in arguments:
         config = Path(argument) / "config.yaml"
         if not argument.startswith("-") and config.is_file():
-            data = yaml.safe_load(config.read_text())["data"]
+            content = yaml.safe_load(config.read_text())
+            data = content.get("data") if isinstance(content, dict) else None
+            if not isinstance(data, dict):
+                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
             return {f"data.{name}": value for name, value in data.items()}
     return {}

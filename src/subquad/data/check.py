@@ -112,11 +112,13 @@ def check_folder(
         FileNotFoundError: If `root` does not exist or holds no images.
     """
     root, labels, problems, splits = Path(root), None, [], []
-    found = find_splits(root, images) if root.is_dir() else {}
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}; correct the path.")
+    found = find_splits(root, images)
     if not found:
         raise FileNotFoundError(
             f"{root} holds no png, jpg or jpeg file in {images}, */{images} or {images}/*; "
-            "correct the path, or name the folder of the images with images=."
+            "correct the path, or rename the folder of the images."
         )
     try:
         labels = find_labels(root, classes, num_classes)

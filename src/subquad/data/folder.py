@@ -58,8 +58,8 @@ class SegmentationFolder(Dataset[Sample]):
         labels = find_labels(self.root, classes, num_classes)
         if labels is None:
             raise ValueError(
-                f"the classes of {root} are unknown; put a classes.json there, or give classes= "
-                "or num_classes=."
+                f"the classes of {root} are unknown; put a classes.json there, or give the number of "
+                "classes (on the command line --data.num_classes)."
             )
         self.labels: LabelSet = labels
         images_dir, masks_dir = find_split(self.root, split, images, masks)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models import SegmentationConfig
+from subquad.nn.mode import evaluating
 
 
 def preprocess(images: Tensor, config: SegmentationConfig) -> Tensor:
@@ -17,7 +18,15 @@ def preprocess(images: Tensor, config: SegmentationConfig) -> Tensor:
 
     Returns:
         float32, same shape.
+
+    Raises:
+        ValueError: If the images are not uint8 or not of that shape.
     """
+    if images.dtype != torch.uint8 or images.dim() != 4 or images.shape[1] != config.in_channels:
+        raise ValueError(
+            f"expected uint8 images (batch, {config.in_channels}, height, width) in 0..255, got "
+            f"{images.dtype} {tuple(images.shape)}."
+        )
     mean, std = (
         torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in config.normalization
     )
@@ -37,11 +46,7 @@ def predict_labels(model: nn.Module, images: Tensor) -> Tensor:
     """
     config: SegmentationConfig = model.config  # pyright: ignore[reportAssignmentType]
     device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    try:
+    with evaluating(model):
         logits = model(preprocess(images.to(device), config))
-    finally:
-        model.train(was_training)
     labels = logits.argmax(dim=1)
     return labels.byte() if config.num_classes <= 255 else labels

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.nn import Ham
+from subquad.nn.mode import evaluating
 
 
 @torch.inference_mode()
@@ -28,14 +29,12 @@ def code_maps(model: nn.Module, images: Tensor) -> Tensor:
         raise ValueError(f"{type(model).__name__} has no ham over space, so it has no code maps.")
     seen: list[Tensor] = []
     handle = hams[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    was_training = model.training
-    model.eval()
     try:
-        model(images)
-        codes = hams[-1].factorize(seen[0]).codes
+        with evaluating(model):
+            model(images)
+            codes = hams[-1].factorize(seen[0]).codes
     finally:
         handle.remove()
-        model.train(was_training)
     # (batch * heads, rank, positions) to (batch, heads * rank, h, w)
     return codes.unflatten(0, (images.shape[0], -1)).flatten(1, 2).unflatten(2, seen[0].shape[2:])
 
@@ -53,9 +52,9 @@ def telling_columns(maps: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         (columns,), 0 to 1: eta squared of the analysis of variance. 0 for a constant column.
     """
     size = maps.shape[2:]
-    small = F.interpolate(labels.unsqueeze(1).float(), size=size, mode="nearest").long().flatten()
+    small = F.interpolate(labels.unsqueeze(1).float(), size=size, mode="nearest-exact").long().flatten()
     values = maps.movedim(1, -1).flatten(0, 2).double()  # (pixels, columns)
-    valid = small < num_classes
+    valid = (small >= 0) & (small < num_classes)
     values, small = values[valid], small[valid]
     member = F.one_hot(small, num_classes).double()  # (pixels, classes)
     counts = member.sum(dim=0).clamp_min(1)

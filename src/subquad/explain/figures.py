@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ def curves(logs: Mapping[str, str | Path]) -> Figure:
 
     figure = Figure(figsize=(9, 3))
     panels = figure.subplots(1, 2)
-    for (name, log), color in zip(logs.items(), _COLORS, strict=False):
+    for (name, log), color in zip(logs.items(), cycle(_COLORS), strict=False):
         for panel, column in zip(panels, ("train/loss", "val/mean_iou"), strict=True):
             steps, values = read_curve(log, column)
             panel.plot(

@@ -24,9 +24,12 @@ class SaveBest(Callback):
         """Compare and write."""
         assert isinstance(pl_module, SegmentationTask)
         scores = pl_module.scores
-        if trainer.sanity_checking or scores is None or not scores.mean_iou > self.best:
+        if trainer.sanity_checking or scores is None:
             return
-        self.best = scores.mean_iou
+        # NaN, where nothing is labelled, is better than no weights at all.
+        if not scores.mean_iou > self.best and self.path.is_file():
+            return
+        self.best = max(self.best, scores.mean_iou) if scores.mean_iou == scores.mean_iou else self.best
         if trainer.is_global_zero:
             save_model(pl_module.network, self.path)
 

@@ -11,8 +11,11 @@ from torch import Tensor, nn
 
 from subquad.evaluation import ConfusionMatrix, SegmentationScores, preprocess
 from subquad.models import SegmentationConfig
+from subquad.models.checkpoint import config_to_json
 from subquad.training.losses import pixel_cross_entropy
 from subquad.training.optimizer import AdamWOptions
+
+CONFIG_KEY = "subquad_config"  # in a checkpoint to resume from
 
 
 class SegmentationTask(LightningModule):
@@ -118,6 +121,10 @@ class SegmentationTask(LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log as validation does."""
         self.on_validation_epoch_end()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say in the checkpoint which network it is of."""
+        checkpoint[CONFIG_KEY] = config_to_json(self.config)
 
     def configure_optimizers(self) -> Any:
         """Return AdamW and its schedule, stepped after each optimiser step."""

@@ -1,0 +1,164 @@
+"""`subquad predict` writes what `predict_labels` says, and destroys nothing."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from cli_helpers import contents
+from PIL import Image
+
+from subquad import create_model, load_model, save_model
+from subquad.data import LabelSet, index_to_color, read_image
+from subquad.evaluation import predict_labels
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A network that tells several classes apart, with colours of its own."""
+    network = create_model(
+        "light_ham_van_tiny_d256", backbone="conv_tiny", ham_channels=32, channels=32, rank=4, num_classes=3,
+        class_names=("a", "b", "c"), palette=((10, 20, 30), (200, 0, 100), (0, 250, 5)),
+    )  # fmt: skip
+    torch.nn.init.normal_(network.head.classifier.weight)
+    save_model(network, tmp_path / "net.safetensors")
+    return tmp_path / "net.safetensors"
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Smooth pictures, which JPEG keeps nearly as they are."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, (height, width) in {"one.png": (40, 48), "two.jpg": (33, 57), "three.JPEG": (20, 21)}.items():
+        row, column = np.mgrid[0:height, 0:width] / 10
+        waves = [np.sin(row + k) + np.cos(column * k) for k in (1, 2, 3)]
+        Image.fromarray((127 + 60 * np.stack(waves, axis=2)).astype(np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def opened(path):
+    """Return the picture of a file, which is closed again: warnings are errors."""
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def expected_labels(weights, picture):
+    return predict_labels(load_model(weights), read_image(picture)[None])[0].numpy()
+
+
+def test_a_folder_of_pictures(call, weights, photos, tmp_path):
+    before = contents(photos)
+    result = call("predict", weights, photos, "--output", tmp_path / "out", "--opacity=0.25")
+    assert result.code == 0 and result.err == ""
+    assert contents(photos) == before
+    names = {"one": "one.png", "two": "two.jpg", "three": "three.JPEG"}
+    assert sorted(contents(tmp_path / "out")) == sorted(
+        f"{n}{end}" for n in names for end in (".png", "_overlay.jpg")
+    )
+    palette = load_model(weights).config.palette
+    for name, file in names.items():
+        labels = expected_labels(weights, photos / file)
+        assert len(np.unique(labels)) > 1
+        mask = opened(tmp_path / "out" / f"{name}.png")
+        assert mask.mode == "P" and np.array_equal(np.asarray(mask), labels)
+        assert mask.getpalette()[: 3 * 3] == [level for color in palette for level in color]
+        overlay = np.asarray(opened(tmp_path / "out" / f"{name}_overlay.jpg")).astype(float)
+        mixed = 0.75 * read_image(photos / file).movedim(0, -1).numpy() + 0.25 * index_to_color(
+            labels, palette
+        )
+        assert overlay.shape == mixed.shape
+        assert correlation(overlay, mixed) > 0.9, "as near as JPEG comes"
+        assert abs(overlay.mean(axis=(0, 1)) - mixed.mean(axis=(0, 1))).max() < 4
+
+
+def correlation(a, b):
+    return np.corrcoef(a.mean(axis=2).ravel(), b.mean(axis=2).ravel())[0, 1]
+
+
+def test_one_picture(call, weights, photos, tmp_path):
+    assert call("predict", weights, photos / "two.jpg", "--output", tmp_path / "out").code == 0
+    assert sorted(contents(tmp_path / "out")) == ["two.png", "two_overlay.jpg"]
+
+
+@pytest.mark.parametrize("opacity", [0, 1])
+def test_opacity_from_picture_to_colours(call, weights, tmp_path, opacity):
+    Image.new("RGB", (48, 40), (90, 120, 150)).save(tmp_path / "flat.png")
+    call("predict", weights, tmp_path / "flat.png", "--output", tmp_path / "out", f"--opacity={opacity}")
+    overlay = np.asarray(opened(tmp_path / "out" / "flat_overlay.jpg")).astype(float)
+    labels = expected_labels(weights, tmp_path / "flat.png")
+    colors = index_to_color(labels, load_model(weights).config.palette)
+    target = colors if opacity else np.broadcast_to([90, 120, 150], colors.shape)
+    assert abs(overlay - target).mean() < 12
+
+
+def test_a_folder_of_fit_and_no_palette(call, trained, photos, tmp_path):
+    assert call("predict", trained.run, photos / "one.png", "--output", tmp_path / "out").code == 0
+    mask = opened(tmp_path / "out" / "one.png")
+    expected = LabelSet.generic(3).palette  # classes.json gave none
+    assert mask.getpalette()[:9] == [level for color in expected for level in color]
+    assert np.array_equal(np.asarray(mask), expected_labels(trained.weights, photos / "one.png"))
+
+
+def test_a_network_without_colours_takes_the_usual_ones(call, photos, tmp_path):
+    network = create_model(
+        "light_ham_van_tiny_d256", backbone="conv_tiny", ham_channels=32, channels=32, num_classes=5
+    )
+    save_model(network, tmp_path / "plain.safetensors")
+    assert (
+        call("predict", tmp_path / "plain.safetensors", photos / "one.png", "--output", tmp_path / "out").code
+        == 0
+    )
+    palette = [level for color in LabelSet.generic(5).palette for level in color]
+    assert opened(tmp_path / "out" / "one.png").getpalette()[:15] == palette
+
+
+def test_files_that_are_there_stay_unless_asked(call, complains, weights, photos, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "two_overlay.jpg").write_text("mine")
+    complains(
+        "predict", weights, photos, "--output", out, quoting=[str(out / "two_overlay.jpg"), "--overwrite"]
+    )
+    assert {path.name: path.read_text() for path in out.iterdir()} == {"two_overlay.jpg": "mine"}
+    assert call("predict", weights, photos, "--output", out, "--overwrite").code == 0
+    assert len(contents(out)) == 6 and opened(out / "two_overlay.jpg").size == (57, 33)
+
+
+@pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
+def test_pictures_are_never_replaced_by_their_masks(call, weights, photos, overwrite):
+    before = contents(photos)
+    result = call("predict", weights, photos, "--output", photos, *overwrite)
+    assert contents(photos).items() >= before.items(), result.err
+
+
+def test_hidden_files_are_no_pictures(call, weights, photos, tmp_path):
+    (photos / "._one.png").write_bytes(b"what macOS leaves on a USB stick")
+    result = call("predict", weights, photos, "--output", tmp_path / "out")
+    assert result.code == 0, result.err
+    assert len(contents(tmp_path / "out")) == 6
+
+
+def test_bad_input(complains, weights, photos, tmp_path):
+    out = ["--output", tmp_path / "out"]
+    complains("predict", weights, photos / "none.png", *out, quoting=str(photos / "none.png"))
+    (tmp_path / "empty").mkdir()
+    complains("predict", weights, tmp_path / "empty", *out, quoting=str(tmp_path / "empty"))
+    complains("predict", weights, photos / "notes.txt", *out, quoting=str(photos / "notes.txt"))
+    complains("predict", weights, photos, *out, "--opacity=2", quoting="2")
+    complains("predict", weights, photos, *out, "--device=gpu7", quoting="gpu7")
+    complains("predict", tmp_path / "no.safetensors", photos, *out, quoting=str(tmp_path / "no.safetensors"))
+    complains("predict", photos / "notes.txt", photos, *out, quoting=str(photos / "notes.txt"))
+    complains("predict", photos, photos, *out, quoting=str(photos))
+    complains("predict", weights, quoting="images")
+    shutil.copy(photos / "one.png", photos / "two.png")
+    complains("predict", weights, photos, *out, quoting="'two'")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_picture_is_named(complains, weights, photos, tmp_path):
+    whole = (photos / "two.jpg").read_bytes()
+    (photos / "two.jpg").write_bytes(whole[: len(whole) // 2])
+    complains("predict", weights, photos, "--output", tmp_path / "out", quoting=str(photos / "two.jpg"))
