@@ -50,7 +50,9 @@ def layer(path):
     return path.relative_to(ROOT).parts[0]
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.parent != ROOT], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if p.parent != ROOT], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_imports_point_downwards(path):
     layers = {name.split(".")[1] for name in imports(path) if name.startswith("subquad.")}
     allowed = MAY_IMPORT[layer(path)] | {layer(path)}

@@ -46,7 +46,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise OSError("disk full")
 
-    monkeypatch.setattr("safetensors.torch.save_file", fail)
+    monkeypatch.setattr("safetensors.torch.save", fail)
     with pytest.raises(OSError, match="disk full"):
         save_model(small(), path)
     assert path.read_bytes() == before and len(list(tmp_path.iterdir())) == 1

@@ -87,9 +87,11 @@ def test_same_answer_alone_in_a_batch_and_in_channels_last(ham):
     with torch.no_grad():
         y = network(x)
         assert torch.equal(network(x), y)
-        assert relative_error(network(x[1:2]), y[1:2]) < 1e-5
+        # A softmax over positions magnifies rounding; our own ham does not.
+        allowed = 1e-4 if ham == "attention" else 1e-5
+        assert relative_error(network(x[1:2]), y[1:2]) < allowed
         last = network.to(memory_format=torch.channels_last)(x.contiguous(memory_format=torch.channels_last))
-    assert relative_error(last, y) < 1e-4
+    assert relative_error(last, y) < allowed
 
 
 def reach(network, size=97):

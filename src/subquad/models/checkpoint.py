@@ -27,7 +27,7 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     Raises:
         ValueError: If the model has no configuration of ours.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     config = getattr(model, "config", None)
     if not isinstance(config, SegmentationConfig):
@@ -38,8 +38,9 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        save_file(tensors, unfinished, metadata={_KEY: config_to_json(config)})
-        with unfinished.open("rb") as file:
+        with unfinished.open("wb") as file:
+            file.write(save(tensors, metadata={_KEY: config_to_json(config)}))
+            file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
