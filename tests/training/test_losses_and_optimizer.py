@@ -54,6 +54,7 @@ def test_warm_up_and_poly_decay_are_the_spec_s():
         assert options.factor(t, steps) == pytest.approx(poly * warm, rel=1e-12)
     assert options.factor(steps, steps) == 0
     assert options.factor(0, steps) == pytest.approx(1e-6)
+    assert options.factor(10, 100) == pytest.approx(0.9**0.9)  # a short training warms up shortly
 
 
 def test_options_are_checked():

@@ -25,7 +25,7 @@ class AdamWOptions:
         weight_decay: >= 0.
         exempt: What has no weight decay: "backbone_norms" (published: neither the head's norms nor
             any bias is exempt), "norms_and_biases" (every norm, bias and per-channel scale), "nothing".
-        warmup_steps: Optimiser steps of linear warm-up.
+        warmup_steps: Optimiser steps of linear warm-up; at most a tenth of the training.
         warmup_ratio: The first step's share of the learning rate.
         power: Of the decay (1 - step / steps) ** power.
     """
@@ -58,9 +58,10 @@ class AdamWOptions:
     def factor(self, step: int, steps: int) -> float:
         """Return the share of the learning rate at a step, 0 to 1."""
         poly = max(0.0, 1 - step / max(1, steps)) ** self.power
-        if step >= self.warmup_steps:
+        warmup = min(self.warmup_steps, steps // 10)
+        if step >= warmup:
             return poly
-        return poly * (1 - (1 - step / self.warmup_steps) * (1 - self.warmup_ratio))
+        return poly * (1 - (1 - step / warmup) * (1 - self.warmup_ratio))
 
 
 def parameter_groups(network: nn.Module, weight_decay: float, exempt: Exempt) -> list[dict[str, Any]]:
