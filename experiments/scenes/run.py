@@ -21,9 +21,9 @@ RECIPE = HERE.parents[1] / "recipes" / "scenes_light_ham.yaml"
 HAMS = {
     "none": [],
     "decomposition": [],
-    "decomposition, one-step gradient": ["--model.grad_steps=0"],
     # Four heads: with one, attention needs half the learning rate to learn as much.
     "attention": ["--model.heads=4"],
+    "decomposition, one-step gradient": ["--model.grad_steps=0"],
 }
 
 
@@ -46,7 +46,7 @@ def run(name: str, seed: int, extra: list[str]) -> dict:
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments.add_argument("--hams", nargs="+", default=list(HAMS), choices=list(HAMS))
+    arguments.add_argument("--hams", nargs="+", default=list(HAMS)[:3], choices=list(HAMS))
     arguments.add_argument("--output", default=str(HERE / "results.json"))
     given, extra = arguments.parse_known_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE)

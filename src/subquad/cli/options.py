@@ -13,6 +13,7 @@ from subquad.models.registry import FAMILIES
 from subquad.models.suggest import did_you_mean
 
 DATA_SETS = ("scenes", "camvid", "folder")
+SCENES_EVALUATED = 200
 
 
 @dataclass
@@ -117,9 +118,6 @@ def open_split(options: DataOptions, split: str, seed: int) -> Any:
         f"unknown data set {options.name!r}.{did_you_mean(options.name, DATA_SETS)} There are "
         f"{', '.join(DATA_SETS)}."
     )
-
-
-SCENES_EVALUATED = 200
 
 
 def _model_options() -> type[Any]:
