@@ -85,7 +85,10 @@ class NMF:
 def _multiply(factor: Tensor, numerator: Tensor, denominator: Tensor, eps: float) -> Tensor:
     """The multiplicative update that both factors share.
 
-    A factor of zero stays zero. Its numerator is dropped for the sake of the gradient: where the
-    denominator is zero too, each iteration would multiply the gradient by 1 / eps.
+    A factor of zero stays zero. While a graph is recorded its numerator is dropped, which changes no
+    value: where the denominator is zero too, each iteration would multiply the gradient by 1 / eps.
     """
-    return factor * numerator.clamp_min(0).where(factor > 0, 0) / (denominator + eps)
+    numerator = numerator.clamp_min(0)
+    if torch.is_grad_enabled():
+        numerator = numerator.where(factor != 0, 0)
+    return factor * numerator / (denominator + eps)
