@@ -1,4 +1,4 @@
-"""`subquad demo`: what global context adds, in three minutes, on pictures made here."""
+"""`subquad demo`: what global context adds, in two minutes, on pictures made here."""
 
 from __future__ import annotations
 

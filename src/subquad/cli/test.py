@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +76,14 @@ def main(arguments: list[str]) -> None:
 def write_scores(scores: Any, names: tuple[str, ...], path: Path) -> None:
     """Write the scores as JSON; null stands for "not applicable"."""
 
-    def plain(values: list[float]) -> dict[str, float | None]:
-        return {n: None if v != v else v for n, v in zip(names, values, strict=True)}  # NaN is not itself
+    def known(score: float) -> float | None:
+        return None if math.isnan(score) else score
 
-    totals = {"mean_iou": scores.mean_iou, "pixel_accuracy": scores.pixel_accuracy}
-    plain_totals = {name: None if value != value else value for name, value in totals.items()}
     content = {
-        **plain_totals,
-        "iou": plain(scores.iou.tolist()),
-        "accuracy": plain(scores.accuracy.tolist()),
+        "mean_iou": known(scores.mean_iou),
+        "pixel_accuracy": known(scores.pixel_accuracy),
+        "iou": {n: known(v) for n, v in zip(names, scores.iou.tolist(), strict=True)},
+        "accuracy": {n: known(v) for n, v in zip(names, scores.accuracy.tolist(), strict=True)},
         "pixels": dict(zip(names, scores.pixels.tolist(), strict=True)),
     }
     path.write_text(json.dumps(content, indent=1) + "\n")

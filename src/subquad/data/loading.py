@@ -130,7 +130,7 @@ class TrainingOrder(Sampler[list[Key]]):
 class TrainingLoader(DataLoader[dict[str, Any]]):
     """A loader that remembers where it is, so that a run resumes in the middle of an epoch.
 
-    Lightning stores `state_dict` with each checkpoint and gives it back before it iterates.
+    `SegmentationData` keeps its position in each checkpoint.
     """
 
     def __init__(self, samples: TrainingSamples, order: TrainingOrder, workers: int) -> None:

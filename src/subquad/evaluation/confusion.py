@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subquad.nn.distributed import sum_over_processes
+
 
 @dataclass(frozen=True)
 class SegmentationScores:
@@ -88,8 +90,7 @@ class ConfusionMatrix:
 
     def sum_over_processes(self) -> None:
         """Add the counts of all processes of a distributed run, on each of them."""
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(self.counts)
+        sum_over_processes(self.counts)
 
     def scores(self) -> SegmentationScores:
         """Return the scores of what was added so far."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import io
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from subquad.models.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,14 +75,10 @@ class Report:
 
     def save(self, path: str | Path) -> None:
         """Write the page, all at once."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         page = (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{html.escape(self.title)}</title><style>{_STYLE}</style></head>"
             f"<body>{''.join(self._parts)}</body></html>"
         )
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, page.encode())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from subquad.models.config import SegmentationConfig, solver_from_json, solver_to_json
+from subquad.models.files import write_whole
 from subquad.models.registry import FAMILIES
 
 _KEY = "subquad"
@@ -32,19 +32,9 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     config = getattr(model, "config", None)
     if not isinstance(config, SegmentationConfig):
         raise ValueError(f"only networks of subquad.create_model can be saved, got {type(model).__name__}.")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # safetensors stores rows in order: weights in channels_last are copied.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(save(tensors, metadata={_KEY: config_to_json(config)}))
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_whole(path, save(tensors, metadata={_KEY: config_to_json(config)}))
 
 
 def load_model(path: str | Path) -> nn.Module:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subquad.nn.distributed import sum_over_processes
 from subquad.ops import NMF, Factors, Solver, decompose
 from subquad.ops.decompose import autocast_off
 
@@ -148,9 +149,7 @@ class Ham(nn.Module):
     def _remember(self, dictionary: Tensor) -> None:
         """Move the running dictionary towards the mean of this step's (originals: online update)."""
         mean = dictionary.unflatten(0, (-1, self.heads)).mean(dim=0)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(mean)
-            mean /= torch.distributed.get_world_size()
+        mean /= sum_over_processes(mean)
         moved = torch.lerp(self.dictionary.to(mean.dtype), mean, RUNNING_RATE)
         self.dictionary.copy_(F.normalize(moved, dim=-2))
 

@@ -67,30 +67,50 @@ class SaveLast(ModelCheckpoint):
         trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
 
 
+class Clock:
+    """How long training took, and how long it will take at that rate.
+
+    Attributes:
+        first_step: The step at which it was started: a resumed run counts from where it resumes.
+    """
+
+    def __init__(self) -> None:
+        self.first_step, self._begun = 0, time.monotonic()
+
+    def start(self, trainer: Trainer) -> None:
+        """Start anew."""
+        self.first_step, self._begun = trainer.global_step, time.monotonic()
+
+    def spent(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self._begun
+
+    def left(self, trainer: Trainer) -> float:
+        """Return the seconds to the end of training."""
+        steps = int(trainer.estimated_stepping_batches) - trainer.global_step
+        return self.spent() / max(1, trainer.global_step - self.first_step) * steps
+
+
 class TimeLeft(TQDMProgressBar):
     """Lightning's progress bar, with the time left to the end of training."""
 
     def __init__(self, refresh_rate: int = 5) -> None:
         super().__init__(refresh_rate=refresh_rate)
-        self._started: tuple[float, int] | None = None
+        self._clock = Clock()
 
     def on_train_start(  # pyright: ignore[reportIncompatibleMethodOverride]  the base takes anything
         self, trainer: Trainer, pl_module: LightningModule
     ) -> None:
         """Start the clock; a resumed run counts from where it resumes."""
         super().on_train_start(trainer, pl_module)
-        self._started = (time.monotonic(), trainer.global_step)
+        self._clock.start(trainer)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """Add the time left to loss and mean IoU."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
-        if self._started is not None:
-            begun, first = self._started
-            done = trainer.global_step - first
-            left = int(trainer.estimated_stepping_batches) - trainer.global_step
-            if done > 0:
-                metrics["left"] = duration((time.monotonic() - begun) / done * left)
+        if trainer.global_step > self._clock.first_step:
+            metrics["left"] = duration(self._clock.left(trainer))
         return metrics
 
 
@@ -104,26 +124,24 @@ class PlainProgress(Callback):
     """One line after each evaluation, for logs that are files rather than terminals."""
 
     def __init__(self) -> None:
-        self._started: tuple[float, int] = (time.monotonic(), 0)
+        self._clock = Clock()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
-        self._started = (time.monotonic(), trainer.global_step)
+        self._clock.start(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print step, loss, mean IoU and the time left."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        begun, first = self._started
         steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
-        spent = time.monotonic() - begun
-        left = spent / max(1, done - first) * (steps - done)
+        spent, left = duration(self._clock.spent()), duration(self._clock.left(trainer))
         metrics = trainer.callback_metrics
         values = {
             name: float(metrics[name]) for name in ("train/loss", "val/loss", "mean_iou") if name in metrics
         }
         scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        trainer.print(f"step {done}/{steps}: {scores}, spent {duration(spent)}, left {duration(left)}")
+        trainer.print(f"step {done}/{steps}: {scores}, spent {spent}, left {left}")
 
 
 class ModelAverage(EMAWeightAveraging):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from subquad.evaluation import ConfusionMatrix, SegmentationScores, preprocess
 from subquad.models import SegmentationConfig
 from subquad.models.checkpoint import config_to_json
+from subquad.nn.distributed import sum_over_processes
 from subquad.training.losses import pixel_cross_entropy
 from subquad.training.optimizer import AdamWOptions
 
@@ -93,8 +94,7 @@ class SegmentationTask(LightningModule):
         self.confusion.counts = self.confusion.counts.to(self.device)
         self.confusion.sum_over_processes()
         loss_sum = self.loss_sum.to(self.device)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.all_reduce(loss_sum)
+        sum_over_processes(loss_sum)
         self.scores = self.confusion.scores()
         # Equal on all processes already: nothing is left to synchronise.
         log = {
