@@ -133,7 +133,7 @@ def test_another_model_is_refused_and_nothing_changes(tmp_path):
         load_original(network, {"epoch": 3})
     pickle = tmp_path / "bad.pth"
     pickle.write_bytes(b"nonsense")
-    with pytest.raises(ValueError, match="bad.pth is not a checkpoint that can be read safely"):
+    with pytest.raises(ValueError, match="bad.pth is no checkpoint of PyTorch, or a damaged one"):
         load_original(network, pickle)
 
 

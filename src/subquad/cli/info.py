@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
     from subquad.cli.options import checkpoint_path
     from subquad.cli.tables import print_table
-    from subquad.models import SegmentationConfig, list_models, load_model
+    from subquad.models import ImageConfig, list_models, load_model
     from subquad.models.cost import on_meta
 
     p = Parser(prog="subquad info", description="Describe a network or a checkpoint.")
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> None:
     is_path = name not in list_models() and (Path(name).exists() or "/" in name or "." in name)
     network = load_model(checkpoint_path(name)) if is_path else on_meta(name)
     config = network.config
-    assert isinstance(config, SegmentationConfig)
+    assert isinstance(config, ImageConfig)
     values = [(f.name, _short(getattr(config, f.name))) for f in dataclasses.fields(config)]
     print_table(f"{name}: {config.family}", ("option", "value"), values)
     parts = [

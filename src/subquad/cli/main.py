@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": "train on built-in scenes with and without global context, and write a report",
     "models": "list the networks, their parameters and multiply-adds",
     "info": "describe a network or a checkpoint",
+    "convert": "turn a checkpoint of the originals into one of ours",
     "data": "check a data set: `subquad data check PATH`",
 }
 

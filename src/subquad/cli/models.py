@@ -9,22 +9,29 @@ def main(arguments: list[str]) -> None:
     """Print name, parameters and multiply-adds of each network."""
     from subquad.cli.tables import print_table
     from subquad.models import list_models
-    from subquad.models.cost import multiply_adds, parameters
+    from subquad.models.cost import multiply_adds, parameters, usual_size
 
     p = Parser(prog="subquad models", description="List the networks.")
     p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
-    p.add_argument("--size", type=int, default=512, help="Height and width of the image.")
+    p.add_argument(
+        "--size",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Height and width of the image; 512 for segmentation and 224 for classification if not given.",
+    )
     options = p.parse_args(arguments)
-    if options.size < 1:
+    if options.size is not None and options.size < 1:
         raise ValueError(f"--size must be at least 1, got {options.size}.")
     names = list_models(options.pattern)
     if not names:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
+    sizes = {name: options.size or usual_size(name) for name in names}
     rows = [
-        (name, f"{parameters(name):,}", f"{multiply_adds(name, options.size) / 1e9:.1f} G") for name in names
+        (name, f"{parameters(name):,}", f"{multiply_adds(name, size) / 1e9:.1f} G", str(size))
+        for name, size in sizes.items()
     ]
     print_table(
-        f"multiply-adds of one {options.size} x {options.size} image in evaluation",
-        ("model", "parameters", "multiply-adds"),
+        "multiply-adds of one square image in evaluation",
+        ("model", "parameters", "multiply-adds", "side"),
         rows,
     )

@@ -1,16 +1,27 @@
 """Networks, their configurations, names and files."""
 
+from subquad.models import named as _named  # noqa: F401  registers the names
 from subquad.models.checkpoint import load_model, save_model
-from subquad.models.config import SegmentationConfig
+from subquad.models.classifier import Classifier, ClassifierConfig
+from subquad.models.config import HamConfig, ImageConfig, SegmentationConfig
+from subquad.models.hamnet import HamNet, HamNetConfig
 from subquad.models.light_ham import LightHam, LightHamConfig
+from subquad.models.network import SegmentationNetwork
 from subquad.models.originals import LoadReport, load_original
 from subquad.models.registry import create_model, list_models, model_config, register_model
 
 __all__ = [
+    "Classifier",
+    "ClassifierConfig",
+    "HamConfig",
+    "HamNet",
+    "HamNetConfig",
+    "ImageConfig",
     "LightHam",
     "LightHamConfig",
     "LoadReport",
     "SegmentationConfig",
+    "SegmentationNetwork",
     "create_model",
     "list_models",
     "load_model",

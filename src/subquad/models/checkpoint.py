@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from subquad.models.config import SegmentationConfig, solver_from_json, solver_to_json
+from subquad.models.config import ImageConfig, solver_from_json, solver_to_json
 from subquad.models.files import write_whole
 from subquad.models.registry import FAMILIES
 
@@ -30,7 +30,7 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     from safetensors.torch import save
 
     config = getattr(model, "config", None)
-    if not isinstance(config, SegmentationConfig):
+    if not isinstance(config, ImageConfig):
         raise ValueError(f"only networks of subquad.create_model can be saved, got {type(model).__name__}.")
     # safetensors stores rows in order: weights in channels_last are copied.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -90,7 +90,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         ) from error
 
 
-def config_to_json(config: SegmentationConfig) -> str:
+def config_to_json(config: ImageConfig) -> str:
     """Return a configuration as text, with its family."""
     values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     if "solver" in values:
@@ -98,7 +98,7 @@ def config_to_json(config: SegmentationConfig) -> str:
     return json.dumps({"format": _FORMAT, "family": config.family, "config": values})
 
 
-def config_from_json(text: str, path: str | Path) -> SegmentationConfig:
+def config_from_json(text: str, path: str | Path) -> ImageConfig:
     """Inverse of `config_to_json`.
 
     Raises:

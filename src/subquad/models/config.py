@@ -1,14 +1,15 @@
-"""The part of a configuration that all segmentation networks share, and its JSON form."""
+"""The parts of a configuration that networks share, and its JSON form."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from torch import nn
 
 from subquad.models.suggest import did_you_mean
+from subquad.nn.ham import Start
 from subquad.ops import CD, NMF, VQ, Solver
 
 SOLVERS: dict[str, type[Any]] = {"NMF": NMF, "VQ": VQ, "CD": CD}
@@ -20,8 +21,8 @@ class OptionError(TypeError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationConfig:
-    """What every segmentation network is told.
+class ImageConfig:
+    """What every network on images is told.
 
     Attributes:
         num_classes: Channels of the logits.
@@ -30,17 +31,16 @@ class SegmentationConfig:
             0.5 for others.
         std: Per channel, divided by after that; None: ImageNet's for three channels, 0.25 for others.
         class_names: One a class, or empty.
-        palette: RGB of each class in 0..255, or empty.
     """
 
     family: ClassVar[str]
+    usual_size: ClassVar[int]  # height and width at which costs are published
 
     num_classes: int
     in_channels: int = 3
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     class_names: tuple[str, ...] = ()
-    palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("num_classes", "in_channels"):
@@ -51,7 +51,7 @@ class SegmentationConfig:
             if value is not None and len(value) != per:
                 raise ValueError(f"{name} needs one value for each of {per} channels, got {value}.")
         for name in ("class_names", "palette"):
-            value = getattr(self, name)
+            value = getattr(self, name, ())
             if value and len(value) != self.num_classes:
                 raise ValueError(f"{name} has {len(value)} entries for {self.num_classes} classes.")
 
@@ -67,7 +67,77 @@ class SegmentationConfig:
         raise NotImplementedError
 
 
-def override(config: SegmentationConfig, overrides: dict[str, Any]) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class SegmentationConfig(ImageConfig):
+    """What every segmentation network is told besides.
+
+    Attributes:
+        palette: RGB of each class in 0..255, or empty.
+    """
+
+    usual_size: ClassVar[int] = 512
+
+    palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
+
+    @property
+    def align_corners(self) -> bool:
+        """Whether maps are resized corner pixel to corner pixel."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HamConfig(SegmentationConfig):
+    """What every segmentation network with a ham is told besides; see `subquad.nn.Ham`.
+
+    Attributes:
+        solver: Of the decomposition: NMF, VQ or CD.
+        rank: Columns of the dictionary.
+        heads: Groups of channels that are decomposed separately.
+        steps: Iterations while training.
+        eval_steps: Iterations in evaluation; None takes `steps`.
+        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient.
+        start: Where the dictionary starts while training: "random", "fixed", "learned" or "running".
+        dropout: Of whole channels before the classifier.
+        drop_path: Stochastic depth rate of the backbone's last block, where it has any.
+    """
+
+    solver: Solver = NMF()  # noqa: RUF009  a frozen value
+    rank: int = 64
+    heads: int = 1
+    steps: int = 6
+    eval_steps: int | None = 7
+    grad_steps: int = 0
+    start: Start = "random"
+    dropout: float = 0.1
+    drop_path: float = 0.1
+
+    @property
+    def ham_options(self) -> HamOptions:
+        """The options that `subquad.nn.Hamburger` takes by the same names."""
+        return {
+            "solver": self.solver,
+            "rank": self.rank,
+            "heads": self.heads,
+            "steps": self.steps,
+            "eval_steps": self.eval_steps,
+            "grad_steps": self.grad_steps,
+            "start": self.start,
+        }
+
+
+class HamOptions(TypedDict):
+    """See `HamConfig`."""
+
+    solver: Solver
+    rank: int
+    heads: int
+    steps: int
+    eval_steps: int | None
+    grad_steps: int
+    start: Start
+
+
+def override(config: ImageConfig, overrides: dict[str, Any]) -> Any:
     """Return the configuration with some options replaced.
 
     Raises:
@@ -85,7 +155,8 @@ def override(config: SegmentationConfig, overrides: dict[str, Any]) -> Any:
         overrides = {**overrides, "solver": solver_from_json({"type": overrides["solver"]})}
     # Names and colours belong to the old classes.
     if overrides.get("num_classes", config.num_classes) != config.num_classes:
-        overrides = {"class_names": (), "palette": (), **overrides}
+        stale = {name: () for name in ("class_names", "palette") if name in known}
+        overrides = {**stale, **overrides}
     if overrides.get("in_channels", config.in_channels) != config.in_channels:
         overrides = {"mean": None, "std": None, **overrides}
     return dataclasses.replace(config, **overrides)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,54 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models.checkpoint import read_safetensors
-
-Rules = tuple[tuple[str, str], ...]  # (pattern, replacement), the first that matches counts
-
-# Hamburger of the VOC code (V1, V2, V2+); VQ and CD have no ".0" in their lower bread.
-_HAMBURGER: Rules = (
-    (r"lower_bread(?:\.0)?\.(weight|bias)", r"lower_bread.\1"),
-    (r"upper_bread\.0\.weight", r"upper_bread.weight"),
-    (r"upper_bread\.1\.(\w+)", r"norm.\1"),
-    (r"upper_bread\.weight", r"upper_bread.weight"),
-    (r"cheese\.conv\.weight", r"cheese.weight"),
-    (r"cheese\.bn\.(\w+)", r"norm.\1"),
-    (r"(coef_shortcut|coef_ham)", r"\1"),
-    (r"ham\.bases", r"ham.dictionary"),
-    # Hamburger of the mmseg heads.
-    (r"ham_in\.conv\.(\w+)", r"lower_bread.\1"),
-    (r"ham_out\.conv\.weight", r"upper_bread.weight"),
-    (r"ham_out\.gn\.(\w+)", r"norm.\1"),
-)
-
-_LARGE_KERNEL = {"conv0": "local", "conv_spatial": "dilated", "conv1": "mix"}
-_VAN: Rules = (
-    (r"patch_embed(\d)\.proj\.(\w+)", r"stages.<\1>.embed.conv.\2"),
-    (r"patch_embed(\d)\.norm\.(\w+)", r"stages.<\1>.embed.norm.\2"),
-    (r"block(\d)\.(\d+)\.layer_scale_([12])", r"stages.<\1>.blocks.\2.scale\3"),
-    (r"block(\d)\.(\d+)\.(norm[12])\.(\w+)", r"stages.<\1>.blocks.\2.\3.\4"),
-    (r"block(\d)\.(\d+)\.attn\.proj_1\.(\w+)", r"stages.<\1>.blocks.\2.attention.project_in.\3"),
-    (r"block(\d)\.(\d+)\.attn\.proj_2\.(\w+)", r"stages.<\1>.blocks.\2.attention.project_out.\3"),
-    *(
-        (
-            rf"block(\d)\.(\d+)\.attn\.spatial_gating_unit\.{theirs}\.(\w+)",
-            rf"stages.<\1>.blocks.\2.attention.large_kernel.{ours}.\3",
-        )
-        for theirs, ours in _LARGE_KERNEL.items()
-    ),
-    (r"block(\d)\.(\d+)\.mlp\.fc1\.(\w+)", r"stages.<\1>.blocks.\2.mlp.expand.\3"),
-    (r"block(\d)\.(\d+)\.mlp\.dwconv\.dwconv\.(\w+)", r"stages.<\1>.blocks.\2.mlp.depthwise.\3"),
-    (r"block(\d)\.(\d+)\.mlp\.fc2\.(\w+)", r"stages.<\1>.blocks.\2.mlp.reduce.\3"),
-    (r"norm(\d)\.(\w+)", r"stages.<\1>.norm.\2"),
-)
-_LIGHT_HAM: Rules = (
-    *((rf"backbone\.{theirs}", f"backbone.{ours}") for theirs, ours in _VAN),
-    *((theirs, f"backbone.{ours}") for theirs, ours in _VAN),  # an ImageNet file has no prefix
-    (r"decode_head\.(squeeze|align)\.conv\.weight", r"head.\1.conv.weight"),
-    (r"decode_head\.(squeeze|align)\.gn\.(\w+)", r"head.\1.norm.\2"),
-    *((rf"decode_head\.hamburger\.{theirs}", f"head.hamburger.{ours}") for theirs, ours in _HAMBURGER),
-    (r"decode_head\.conv_seg\.(\w+)", r"head.classifier.\1"),
-)
-RULES: dict[str, Rules] = {"Hamburger": _HAMBURGER, "VAN": _VAN, "LightHam": _LIGHT_HAM}
+from subquad.models.original_names import hamburger_version, renaming
+from subquad.nn import Hamburger
 
 
 @dataclass(frozen=True)
@@ -74,6 +27,7 @@ class LoadReport:
             as they were.
         coverage: Share of the network's parameters that were filled, 0 to 1.
         backbone_coverage: The same of its backbone; of the whole network if it has none.
+        classes: Of the checkpoint and of the network, if they differ: the classifier was left as it was.
     """
 
     loaded: tuple[str, ...]
@@ -82,12 +36,18 @@ class LoadReport:
     reshaped: tuple[str, ...]
     coverage: float
     backbone_coverage: float
+    classes: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         lines = [
             f"loaded {len(self.loaded)} tensors: {self.coverage:.1%} of all parameters, "
             f"{self.backbone_coverage:.1%} of the backbone's"
         ]
+        if self.classes:
+            lines.append(
+                f"the checkpoint has {self.classes[0]} classes, the network {self.classes[1]}: "
+                f"its classifier starts anew"
+            )
         for name in ("missing", "unexpected", "reshaped"):
             entries = getattr(self, name)
             if entries:
@@ -102,9 +62,10 @@ def load_original(
     """Fill a network or block from a checkpoint of the original code, or from plain weights of ours.
 
     Args:
-        network: A `LightHam`, `VAN` or `Hamburger`.
-        source: A state dict (tensors or arrays), or the path of a .safetensors or .pth file. The
-            wrappers `state_dict` and `net` and the prefix `module.` are seen through.
+        network: Any network of `create_model`, a backbone, or a `Hamburger`.
+        source: A state dict (tensors or arrays), or the path of a .safetensors or .pth file: of the
+            whole network, or of its ImageNet backbone. The wrappers `state_dict`, `net` and `model`
+            and the prefix `module.` are seen through.
         minimum: Least share of the backbone's parameters that must be filled, 0 to 1.
 
     Returns:
@@ -112,11 +73,14 @@ def load_original(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If less than `minimum` of the backbone is covered; the network is then unchanged.
+        ValueError: If less than `minimum` of the backbone is covered, or the Hamburger is of another
+            version; the network is then unchanged.
     """
-    tensors = _read(source)
+    tensors = read_weights(source)
     ours = network.state_dict()
-    renamed = {_our_name(name, network, ours): tensor for name, tensor in tensors.items()}
+    _check_version(network, tensors)
+    our_name = renaming(network)
+    renamed = {our_name(name, ours): tensor for name, tensor in tensors.items()}
     fitting = {n: t for n, t in renamed.items() if n in ours and t.shape == ours[n].shape}
     report = _report(network, ours, renamed, fitting)
     if report.backbone_coverage < minimum:
@@ -131,8 +95,24 @@ def load_original(
     return report
 
 
-def _read(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the bare state dict."""
+def _check_version(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse another version of the Hamburger: some of its names would fit where they do not belong."""
+    theirs = hamburger_version(tensors)
+    for name, module in network.named_modules():
+        if theirs and isinstance(module, Hamburger) and module.version != theirs:
+            raise ValueError(
+                f"the checkpoint holds a Hamburger {theirs}, the network's {name or 'own'} is "
+                f"{module.version}; build it with version={theirs!r}."
+            )
+
+
+def read_weights(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the bare state dict of a file or of a wrapped state dict.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it cannot be read safely, or holds no weights.
+    """
     content: Any = source
     if isinstance(source, (str, Path)):
         content = _read_file(Path(source))
@@ -140,7 +120,8 @@ def _read(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
         if isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     tensors = {
-        name.removeprefix("module."): torch.as_tensor(value)
+        # "network." is that of the checkpoints from which `subquad fit` resumes.
+        name.removeprefix("module.").removeprefix("network."): torch.as_tensor(value)
         for name, value in content.items()
         if hasattr(value, "shape")
     }
@@ -155,26 +136,36 @@ def _read_file(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _load_weights_only(path)
     except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"{path} is not a checkpoint that can be read safely (weights only): {reason}"
+            f"{path} is no checkpoint of PyTorch, or a damaged one ({type(error).__name__}); copy it again."
         ) from error
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict.")
     return content
 
 
-def _our_name(name: str, network: nn.Module, ours: Mapping[str, Tensor]) -> str:
-    if name in ours:
-        return name
-    for pattern, replacement in RULES.get(type(network).__name__, ()):
-        match = re.fullmatch(pattern, name)
-        if match:
-            # Their stages count from 1, ours from 0.
-            return re.sub(r"<(\d)>", lambda stage: str(int(stage[1]) - 1), match.expand(replacement))
-    return name
+class _Ignored:
+    """Stands for an object of a class that a checkpoint brings along besides its weights."""
+
+    def __init__(self, *arguments: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+def _load_weights_only(path: Path) -> Any:
+    """Read tensors and plain values; nothing that the file names is imported or called.
+
+    Training frameworks store their own objects beside the weights (mmengine its message hub), which
+    `weights_only` alone refuses.
+    """
+    try:
+        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except ValueError:  # a file of before torch 1.6, which cannot be looked into
+        foreign = []
+    with torch.serialization.safe_globals([(_Ignored, name) for name in foreign]):
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _report(
@@ -190,6 +181,8 @@ def _report(
     def share(part: Mapping[str, int]) -> float:
         return sum(size for name, size in part.items() if name in fitting) / max(1, sum(part.values()))
 
+    theirs, own = (state.get(_classifier(network)) for state in (renamed, ours))
+    classes = None if theirs is None or own is None else (len(theirs), len(own))
     return LoadReport(
         loaded=tuple(fitting),
         # A start dictionary is not part of the originals' checkpoints.
@@ -198,4 +191,10 @@ def _report(
         reshaped=tuple(f"{n}: {tuple(renamed[n].shape)}, {tuple(ours[n].shape)}" for n in reshaped),
         coverage=share(sizes),
         backbone_coverage=share(backbone),
+        classes=classes if classes and classes[0] != classes[1] else None,
     )
+
+
+def _classifier(network: nn.Module) -> str:
+    """Return the name of the classifier's bias."""
+    return "head.classifier.bias" if hasattr(network, "head") else "classifier.bias"

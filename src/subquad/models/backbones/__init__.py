@@ -6,30 +6,62 @@ from torch import nn
 
 from subquad.models.backbones.base import Backbone, DropPath
 from subquad.models.backbones.conv_tiny import ConvTiny
+from subquad.models.backbones.mscan import MSCAN, MSCAN_SIZES
+from subquad.models.backbones.resnet import RESNET_SIZES, ResNet
 from subquad.models.backbones.van import VAN, VAN_SIZES
 from subquad.models.suggest import did_you_mean
 
-__all__ = ["VAN", "VAN_SIZES", "Backbone", "ConvTiny", "DropPath", "make_backbone"]
+__all__ = [
+    "MSCAN",
+    "MSCAN_SIZES",
+    "RESNET_SIZES",
+    "VAN",
+    "VAN_SIZES",
+    "Backbone",
+    "ConvTiny",
+    "DropPath",
+    "ResNet",
+    "make_backbone",
+]
 
 
-def make_backbone(name: str, *, in_channels: int = 3, drop_path: float = 0.0) -> nn.Module:
+def make_backbone(
+    name: str, *, in_channels: int = 3, drop_path: float = 0.0, output_stride: int | None = None
+) -> nn.Module:
     """Build a backbone, randomly initialised; the result follows `Backbone`.
 
     Args:
-        name: One of `VAN_SIZES`, "conv_tiny", or "timm/NAME" for any of timm's.
+        name: One of `VAN_SIZES`, `MSCAN_SIZES` or `RESNET_SIZES`, "conv_tiny", or "timm/NAME" for
+            any of timm's.
         in_channels: Of the images.
-        drop_path: Stochastic depth rate of the last block; conv_tiny has none.
+        drop_path: Stochastic depth rate of the last block; conv_tiny and the ResNets have none.
+        output_stride: Of the coarsest map, where it can be chosen: 8 or 32 (VAN), 8 or 16 (ResNet).
+            None for the backbone's own.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or the backbone cannot have that output stride.
     """
     if name in VAN_SIZES:
-        return VAN(VAN_SIZES[name], in_channels=in_channels, drop_path=drop_path)
+        return VAN(
+            VAN_SIZES[name],
+            in_channels=in_channels,
+            drop_path=drop_path,
+            output_stride=output_stride or 32,
+        )
+    if name in RESNET_SIZES:
+        return ResNet(RESNET_SIZES[name], in_channels=in_channels, output_stride=output_stride or 8)
+    if output_stride is not None and (name in (*MSCAN_SIZES, "conv_tiny") or name.startswith("timm/")):
+        raise ValueError(
+            f"the output stride of {name} cannot be chosen; take one of {', '.join(VAN_SIZES)} or "
+            f"{', '.join(RESNET_SIZES)}."
+        )
+    if name in MSCAN_SIZES:
+        return MSCAN(MSCAN_SIZES[name], in_channels=in_channels, drop_path=drop_path)
     if name == "conv_tiny":
         return ConvTiny(in_channels=in_channels)
     if name.startswith("timm/"):
         from subquad.models.backbones.timm import TimmBackbone  # timm is optional
 
         return TimmBackbone(name.removeprefix("timm/"), in_channels=in_channels, drop_path=drop_path)
-    hint = did_you_mean(name, [*VAN_SIZES, "conv_tiny"])
+    hint = did_you_mean(name, [*VAN_SIZES, *MSCAN_SIZES, *RESNET_SIZES, "conv_tiny"])
     raise ValueError(f"unknown backbone {name!r}.{hint} Those of timm are called 'timm/NAME'.")

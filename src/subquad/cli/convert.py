@@ -1,0 +1,64 @@
+"""`subquad convert`: a checkpoint of the originals to one of ours."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from subquad.cli.parsing import Parser
+
+
+def parser() -> Parser:
+    """Return the options of `subquad convert`."""
+    p = Parser(
+        prog="subquad convert",
+        description="Turn a checkpoint of HamNet, Light-Ham, SegNeXt or VAN into a .safetensors file with "
+        "its configuration; the network is recognised by its names and shapes.",
+    )
+    p.add_argument("file", type=str, help="The original checkpoint, .pth or .safetensors.")
+    p.add_argument("--to", type=str, required=True, help="The file to write.")
+    p.add_argument("--overwrite", action="store_true", help="Replace the file if it is there.")
+    for name, kind, what in (
+        ("classes", str, "File of class names and colours (.json or .txt), kept in the checkpoint."),
+        ("rank", int, "Of the decomposition, which no checkpoint tells; as published if not given."),
+        ("solver", str, "NMF, VQ or CD, where the checkpoint does not tell."),
+    ):
+        p.add_argument(f"--{name}", type=kind | None, default=None, help=what)
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Recognise, load, report, write."""
+    from subquad.models import create_model, load_original, save_model
+    from subquad.models.originals import read_weights
+    from subquad.models.recognise import recognise
+
+    options = parser().parse_args(arguments)
+    target = Path(options.to)
+    if target.suffix != ".safetensors":
+        raise ValueError(f"--to {target} must end in .safetensors.")
+    if target.exists() and not options.overwrite:
+        raise ValueError(f"{target} is there already; give --overwrite, or another name.")
+    tensors = read_weights(options.file)
+    name, overrides, assumed = recognise(tensors)
+    overrides |= {n: options[n] for n in ("rank", "solver") if options[n] is not None}
+    if options.classes is not None:
+        overrides |= _classes(options.classes, overrides)
+    network = create_model(name, **overrides)
+    report = load_original(network, tensors)
+    save_model(network, target)
+    sys.stdout.write(f"{options.file}: {name}\n{report}\n")
+    if assumed:
+        sys.stdout.write(f"{assumed}; --rank and --solver change it\n")
+    sys.stdout.write(f"wrote {target}\n")
+
+
+def _classes(path: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    from subquad.data import LabelSet
+
+    labels = LabelSet.from_file(path)
+    count = overrides.get("num_classes")
+    if count != labels.num_classes:
+        raise ValueError(f"{path} names {labels.num_classes} classes, the checkpoint has {count}.")
+    return {"class_names": labels.names, "palette": labels.palette}

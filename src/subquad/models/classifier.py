@@ -1,0 +1,60 @@
+"""The VAN classifier of ImageNet, whose weights segmentation networks start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from subquad.models.backbones import make_backbone
+from subquad.models.config import ImageConfig
+from subquad.models.network import ImageNetwork
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig(ImageConfig):
+    """Options of `Classifier`.
+
+    Attributes:
+        backbone: Any of `make_backbone`; its coarsest map is used.
+        drop_path: Stochastic depth rate of the backbone's last block.
+    """
+
+    family: ClassVar[str] = "classifier"
+    usual_size: ClassVar[int] = 224
+
+    num_classes: int = 1000
+    backbone: str = "van_tiny"
+    drop_path: float = 0.1
+
+    def build(self) -> Classifier:
+        """Build the network, randomly initialised."""
+        return Classifier(self)
+
+
+class Classifier(ImageNetwork):
+    """A backbone, the mean over its positions, a linear layer (Guo et al., CVMJ 2023, section 3.3).
+
+    Args:
+        config: Its options.
+    """
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone: Any = make_backbone(
+            config.backbone, in_channels=config.in_channels, drop_path=config.drop_path
+        )
+        self.classifier = nn.Linear(self.backbone.channels[-1], config.num_classes)
+        nn.init.trunc_normal_(self.classifier.weight, std=0.02)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images (batch, in_channels, H, W) to logits (batch, num_classes).
+
+        Raises:
+            ValueError: If the images are not (batch, in_channels, H, W).
+        """
+        self.check_images(images)
+        return self.classifier(self.backbone(images)[-1].mean(dim=(2, 3)))

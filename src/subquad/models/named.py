@@ -1,0 +1,65 @@
+"""The named networks: the published configurations (Enjoy-Hamburger, SegNeXt, VAN)."""
+
+from __future__ import annotations
+
+from subquad.models.classifier import ClassifierConfig
+from subquad.models.hamnet import HamNetConfig
+from subquad.models.light_ham import LightHamConfig
+from subquad.models.registry import register_model
+
+
+def _light_ham(backbone: str, width: int, channels: int, rank: int, drop_path: float = 0.1) -> LightHamConfig:
+    return LightHamConfig(
+        backbone=backbone,
+        ham_channels=width,
+        channels=channels,
+        rank=rank,
+        drop_path=drop_path,
+    )
+
+
+# The rank of small_d256 is inferred from its published cost.
+register_model("light_ham_van_tiny_d256", _light_ham("van_tiny", 256, 256, 16))
+register_model("light_ham_van_tiny", _light_ham("van_tiny", 480, 512, 64))
+register_model("light_ham_van_small_d256", _light_ham("van_small", 256, 256, 32))
+register_model("light_ham_van_small", _light_ham("van_small", 512, 512, 64))
+register_model("light_ham_van_base", _light_ham("van_base", 512, 512, 64))
+register_model("light_ham_van_large", _light_ham("van_large", 512, 512, 64, drop_path=0.25))
+register_model("light_ham_van_huge", _light_ham("van_huge", 512, 512, 64, drop_path=0.3))
+
+register_model("segnext_tiny", _light_ham("mscan_tiny", 256, 256, 16))
+register_model("segnext_small", _light_ham("mscan_small", 256, 256, 16))
+register_model("segnext_base", _light_ham("mscan_base", 512, 512, 64))
+register_model("segnext_large", _light_ham("mscan_large", 1024, 1024, 64, drop_path=0.3))
+
+
+def _hamnet_voc(backbone: str) -> HamNetConfig:
+    return HamNetConfig(
+        num_classes=21,
+        backbone=backbone,
+        version="v2",
+        align_channels=256,
+        norm="batch",
+        bn_momentum=3e-4,
+        auxiliary=False,
+        corners=True,
+        eval_steps=6,
+    )
+
+
+register_model("hamnet_r50_voc", _hamnet_voc("resnet50_voc"))
+register_model("hamnet_r101_voc", _hamnet_voc("resnet101_voc"))
+register_model("hamnet_r50_ade20k", HamNetConfig(backbone="resnet50_v1c"))
+register_model("hamnet_r101_ade20k", HamNetConfig(backbone="resnet101_v1c"))
+for _size in ("tiny", "small", "base", "large"):
+    register_model(
+        f"hamnet_van_{_size}_os8",
+        HamNetConfig(backbone=f"van_{_size}", concat_input=True, drop_path=0.25 if _size == "large" else 0.1),
+    )
+
+# Images of the VAN classifiers are scaled to -1..1. The drop path of huge is not published.
+for _size, _rate in {"tiny": 0.1, "small": 0.1, "base": 0.1, "large": 0.2, "huge": 0.2}.items():
+    register_model(
+        f"van_{_size}",
+        ClassifierConfig(backbone=f"van_{_size}", drop_path=_rate, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+    )
