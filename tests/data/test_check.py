@@ -168,3 +168,10 @@ def test_missing_or_empty_folders_raise(tmp_path: Path) -> None:
         check_folder(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="holds no png, jpg or jpeg file in images"):
         check_folder(tmp_path)
+
+
+def test_colors_that_do_not_tell_the_class(save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", np.array([[(1, 2, 3), (1, 2, 3)]], dtype=np.uint8))
+    shared = LabelSet(("sky", "road"), ((1, 2, 3), (1, 2, 3)))
+    (problem, *_) = check_folder(tmp_path, classes=shared).problems
+    assert "(1, 2, 3) is used twice" in problem and "store class indices" in problem

@@ -7,14 +7,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subquad.data.labels import (
+from subquad.data.colors import (
     IGNORE_INDEX,
-    LabelSet,
-    class_weights,
     color_to_index,
     default_palette,
     index_to_color,
+    voc_palette,
 )
+from subquad.data.labels import LabelSet, class_weights
 
 
 @given(num_classes=st.integers(1, 255), seed=st.integers(0, 2**31))
@@ -39,6 +39,31 @@ def test_unknown_color_is_quoted_with_its_place() -> None:
     mask[1, 2] = (255, 255, 255)  # above every colour of the palette
     with pytest.raises(ValueError, match=r"colour \(255, 255, 255\) at row 1, column 2.*ignore_rgb"):
         color_to_index(mask, [(0, 0, 0), (10, 20, 30)])
+
+
+def test_a_shared_color_cannot_be_read_back_but_painted() -> None:
+    palette = [(1, 2, 3), (4, 5, 6), (1, 2, 3)]
+    painted = index_to_color(np.array([[0, 1, 2]], dtype=np.uint8), palette)
+    assert painted.tolist() == [[[1, 2, 3], [4, 5, 6], [1, 2, 3]]]
+    with pytest.raises(ValueError, match=r"\(1, 2, 3\) is used twice.*store class indices"):
+        color_to_index(painted, palette)
+
+
+def test_palette_of_voc() -> None:
+    # Of the development kit: background, aeroplane to bottle, tvmonitor, and ignored.
+    known = {
+        0: (0, 0, 0),
+        1: (128, 0, 0),
+        2: (0, 128, 0),
+        5: (128, 0, 128),
+        20: (0, 64, 128),
+        255: (224, 224, 192),
+    }
+    palette = voc_palette()
+    assert len(set(palette)) == 256 and {index: palette[index] for index in known} == known
+    assert voc_palette(21) == palette[:21]
+    with pytest.raises(ValueError, match="1 to 256 entries, not 257"):
+        voc_palette(257)
 
 
 def test_index_without_color_is_quoted() -> None:
@@ -83,7 +108,11 @@ def test_text_file(tmp_path: Path) -> None:
         ("a.json", '{"classes": []}', "0 classes do not fit"),
         ("a.txt", "x 1 2 3\ny\n", "2 class names, but 1 colours"),
         ("a.txt", "x\nx\n", "class name 'x' is used twice"),
-        ("a.txt", "x 1 2 3\ny 1 2 3\n", r"colour \(1, 2, 3\) is used twice"),
+        (
+            "a.json",
+            '{"classes": ["x", "y"], "palette_rgb": [[1, 2, 3], [1, 2, 3]], "ignore_rgb": [0, 0, 0]}',
+            r"colour \(1, 2, 3\) is used twice",
+        ),
     ],
 )
 def test_bad_files_say_what_is_wrong(tmp_path: Path, name: str, text: str, message: str) -> None:

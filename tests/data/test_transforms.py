@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode, functional
 
-from subquad.data.labels import IGNORE_INDEX
+from subquad.data.colors import IGNORE_INDEX
 from subquad.data.transforms import PADDING_COLOR, EvalTransform, TrainTransform
 
 

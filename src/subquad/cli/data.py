@@ -4,13 +4,40 @@ from __future__ import annotations
 
 import sys
 
+from subquad.cli.options import PUBLISHED_SETS
 from subquad.cli.parsing import Parser
 from subquad.models.suggest import did_you_mean
+
+FORMATS = ("folder", *PUBLISHED_SETS)
+
+
+def parser() -> Parser:
+    """Return the options of `subquad data check`."""
+    p = Parser(prog="subquad data check", description="Report what is in a data set, and what to mend.")
+    p.add_argument("path", type=str, help="Folder with images and masks, or of a published data set.")
+    p.add_argument("--format", type=str, default="folder", help=f"One of {', '.join(FORMATS)}.")
+    p.add_argument(
+        "--classes",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help='File of class names ("folder" only); the folder\'s own if not given.',
+    )
+    p.add_argument(
+        "--num_classes",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help='Instead of a file of class names ("folder" only).',
+    )
+    p.add_argument("--splits", type=str, nargs="+", default=["train", "val"], help="Of a published data set.")
+    p.add_argument(
+        "--samples", type=int, default=200, help="Pictures to read of each split of a published data set."
+    )
+    return p
 
 
 def main(arguments: list[str]) -> None:
     """Print the report; a data set with problems is an error."""
-    from subquad.data import check_folder
+    from subquad.data import check_folder, check_published
 
     action, *rest = arguments or [""]
     if action in ("-h", "--help"):
@@ -19,22 +46,20 @@ def main(arguments: list[str]) -> None:
         raise ValueError(
             f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
         )
-    p = Parser(prog="subquad data check", description="Report what is in a data set, and what to mend.")
-    p.add_argument("path", type=str, help="Folder with images and masks.")
-    p.add_argument(
-        "--classes",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="File of class names; the folder's own if not given.",
-    )
-    p.add_argument(
-        "--num_classes",
-        type=int | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Instead of a file of class names.",
-    )
-    options = p.parse_args(rest)
-    report = check_folder(options.path, classes=options.classes, num_classes=options.num_classes)
+    options = parser().parse_args(rest)
+    if options.format not in FORMATS:
+        raise ValueError(
+            f"unknown format {options.format!r}.{did_you_mean(options.format, FORMATS)} There are "
+            f"{', '.join(FORMATS)}."
+        )
+    if options.format == "folder":
+        report = check_folder(options.path, classes=options.classes, num_classes=options.num_classes)
+    else:
+        if options.classes is not None or options.num_classes is not None:
+            raise ValueError(
+                f"the classes of {options.format} are known; leave --classes and --num_classes out."
+            )
+        report = check_published(options.format, options.path, options.splits, most=options.samples)
     sys.stdout.write(f"{report}\n")
     if not report.ok:
         raise ValueError(f"{options.path} has {len(report.problems)} problem(s), see above.")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from subquad.models import SegmentationConfig, model_config
+from subquad.models.config import override, solver_from_json
 from subquad.models.registry import FAMILIES
 from subquad.models.suggest import did_you_mean
 
-DATA_SETS = ("scenes", "camvid", "folder")
+PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
+DATA_SETS = ("scenes", "camvid", "folder", *PUBLISHED_SETS)
 SCENES_EVALUATED = 200
 
 
@@ -21,21 +24,29 @@ class DataOptions:
     """Which data, and how it is presented.
 
     Attributes:
-        name: "scenes" (built in), "camvid", or "folder" (images and masks of your own).
+        name: "folder" (images and masks of your own), "scenes" (built in), "camvid", "ade20k", "voc",
+            "pascal_context", "pascal_context_60" (with background), "cityscapes" or "coco_stuff".
         root: Folder of the data. camvid looks into $SUBQUAD_DATA/camvid if it is not given.
         classes: File of class names and colours; the folder's classes.json or classes.txt if not given.
         num_classes: Instead of a file of class names.
-        train: Name of the training split.
+        train: Name of the training split. "train" of voc is trainaug where SegmentationClassAug is there.
         evaluation: Name of the split that is evaluated.
         length: Number of training scenes ("scenes" only).
         size: Height and width of scenes ("scenes" only).
         crop: Height and width of training crops; the whole image if not given.
+        resize: Longest and shortest side that training images are fitted to, keeping their shape,
+            before the random factor; their own size if not given.
         scale: Smallest and largest random factor of the image size.
+        scales: Factors of the image size of which one is drawn, instead of scale.
+        cat_max_ratio: Part of a crop that its most frequent class may not reach, or up to ten more
+            crops are drawn; 1 takes the first.
         flip: Probability of a horizontal flip.
         brightness: Strength of the random change, 0 to 1.
         contrast: Strength of the random change, 0 to 1.
         saturation: Strength of the random change, 0 to 1.
         hue: Strength of the random change, 0 to 0.5.
+        photometric: Random brightness, contrast, saturation and hue as the published recipes have
+            them, instead of the four strengths.
         eval_size: Height and width to which evaluated images are resized; as they are if not given.
         batch_size: Of training, for each process.
         eval_batch_size: Of evaluation, for each process; 1 takes images of any sizes.
@@ -51,12 +62,16 @@ class DataOptions:
     length: int = 4000
     size: tuple[int, int] = (96, 96)
     crop: tuple[int, int] | None = None
+    resize: tuple[int, int] | None = None
     scale: tuple[float, float] = (1.0, 1.0)
+    scales: tuple[float, ...] | None = None
+    cat_max_ratio: float = 1.0
     flip: float = 0.5
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
     hue: float = 0.0
+    photometric: bool = False
     eval_size: tuple[int, int] | None = None
     batch_size: int = 8
     eval_batch_size: int = 1
@@ -65,26 +80,50 @@ class DataOptions:
 
 def build_data(options: DataOptions, seed: int, *, training: bool = True) -> Any:
     """Return the `SegmentationData` of these options."""
-    from subquad.data import EvalTransform, TrainTransform
+    from subquad.data import EvalTransform
     from subquad.data.module import SegmentationData
 
     return SegmentationData(
         open_split(options, options.train, seed) if training else None,
         open_split(options, options.evaluation, seed),
-        train_transform=TrainTransform(
-            options.crop,
-            options.scale,
-            options.flip,
-            options.brightness,
-            options.contrast,
-            options.saturation,
-            options.hue,
-        ),
+        train_transform=train_transform(options),
         eval_transform=EvalTransform(options.eval_size),
         batch_size=options.batch_size,
         eval_batch_size=options.eval_batch_size,
         workers=options.workers,
         seed=seed,
+    )
+
+
+def train_transform(options: DataOptions) -> Any:
+    """Return the `PublishedTransform` if any of its own options is set, else the `TrainTransform`.
+
+    Raises:
+        ValueError: If options of both are set, or one is out of range.
+    """
+    from subquad.data import PublishedTransform, TrainTransform
+
+    jitter = {name: getattr(options, name) for name in ("brightness", "contrast", "saturation", "hue")}
+    if (options.resize, options.scales, options.cat_max_ratio, options.photometric) == (None, None, 1, False):
+        return TrainTransform(options.crop, options.scale, options.flip, **jitter)
+    for name, strength in jitter.items():
+        if strength:
+            raise ValueError(
+                f"--data.{name} {strength} does not go with --data.resize, scales, cat_max_ratio or "
+                "photometric; take --data.photometric true in its place."
+            )
+    if options.scales is not None and options.scale != (1.0, 1.0):
+        raise ValueError(
+            f"--data.scales {options.scales} takes the place of --data.scale {options.scale}; give one."
+        )
+    return PublishedTransform(
+        options.crop,
+        options.resize,
+        options.scale,
+        options.scales,
+        options.cat_max_ratio,
+        options.flip,
+        options.photometric,
     )
 
 
@@ -114,43 +153,64 @@ def open_split(options: DataOptions, split: str, seed: int) -> Any:
         return SegmentationFolder(
             options.root, split, classes=options.classes, num_classes=options.num_classes
         )
+    if options.name in PUBLISHED_SETS:
+        from subquad.data import open_published
+
+        return open_published(options.name, options.root, split)
     raise ValueError(
         f"unknown data set {options.name!r}.{did_you_mean(options.name, DATA_SETS)} There are "
         f"{', '.join(DATA_SETS)}."
     )
 
 
-def _model_options() -> type[Any]:
-    """Make the options of a model from all configurations: each optional, None for its default."""
+def model_options(families: Iterable[type[Any]]) -> type[Any]:
+    """Make the options of a model from all configurations: each optional, None for its default.
+
+    Where configurations give one name to options of different types, either type is taken; which of
+    them fits is for the configuration to say.
+    """
     types: dict[str, Any] = {}
-    for family in FAMILIES.values():
+    described: dict[str, str] = {}
+    for family in families:
         hints = get_type_hints(family)
-        types |= {f.name: hints[f.name] for f in dataclasses.fields(family)}
+        for option in dataclasses.fields(family):
+            kind = hints[option.name]
+            types[option.name] = types[option.name] | kind if option.name in types else kind
+        for name, text in _described(family).items():
+            known = described.setdefault(name, text)
+            if text not in known:
+                described[name] = f"{known} For {family.family}: {text}"
     for name in ("class_names", "palette"):  # told by the data
-        del types[name]
-    types["solver"] = str | dict[str, Any]
+        types.pop(name, None)
+    if "solver" in types:
+        types["solver"] = str | dict[str, Any]
     fields: list[Any] = [
         ("name", str, "light_ham_van_tiny_d256"),
         ("weights", str | None, None),
         *((name, kind | None, None) for name, kind in types.items()),
     ]
     options = dataclasses.make_dataclass("ModelOptions", fields)
-    described = "\n".join(_attributes(base) for base in (SegmentationConfig, *FAMILIES.values()))
     options.__doc__ = (
         "Which network, and what differs from its defaults.\n\nAttributes:\n"
         "    name: One of `subquad models`.\n"
-        "    weights: A file of weights to start from, ours or the originals'.\n" + described
+        "    weights: A file of weights to start from, ours or the originals'.\n"
+        + "\n".join(f"    {name}: {described[name]}" for name in types if name in described)
     )
     return options
 
 
-def _attributes(config: type[Any]) -> str:
-    """Return the attribute section of a docstring, without its heading."""
-    section = re.search(r"Attributes:\n((?:        .*\n|\s*\n)*)", config.__doc__ or "")
-    return re.sub(r"^    ", "", section[1].rstrip(), flags=re.MULTILINE) if section else ""
+def _described(config: type[Any]) -> dict[str, str]:
+    """Return what the docstrings of a configuration and its bases say of each attribute."""
+    described: dict[str, str] = {}
+    for base in reversed(config.__mro__):
+        section = re.search(r"Attributes:\n((?:        .*\n|\s*\n)*)", base.__doc__ or "")
+        found = section[1] if section else ""
+        for name, text in re.findall(r"^        (\w+): (.*(?:\n {9,}.*)*)", found, re.M):
+            described[name] = " ".join(text.split())
+    return described
 
 
-ModelOptions = _model_options()
+ModelOptions = model_options(family for family in FAMILIES.values() if issubclass(family, SegmentationConfig))
 
 
 def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
@@ -161,6 +221,12 @@ def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
     """
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
     overrides = {n: v for n, v in values.items() if v is not None and n not in ("name", "weights")}
+    named = model_config(options.name)
+    if not isinstance(named, SegmentationConfig):
+        raise ValueError(
+            f"{options.name} classifies whole images; give a segmentation network as --model.name, such as "
+            f"{ModelOptions().name}, and weights of {options.name} as --model.weights."
+        )
     asked = overrides.setdefault("num_classes", labels.num_classes)
     if asked != labels.num_classes:
         raise ValueError(
@@ -168,10 +234,8 @@ def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
             f"({', '.join(labels.names[:3])}, ...); leave the option out."
         )
     if isinstance(overrides.get("solver"), dict):
-        from subquad.models.config import solver_from_json
-
         overrides["solver"] = solver_from_json(overrides["solver"])
-    return model_config(options.name, **overrides, class_names=labels.names, palette=labels.palette)
+    return override(named, {**overrides, "class_names": labels.names, "palette": labels.palette})
 
 
 ClassWeights = Literal["none", "log", "median"]

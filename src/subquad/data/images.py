@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from subquad.data.labels import IGNORE_INDEX, LabelSet, SegmentationDataset, color_to_index
+from subquad.data.colors import IGNORE_INDEX, color_to_index
+from subquad.data.labels import LabelSet, SegmentationDataset
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 

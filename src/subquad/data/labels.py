@@ -1,23 +1,20 @@
-"""Label sets and labelled samples: names and colours of classes, masks stored as colours."""
+"""Label sets and labelled samples: names and colours of classes, and weights for them."""
 
-import colorsys
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-IGNORE_INDEX = 255
-"""The label of pixels that are neither trained on nor counted."""
-
-MAX_CLASSES = IGNORE_INDEX
-
-Color = tuple[int, int, int]
+from subquad.data.colors import (
+    Color,
+    check_num_classes,
+    default_palette,
+    first_repeated,
+    refuse_shared_colors,
+)
 
 
 @dataclass(frozen=True)
@@ -26,13 +23,14 @@ class LabelSet:
 
     Args:
         names: One name per class, all different, 1 to 255 of them.
-        palette: One (red, green, blue) per class, each 0 to 255, all different.
+        palette: One (red, green, blue) per class, each 0 to 255. Published palettes share some
+            colours among classes; only masks that are stored as colours cannot be read with them.
         ignore_color: The colour that stands for `IGNORE_INDEX` in masks stored as colours;
             None if there is no such colour.
 
     Raises:
-        ValueError: If a name or colour is used twice, a colour is out of range, or the numbers of
-            names and colours differ.
+        ValueError: If a name is used twice, a colour is out of range, the numbers of names and
+            colours differ, or there is an `ignore_color` and a colour is used twice.
     """
 
     names: tuple[str, ...]
@@ -41,7 +39,7 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         """Refuse label sets in which a name or a colour does not tell the class."""
-        _check_num_classes(len(self.names))
+        check_num_classes(len(self.names))
         if len(self.palette) != len(self.names):
             raise ValueError(
                 f"{len(self.names)} class names, but {len(self.palette)} colours; "
@@ -51,9 +49,10 @@ class LabelSet:
         for color in colors:
             if len(color) != 3 or not all(0 <= level <= 255 for level in color):
                 raise ValueError(f"{color} is no colour; give red, green, blue from 0 to 255.")
-        for what, values in (("class name", self.names), ("colour", colors)):
-            if twice := _first_repeated(values):
-                raise ValueError(f"the {what} {twice!r} is used twice; make each one unique.")
+        if twice := first_repeated(self.names):
+            raise ValueError(f"the class name {twice!r} is used twice; make each one unique.")
+        if self.ignore_color:
+            refuse_shared_colors(colors)
 
     @property
     def num_classes(self) -> int:
@@ -70,7 +69,7 @@ class LabelSet:
         Raises:
             ValueError: If `num_classes` is out of range.
         """
-        _check_num_classes(num_classes)
+        check_num_classes(num_classes)
         names = tuple(f"class_{index}" for index in range(num_classes))
         return cls(names, default_palette(num_classes))
 
@@ -130,97 +129,6 @@ class SegmentationDataset(Protocol):
         ...
 
 
-def default_palette(num_classes: int) -> tuple[Color, ...]:
-    """Give distinct, pleasant colours; the first n are the same for every `num_classes`.
-
-    Args:
-        num_classes: 1 to 255.
-
-    Returns:
-        One (red, green, blue) per class, each 0 to 255.
-
-    Raises:
-        ValueError: If `num_classes` is out of range.
-    """
-    _check_num_classes(num_classes)
-    golden_ratio = 0.618033988749895  # its multiples spread evenly on the circle of hues
-    tones = ((0.55, 0.90), (0.75, 0.65), (0.35, 0.75), (0.80, 0.95), (0.50, 0.50))
-    colors = []
-    for index in range(num_classes):
-        hue = (0.58 + index * golden_ratio) % 1.0
-        red, green, blue = colorsys.hsv_to_rgb(hue, *tones[index % len(tones)])
-        colors.append((round(255 * red), round(255 * green), round(255 * blue)))
-    return tuple(colors)
-
-
-def color_to_index(
-    rgb: NDArray[np.uint8], palette: Sequence[Color], ignore_color: Color | None = None
-) -> NDArray[np.uint8]:
-    """Turn a mask of colours into a mask of class indices.
-
-    Args:
-        rgb: Colours, uint8 (H, W, 3).
-        palette: The colour of each class, all different, at most 255.
-        ignore_color: The colour that becomes `IGNORE_INDEX`; None if there is none.
-
-    Returns:
-        Class indices, uint8 (H, W).
-
-    Raises:
-        ValueError: If a pixel has a colour that is neither in the palette nor `ignore_color`.
-    """
-    colors, indices = list(palette), list(range(len(palette)))
-    if ignore_color is not None:
-        colors, indices = [*colors, ignore_color], [*indices, IGNORE_INDEX]
-    keys = pack_colors(np.array(colors, dtype=np.uint8))
-    order = np.argsort(keys)
-    pixels = pack_colors(rgb)
-    position = np.searchsorted(keys[order], pixels).clip(max=len(colors) - 1)
-    unknown = keys[order][position] != pixels
-    if unknown.any():
-        row, column = np.argwhere(unknown)[0]
-        color = tuple(int(level) for level in rgb[row, column])
-        raise ValueError(
-            f"the colour {color} at row {row}, column {column} belongs to no class; add it to "
-            'the palette, or name it as "ignore_rgb" in classes.json.'
-        )
-    return np.array(indices, dtype=np.uint8)[order][position]
-
-
-def index_to_color(
-    indices: NDArray[np.uint8], palette: Sequence[Color], ignore_color: Color | None = None
-) -> NDArray[np.uint8]:
-    """Paint a mask of class indices.
-
-    Args:
-        indices: Class indices or `IGNORE_INDEX`, uint8 (H, W).
-        palette: The colour of each class.
-        ignore_color: The colour of ignored pixels; None for black.
-
-    Returns:
-        Colours, uint8 (H, W, 3).
-
-    Raises:
-        ValueError: If an index is neither in the palette nor `IGNORE_INDEX`.
-    """
-    outside = (indices >= len(palette)) & (indices != IGNORE_INDEX)
-    if outside.any():
-        raise ValueError(
-            f"class {int(indices[outside][0])} has no colour in a palette of {len(palette)}; "
-            "give the palette of the label set that the mask was made with."
-        )
-    table = np.zeros((256, 3), dtype=np.uint8)
-    table[: len(palette)] = palette
-    table[IGNORE_INDEX] = ignore_color or (0, 0, 0)
-    return table[indices]
-
-
-def pack_colors(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Pack colours, uint8 (..., 3), into one 24-bit number each, uint32 (...)."""
-    weights = np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
-    return (rgb * weights).sum(axis=-1, dtype=np.uint32)
-
-
 def class_weights(frequencies: Tensor, rule: Literal["median", "log"] = "median") -> Tensor:
     """Weigh rare classes more.
 
@@ -239,18 +147,6 @@ def class_weights(frequencies: Tensor, rule: Literal["median", "log"] = "median"
     present = shares > 0
     middle = shares[present].quantile(0.5) if present.any() else shares.new_zeros(())
     return torch.where(present, middle / shares, 0.0)
-
-
-def _check_num_classes(num_classes: int) -> None:
-    if not 1 <= num_classes <= MAX_CLASSES:
-        raise ValueError(
-            f"{num_classes} classes do not fit an 8-bit mask in which {IGNORE_INDEX} is ignored; "
-            f"use 1 to {MAX_CLASSES}."
-        )
-
-
-def _first_repeated(values: Sequence[object]) -> object:
-    return next((value for n, value in enumerate(values) if value in values[:n]), None)
 
 
 def _parse_json(text: str) -> LabelSet:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from subquad.data.labels import IGNORE_INDEX, SegmentationDataset
+from subquad.data.colors import IGNORE_INDEX
+from subquad.data.labels import SegmentationDataset
 
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Key = tuple[int, int]  # epoch, index

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from subquad.data.labels import IGNORE_INDEX
+from subquad.data.colors import IGNORE_INDEX
 
 PADDING_COLOR = (124, 116, 104)
 """The mean colour of ImageNet: padding that the usual normalisation turns into about zero."""
@@ -50,7 +50,7 @@ class TrainTransform:
 
     def __post_init__(self) -> None:
         """Refuse arguments that would only fail, or do nothing, later."""
-        _check_size("crop", self.crop)
+        check_size("crop", self.crop)
         if not 0 < self.scale[0] <= self.scale[1]:
             raise ValueError(f"scale={self.scale}: take two growing factors above 0.")
         for name, highest in _HIGHEST.items():
@@ -70,7 +70,7 @@ class TrainTransform:
         Raises:
             ValueError: If image and labels differ in size.
         """
-        _check_pair(image, labels)
+        check_pair(image, labels)
         low, high = self.scale
         scale = low + (high - low) * torch.rand(()).item()
         crop_height, crop_width = self.crop or (None, None)
@@ -83,7 +83,7 @@ class TrainTransform:
             image, labels = image.flip(-1), labels.flip(-1)
         if self._jitter is not None:
             image = self._jitter(image)
-        return _pad(image, labels, self.crop or (out_height, out_width))
+        return pad_pair(image, labels, self.crop or (out_height, out_width))
 
     @cached_property
     def _jitter(self) -> v2.ColorJitter | None:
@@ -106,7 +106,7 @@ class EvalTransform:
 
     def __post_init__(self) -> None:
         """Refuse an impossible size."""
-        _check_size("size", self.size)
+        check_size("size", self.size)
 
     def __call__(self, image: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Transform one pair.
@@ -121,7 +121,7 @@ class EvalTransform:
         Raises:
             ValueError: If image and labels differ in size.
         """
-        _check_pair(image, labels)
+        check_pair(image, labels)
         return (image, labels) if self.size is None else _resize(image, labels, self.size)
 
 
@@ -152,7 +152,8 @@ def _resize(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tenso
     return functional.resize(image, list(size), antialias=True).contiguous(), mask
 
 
-def _pad(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def pad_pair(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Pad to (height, width) at the right and the bottom, see `TrainTransform`."""
     height, width = labels.shape
     if (height, width) == size:
         return image.contiguous(), labels.contiguous()
@@ -163,12 +164,14 @@ def _pad(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tensor, 
     return padded, padded_labels
 
 
-def _check_size(name: str, size: tuple[int, int] | None) -> None:
+def check_size(name: str, size: tuple[int, int] | None) -> None:
+    """Raise ValueError unless (height, width) is at least one pixel, or None."""
     if size is not None and min(size) < 1:
         raise ValueError(f"{name}={size}: take a height and a width of at least 1 pixel.")
 
 
-def _check_pair(image: Tensor, labels: Tensor) -> None:
+def check_pair(image: Tensor, labels: Tensor) -> None:
+    """Raise ValueError unless both are uint8 and of one height and width."""
     if image.dtype != torch.uint8 or labels.dtype != torch.uint8:
         raise ValueError(f"the image is {image.dtype}, its labels are {labels.dtype}; give both as uint8.")
     if image.shape[-2:] != labels.shape:

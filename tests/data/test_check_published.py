@@ -1,0 +1,81 @@
+"""`subquad data check --format`: published sets are looked over before days of training."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from published_layouts import paths, save, write_list, write_published
+from subquad.cli.main import main
+from subquad.data import PUBLISHED, check_published, open_published
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_good_copy_has_no_problem(name: str, tmp_path: Path) -> None:
+    report = check_published(name, write_published(name, tmp_path))
+    assert report.ok, report.problems
+    assert [split.num_pairs for split in report.splits] == [4, 2]
+    train = open_published(name, tmp_path)
+    counts = sum(torch.bincount(sample.labels.flatten(), minlength=256) for sample in train)
+    assert report.splits[0].values == {n: int(c) for n, c in enumerate(counts) if c}
+    assert report.splits[0].values.total() == 4 * 48 * 64 and report.splits[0].sizes == {(48, 64): 4}
+    pixels = torch.cat([sample.image.flatten(1) for sample in train], dim=1).double() / 255
+    assert report.mean == pytest.approx(pixels.mean(1).tolist())
+    assert report.frequencies is not None and report.frequencies.sum() == pytest.approx(1)
+    assert len(report.notes) == 2 and "has 4 pictures here, but" in str(report)
+
+
+def test_samples_are_evenly_spread(tmp_path: Path) -> None:
+    root = write_published("ade20k", tmp_path, train=9)
+    for index in range(9):
+        image, mask = paths("ade20k", root, "train", index)
+        save(image, np.zeros((1, 1, 3), np.uint8))
+        save(mask, np.full((1, 1), index + 1, np.uint8))
+    report = check_published("ade20k", root, most=3)
+    assert set(report.splits[0].values) == {0, 3, 6}
+    assert report.notes[0] == "training: read 3 of 9 pictures, evenly spread."
+    assert check_published("ade20k", root, most=None).splits[0].num_pairs == 9
+    with pytest.raises(ValueError, match="0 pictures a split"):
+        check_published("ade20k", root, most=0)
+
+
+def test_unusable_masks_are_listed_up_to_a_few(tmp_path: Path) -> None:
+    root = write_published("voc", tmp_path, train=8)
+    for index in range(7):
+        save(paths("voc", root, "train", index)[1], np.full((48, 64), 30, np.uint8))
+    report = check_published("voc", root)
+    assert len(report.problems) == 6 and report.splits[0].num_pairs == 1
+    assert "holds 30 at row 0" in report.problems[0] and "2 more of the 8 pictures" in report.problems[-1]
+
+
+def test_a_split_that_is_missing_is_a_problem(tmp_path: Path) -> None:
+    root = write_published("coco_stuff", tmp_path)
+    paths("coco_stuff", root, "val", 1)[1].unlink()
+    report = check_published("coco_stuff", root)
+    assert len(report.splits) == 1 and "1 of 2 pictures of COCO-Stuff 164k" in report.problems[0]
+    with pytest.raises(FileNotFoundError, match="nightrome/cocostuff"):
+        check_published("coco_stuff", tmp_path / "images")
+
+
+def test_pictures_in_both_lists(tmp_path: Path) -> None:
+    root = write_published("voc", tmp_path)
+    lists = root / "VOCdevkit" / "VOC2012" / "ImageSets" / "Segmentation"
+    write_list(lists / "trainaug.txt", ["2007_000001", "2008_000001"])
+    (problem,) = check_published("voc", root).problems
+    assert "trainaug and val share 1 of their pictures ('2008_000001.jpg')" in problem
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = str(write_published("cityscapes", tmp_path, raw=True))
+    assert main(["data", "check", root, "--format", "cityscapes", "--samples", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "19 classes" in out and "problems: none" in out and "read 1 of 4 pictures" in out
+    for arguments, quoted in (
+        ([root, "--format", "cityscape"], "Did you mean 'cityscapes'?"),
+        ([root, "--format", "cityscapes", "--num_classes", "3"], "leave --classes and --num_classes out"),
+        ([root, "--format", "ade20k"], "http://sceneparsing.csail.mit.edu"),
+        ([root, "--format", "cityscapes", "--splits", "sunday"], "no split 'sunday'"),
+    ):
+        assert main(["data", "check", *arguments]) == 2
+        assert quoted in capsys.readouterr().err
