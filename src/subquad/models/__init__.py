@@ -4,7 +4,9 @@ from subquad.models import named as _named  # noqa: F401  registers the names
 from subquad.models.checkpoint import load_model, save_model
 from subquad.models.classifier import Classifier, ClassifierConfig
 from subquad.models.config import HamConfig, ImageConfig, SegmentationConfig
+from subquad.models.decoder import LightHamDecoder
 from subquad.models.hamnet import HamNet, HamNetConfig
+from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
 from subquad.models.light_ham import LightHam, LightHamConfig
 from subquad.models.network import SegmentationNetwork
 from subquad.models.originals import LoadReport, load_original
@@ -19,14 +21,18 @@ __all__ = [
     "ImageConfig",
     "LightHam",
     "LightHamConfig",
+    "LightHamDecoder",
     "LoadReport",
     "SegmentationConfig",
     "SegmentationNetwork",
     "create_model",
+    "from_pretrained",
     "list_models",
     "load_model",
     "load_original",
     "model_config",
+    "push_to_hub",
     "register_model",
     "save_model",
+    "save_pretrained",
 ]

@@ -142,11 +142,11 @@ def _rules_of(network: nn.Module) -> Rules:
 
 
 def hamburger_version(tensors: Mapping[str, Tensor]) -> Version | None:
-    """Return the version of the Hamburger in a state dict of the originals; None if there is none."""
+    """Return the version of the Hamburger in a state dict, theirs or ours; None if there is none."""
     names = list(tensors)
     if any(name.endswith("coef_ham") for name in names):
         return "v2plus"
     if any("cheese." in name for name in names):
         return "v2"
-    breads = r"(.*\.)?(upper_bread\.0\.weight|ham_out\.conv\.weight)"
+    breads = r"(.*\.)?(upper_bread\.0\.weight|ham_out\.conv\.weight|hamburger\.norm\.weight)"
     return "v1" if any(re.fullmatch(breads, name) for name in names) else None

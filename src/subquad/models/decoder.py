@@ -1,0 +1,96 @@
+"""The Light-Ham head as a decoder for feature maps of any network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from subquad.models.light_ham import Context, LightHamConfig, LightHamHead
+from subquad.nn.ham import Start
+from subquad.nn.hamburger import Norm
+from subquad.ops import NMF, Solver
+
+
+class LightHamDecoder(LightHamHead):
+    """Feature maps of any backbone to logits, with one Hamburger at the size of the finest map.
+
+    Args:
+        in_channels: Of the maps, fine to coarse; as many maps as there are numbers are used.
+        num_classes: Channels of the logits.
+        ham_channels: Width at which the context is computed.
+        channels: Width before the classifier.
+        ham: "decomposition", "attention" or "none"; see `LightHamConfig`.
+        solver: See `subquad.nn.Ham`, as `rank`, `heads`, `steps`, `eval_steps`, `grad_steps`, `start`.
+        norm: "group" (32 groups) or "batch".
+        dropout: Of whole channels before the classifier.
+
+    References:
+        Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021; the head is that of
+        Enjoy-Hamburger, seg_light_ham.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        num_classes: int,
+        *,
+        ham_channels: int = 256,
+        channels: int = 256,
+        ham: Context = "decomposition",
+        solver: Solver = NMF(),  # noqa: B008  a frozen value
+        rank: int = 64,
+        heads: int = 1,
+        steps: int = 6,
+        eval_steps: int | None = 7,
+        grad_steps: int = 0,
+        start: Start = "random",
+        norm: Norm = "group",
+        dropout: float = 0.1,
+    ) -> None:
+        if not in_channels or min(in_channels) < 1:
+            raise ValueError(f"in_channels needs one number for each map, got {tuple(in_channels)}.")
+        config = LightHamConfig(
+            num_classes=num_classes,
+            ham_channels=ham_channels,
+            channels=channels,
+            ham=ham,
+            solver=solver,
+            rank=rank,
+            heads=heads,
+            steps=steps,
+            eval_steps=eval_steps,
+            grad_steps=grad_steps,
+            start=start,
+            norm=norm,
+            dropout=dropout,
+        )
+        super().__init__(tuple(in_channels), config)
+        self.in_channels = tuple(in_channels)
+
+    def forward(self, maps: Sequence[Tensor], size: Sequence[int] | None = None) -> Tensor:
+        """Map feature maps to logits.
+
+        Args:
+            maps: Fine to coarse, (batch, channels, h, w); of more than `in_channels` tells, the last.
+            size: Height and width of the logits, such as `images.shape[2:]`; None keeps the finest
+                map's.
+
+        Returns:
+            Logits (batch, num_classes, *size).
+
+        Raises:
+            ValueError: If the maps do not have these channels.
+        """
+        used = list(maps)[-self.num_maps :]
+        channels = tuple(m.shape[1] for m in used)
+        if channels != self.in_channels:
+            raise ValueError(
+                f"expected maps with {self.in_channels} channels, fine to coarse, got {channels}; bring "
+                f"channels-last maps to channels first with m.movedim(-1, 1)."
+            )
+        logits = super().forward(used)
+        if size is None:
+            return logits
+        return F.interpolate(logits, size=tuple(size), mode="bilinear", align_corners=False)
