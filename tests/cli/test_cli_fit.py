@@ -92,12 +92,107 @@ def test_weights_to_start_from(call, data, trained, tmp_path):
         "--model.ham=none",
         "--model.solver=CD",
         "--trainer.max_steps=2",
+        "--loss.normalize=all",
+        "--loss.lovasz=1.0",
+        "--loss.dice=0.5",
+        "--loss.ohem_threshold=0.7",
+        "--optimizer.kind=sgd",
+        "--optimizer.exempt=backbone_norms_but_stem",
+        "--protocol.flip=true",
+        "--freeze=backbone",
     ],
 )
 def test_options_train(call, data, tmp_path, option):
     result = call(*fit_arguments(data, tmp_path / "run", option))
     assert result.code == 0, result.err
     assert (tmp_path / "run" / "best.safetensors").is_file() and (tmp_path / "run" / "last.ckpt").is_file()
+
+
+def test_the_weights_at_the_end_are_left_too(call, data, tmp_path):
+    """Whatever their score, and the moving average if there is one; `test` takes them, too."""
+    for name, *extra in (("plain",), ("ema", "--ema=0.9")):
+        run = tmp_path / name
+        assert call(*fit_arguments(data, run, *extra)).code == 0
+        # One evaluation, at the end: what is best is what is last.
+        last, best = (load_model(run / f"{kind}.safetensors").state_dict() for kind in ("last", "best"))
+        assert all(torch.equal(tensor, best[name]) for name, tensor in last.items())
+        content = torch.load(run / "last.ckpt", weights_only=True)["state_dict"]
+        assert content.keys() == {f"network.{name}" for name in last}
+    later = call(
+        *fit_arguments(
+            data, tmp_path / "later", "--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=2"
+        )
+    )
+    assert later.code == 0
+    last, best = (
+        load_model(tmp_path / "later" / f"{kind}.safetensors").head.squeeze.conv.weight
+        for kind in ("last", "best")
+    )
+    assert not torch.equal(last, best), "the last epoch was not evaluated, but it is the last"
+
+
+def test_a_second_stage_starts_from_the_end_of_the_first(call, data, trained, tmp_path):
+    still = ["--optimizer.lr=1e-30", "--optimizer.weight_decay=0"]
+    result = call(
+        *fit_arguments(data, tmp_path / "two", f"--model.weights={trained.run / 'last.safetensors'}", *still)
+    )
+    assert result.code == 0, result.err
+    ended = dict(load_model(tmp_path / "two" / "last.safetensors").named_parameters())
+    for name, parameter in load_model(trained.run / "last.safetensors").named_parameters():
+        torch.testing.assert_close(ended[name], parameter)
+
+
+def test_frozen_parts_and_the_options_of_loss_and_optimiser_reach_training(call, data, trained, tmp_path):
+    result = call(
+        "fit", "--config", trained.run / "config.yaml", f"--model.weights={trained.weights}",
+        "--freeze", "backbone", "head.squeeze", f"--output={tmp_path / 'run'}", "--optimizer.lr=0.1",
+        "--optimizer.kind=sgd", "--loss.cross_entropy=0", "--loss.dice=2", "--trainer.log_every_n_steps=1",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    before, after = (
+        load_model(path).state_dict() for path in (trained.weights, tmp_path / "run" / "last.safetensors")
+    )
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert moved and not [n for n in moved if n.startswith(("backbone.", "head.squeeze."))]
+    with (tmp_path / "run/logs/version_0/metrics.csv").open(newline="") as file:
+        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert losses and all(0 < loss < 2 for loss in losses), "twice a Dice loss"
+    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert saved["freeze"] == ["backbone", "head.squeeze"]
+    assert saved["loss"]["dice"] == 2 and saved["optimizer"]["kind"] == "sgd"
+
+
+def test_evaluation_while_training_follows_the_protocol(call, data, trained, tmp_path):
+    from subquad.evaluation import Protocol, predict_scores
+
+    result = call(
+        *fit_arguments(data, tmp_path / "run", "--protocol.scales=[0.5,1.0]", "--protocol.flip=true")
+    )
+    assert result.code == 0, result.err
+    protocol = Protocol(scales=(0.5, 1.0), flip=True)
+    network, matrix = load_model(tmp_path / "run" / "best.safetensors"), ConfusionMatrix(3)
+    for sample in SegmentationFolder(data, "val"):
+        answers = predict_scores(network, sample.image[None], protocol).argmax(dim=1)
+        matrix.update(answers, sample.labels[None])
+    assert f"mean IoU {100 * matrix.scores().mean_iou:.2f} %" in result.out
+
+
+def test_impossible_options_are_said(complains, data, tmp_path):
+    for option, quoting in {
+        "--optimizer.min_lr=1": "min_lr",
+        "--loss.cross_entropy=0": "loss.dice",
+        "--loss.normalize=none": "none",
+        "--protocol.stride=[8,8]": "window",
+        "--freeze=bakbone": "bakbone",
+    }.items():
+        complains(*fit_arguments(data, tmp_path / "run", option), quoting=quoting)
+
+
+def test_batch_norm_is_not_synchronised_on_a_cpu(complains, data, tmp_path):
+    """Before any process is started, and before the folder is made."""
+    extra = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.sync_batchnorm=true"]
+    complains(*fit_arguments(data, tmp_path / "run", *extra), quoting=["2 processes", "sync_batchnorm"])
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_not_overwritten(complains, trained):

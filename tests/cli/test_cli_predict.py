@@ -1,6 +1,8 @@
 """`subquad predict` writes what `predict_labels` says, and destroys nothing."""
 
+import re
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -9,8 +11,8 @@ from cli_helpers import contents
 from PIL import Image
 
 from subquad import create_model, load_model, save_model
-from subquad.data import LabelSet, index_to_color, read_image
-from subquad.evaluation import predict_labels
+from subquad.data import LabelSet, index_to_color, read_image, voc_palette
+from subquad.evaluation import Tiling, predict_labels, predict_tiles, protocol_from
 
 
 @pytest.fixture
@@ -45,8 +47,9 @@ def opened(path):
         return image
 
 
-def expected_labels(weights, picture):
-    return predict_labels(load_model(weights), read_image(picture)[None])[0].numpy()
+def expected_labels(weights, picture, protocol="whole"):
+    network, image = load_model(weights), read_image(picture)[None]
+    return predict_labels(network, image, protocol_from(protocol))[0].numpy()
 
 
 def test_a_folder_of_pictures(call, weights, photos, tmp_path):
@@ -162,3 +165,100 @@ def test_a_truncated_picture_is_named(complains, weights, photos, tmp_path):
     whole = (photos / "two.jpg").read_bytes()
     (photos / "two.jpg").write_bytes(whole[: len(whole) // 2])
     complains("predict", weights, photos, "--output", tmp_path / "out", quoting=str(photos / "two.jpg"))
+
+
+def test_a_protocol(call, weights, photos, tmp_path):
+    result = call("predict", weights, photos, "--output", tmp_path / "out", "--protocol", "voc_test")
+    assert result.code == 0, result.err
+    for name, file in {"one": "one.png", "two": "two.jpg", "three": "three.JPEG"}.items():
+        expected = expected_labels(weights, photos / file, "voc_test")
+        assert np.array_equal(np.asarray(opened(tmp_path / "out" / f"{name}.png")), expected)
+
+
+@pytest.fixture
+def of_voc(tmp_path):
+    network = create_model(
+        "light_ham_van_tiny_d256", backbone="conv_tiny", ham_channels=32, channels=32, rank=4, num_classes=21
+    )
+    torch.nn.init.normal_(network.head.classifier.weight)
+    save_model(network, tmp_path / "voc.safetensors")
+    return tmp_path / "voc.safetensors"
+
+
+def test_a_submission_to_the_voc_server(call, of_voc, photos, tmp_path):
+    (tmp_path / "test.txt").write_text("two\none \n\n")
+    out = tmp_path / "out"
+    result = call("predict", of_voc, photos, "--submission=voc", f"--list={tmp_path / 'test.txt'}",
+                  "--output", out, "--protocol=voc_val")  # fmt: skip
+    assert result.code == 0 and str(out / "results.tar") in result.out, result.err
+    folder = "results/VOC2012/Segmentation/comp6_test_cls"
+    names = [f"{folder}/one.png", f"{folder}/two.png"]
+    assert sorted(contents(out)) == ["results.tar", *names]
+    for name, file in zip(names, ("one.png", "two.jpg"), strict=True):
+        mask = opened(out / name)
+        assert mask.mode == "P"
+        assert np.array_equal(np.asarray(mask), expected_labels(of_voc, photos / file, "voc_val"))
+        assert mask.getpalette() == [level for color in voc_palette() for level in color]
+        assert len(mask.getpalette()) == 3 * 256 and mask.getpalette()[3:6] == [128, 0, 0]
+    with tarfile.open(out / "results.tar") as tar:
+        assert tar.getnames() == names
+        assert all(tar.extractfile(n).read() == (out / n).read_bytes() for n in names)
+
+
+def test_submissions_that_cannot_be_made(complains, weights, of_voc, photos, tmp_path):
+    out = ["--output", tmp_path / "out"]
+    complains("predict", weights, photos, *out, "--submission=voc", quoting=["21", "3"])
+    complains("predict", of_voc, photos, *out, "--submission=coco", quoting="coco")
+    complains("predict", of_voc, photos, *out, f"--list={tmp_path / 'no.txt'}", quoting="no.txt")
+    (tmp_path / "test.txt").write_text("one\nfour\n")
+    complains(
+        "predict", of_voc, photos, *out, f"--list={tmp_path / 'test.txt'}", quoting=["'four'", "1 of 2"]
+    )
+    (tmp_path / "test.txt").write_text("\n")
+    complains("predict", of_voc, photos, *out, f"--list={tmp_path / 'test.txt'}", quoting="test.txt")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_tiles(call, weights, tmp_path, monkeypatch, shared):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # above it PIL warns, above twice it refuses
+    rows, columns = np.mgrid[0:150, 0:300] / 10
+    waves = np.stack([np.sin(rows * k) + np.cos(columns + k) for k in (1, 2, 3)], axis=2)
+    Image.fromarray((127 + 60 * waves).astype(np.uint8)).save(tmp_path / "large.png")
+    options = ["--tile=128", "--overlap=0.5", *(["--share-dictionary"] if shared else [])]
+    result = call("predict", weights, tmp_path / "large.png", "--output", tmp_path / "out", *options)
+    assert result.code == 0 and result.err == "", result.err
+    monkeypatch.undo()
+    image = read_image(tmp_path / "large.png")
+    expected = predict_tiles(
+        load_model(weights), image, Tiling(tile=128, overlap=0.5, share_dictionary=shared)
+    )
+    assert np.array_equal(np.asarray(opened(tmp_path / "out" / "large.png")), expected.labels.numpy())
+    said = re.search(r"large.png: (\d+) tiles; .* differ by ([\d.]+) .* disagree in ([\d.]+) %", result.out)
+    assert int(said[1]) == expected.tiles == 8
+    assert float(said[2]) == pytest.approx(expected.seam_distance, abs=1e-4)
+    assert float(said[3]) == pytest.approx(100 * expected.seam_disagreement, abs=1e-2)
+    overlay = opened(tmp_path / "out" / "large_overlay.jpg")
+    assert overlay.size == (300, 150)
+
+
+def test_tiles_that_cannot_be(complains, call, weights, photos, tmp_path):
+    out = ["--output", tmp_path / "out"]
+    complains("predict", weights, photos, *out, "--tile=1000", quoting=["1000", "992"])
+    complains("predict", weights, photos, *out, "--tile=128", "--overlap=0.9", quoting="0.9")
+    complains("predict", weights, photos, *out, "--share-dictionary", quoting="--tile")
+    complains("predict", weights, photos, *out, "--tile=128", "--protocol=voc_val", quoting="--protocol")
+    assert not (tmp_path / "out").exists()
+    one = call("predict", weights, photos / "one.png", *out, "--tile=128")
+    assert one.code == 0 and "one.png: 1 tile\n" in one.out
+
+
+def test_overlays_are_mixed_in_strips_without_a_trace(call, weights, tmp_path, monkeypatch):
+    Image.new("RGB", (30, 50), (90, 120, 150)).save(tmp_path / "flat.png")
+    overlays = []
+    for strip in (512, 7):
+        monkeypatch.setattr("subquad.cli.predict.STRIP", strip)
+        out = tmp_path / str(strip)
+        assert call("predict", weights, tmp_path / "flat.png", "--output", out).code == 0
+        overlays.append((out / "flat_overlay.jpg").read_bytes())
+    assert overlays[0] == overlays[1]

@@ -3,21 +3,23 @@
 import json
 import math
 import shutil
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+import yaml
 from cli_helpers import CLASSES, TINY, contents, write_data
 from PIL import Image
 
 from subquad import load_model
 from subquad.data import SegmentationFolder
-from subquad.evaluation import ConfusionMatrix, predict_labels
+from subquad.evaluation import ConfusionMatrix, Protocol, predict_labels, protocol_from
 
 
-def by_hand(weights, data, split="val"):
+def by_hand(weights, data, split="val", protocol=None):
     network, matrix = load_model(weights), ConfusionMatrix(3)
     for sample in SegmentationFolder(data, split):
-        matrix.update(predict_labels(network, sample.image[None])[0], sample.labels)
+        matrix.update(predict_labels(network, sample.image[None], protocol)[0], sample.labels)
     return matrix.scores()
 
 
@@ -28,6 +30,14 @@ def assert_same(content, scores):
     assert content["accuracy"] == pytest.approx(
         dict(zip(CLASSES, scores.accuracy.tolist(), strict=True)), rel=1e-12
     )
+    assert content["mean_accuracy"] == pytest.approx(scores.mean_accuracy, rel=1e-12)
+    exact = {"aAcc": scores.pixel_accuracy, "mIoU": scores.mean_iou, "mAcc": scores.mean_accuracy}
+    for name, iou, accuracy in zip(CLASSES, scores.iou.tolist(), scores.accuracy.tolist(), strict=True):
+        exact |= {f"IoU.{name}": iou, f"Acc.{name}": accuracy}
+    assert list(content["metric"]) == ["aAcc", "mIoU", "mAcc", *(f"IoU.{n}" for n in CLASSES), *(
+        f"Acc.{n}" for n in CLASSES)]  # fmt: skip
+    assert content["metric"] == pytest.approx(exact, abs=0.5001e-4)
+    assert all(abs(1e4 * v - round(1e4 * v)) < 1e-6 for v in content["metric"].values()), "two decimals"
     assert content["pixels"] == dict(zip(CLASSES, scores.pixels.tolist(), strict=True))
 
 
@@ -85,6 +95,7 @@ def test_what_is_not_applicable_is_null(call, trained, tmp_path):
 
     content = json.loads(path.read_text(), parse_constant=refuse)
     assert content["mean_iou"] is None and content["pixel_accuracy"] is None
+    assert set(content["metric"].values()) == {None} and len(content["metric"]) == 3 + 2 * 3
     assert set(content["iou"].values()) == {None} and set(content["pixels"].values()) == {0}
 
 
@@ -129,3 +140,64 @@ def test_scores_go_into_a_new_folder(call, trained, tmp_path):
 def test_scores_that_cannot_be_written_are_refused_before_the_evaluation(call, trained, tmp_path):
     result = call("test", trained.run, f"--json={tmp_path}", "--trainer.accelerator=cpu")
     assert result.code == 2 and str(tmp_path) in result.err and result.out == ""
+
+
+FLIPPED = Protocol(scales=(0.5, 1.0), flip=True, window=(24, 32), stride=(16, 16), merge="probabilities")
+
+
+@pytest.mark.parametrize(
+    ("options", "protocol"),
+    [
+        (["--protocol.name=voc_test"], protocol_from("voc_test")),
+        (["--protocol", "voc_val"], protocol_from("voc_val")),
+        (
+            ["--protocol=ade20k_multi_scale", "--protocol.resize=[96, 32]", "--protocol.scales=[1, 1.5]"],
+            Protocol(resize=(96, 32), scales=(1.0, 1.5), flip=True, merge="probabilities"),
+        ),
+        (
+            ["--protocol.scales=[0.5, 1.0]", "--protocol.flip=true", "--protocol.window=[24, 32]",
+             "--protocol.stride=[16, 16]", "--protocol.merge=probabilities"],
+            FLIPPED,
+        ),
+    ],
+    ids=["name", "short", "changed", "spelt out"],
+)  # fmt: skip
+def test_protocols(call, trained, tmp_path, options, protocol):
+    path = tmp_path / "s.json"
+    result = call("test", trained.run, *options, f"--json={path}", "--trainer.accelerator=cpu")
+    assert result.code == 0, result.err
+    scores = by_hand(trained.weights, trained.data, protocol=protocol)
+    assert_same(json.loads(path.read_text()), scores)
+    plain = by_hand(trained.weights, trained.data)
+    assert protocol == protocol_from("voc_val") or scores.mean_iou != plain.mean_iou
+
+
+def test_the_protocol_of_the_run_is_the_default_and_a_name_replaces_it(call, trained, tmp_path):
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    options = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in asdict(FLIPPED).items()
+    }
+    (run / "config.yaml").write_text(yaml.safe_dump(config | {"protocol": options}))
+    for arguments, protocol in (
+        ([], FLIPPED),
+        (["--protocol.flip=false"], replace(FLIPPED, flip=False)),
+        (["--protocol=voc_test"], protocol_from("voc_test")),
+    ):
+        path = tmp_path / "s.json"
+        result = call("test", run, *arguments, f"--json={path}", "--trainer.accelerator=cpu")
+        assert result.code == 0, result.err
+        assert_same(json.loads(path.read_text()), by_hand(trained.weights, trained.data, protocol=protocol))
+
+
+@pytest.mark.parametrize(
+    ("option", "quoting"),
+    [
+        ("--protocol=voc_tset", ["'voc_tset'", "Did you mean 'voc_test'"]),
+        ("--protocol.stride=[8, 8]", ["(8, 8)", "needs a window"]),
+        ("--protocol.merge=votes", ["votes"]),
+        ("--protocol.scalse=[1.0]", ["--protocol.scales"]),
+    ],
+)
+def test_protocols_that_do_not_fit(complains, trained, option, quoting):
+    complains("test", trained.run, option, quoting=quoting)

@@ -58,11 +58,13 @@ def test_scores_are_those_of_sets_of_pixels(problem, dtype):
         accuracy.append(len(is_truth & is_predicted) / len(is_truth) if is_truth else math.nan)
         pixels.append(len(is_truth))
     occurring = [value for value in iou if not math.isnan(value)]
+    reached = [value for value in accuracy if not math.isnan(value)]
     right = sum(truth[i] == prediction[i] for i in labelled)
     scores = matrix.scores()
     assert same(scores.iou.tolist(), iou) and same(scores.accuracy.tolist(), accuracy)
     assert scores.pixels.tolist() == pixels and scores.pixels.dtype == torch.int64
     assert same(scores.mean_iou, sum(occurring) / len(occurring) if occurring else math.nan)
+    assert same(scores.mean_accuracy, sum(reached) / len(reached) if reached else math.nan)
     assert same(scores.pixel_accuracy, right / len(labelled) if labelled else math.nan)
 
 
@@ -100,7 +102,7 @@ def test_two_classes_worked_out():
     assert matrix.counts.tolist() == [[1, 0], [1, 1]]  # a row is the truth
     scores = matrix.scores()
     assert scores.iou.tolist() == [1 / 2, 1 / 2] and scores.accuracy.tolist() == [1, 1 / 2]
-    assert scores.pixel_accuracy == 2 / 3
+    assert scores.pixel_accuracy == 2 / 3 and scores.mean_accuracy == 3 / 4
 
 
 def test_a_class_that_never_occurs_is_not_applicable():

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional as F
 
 from helpers import relative_error
-from subquad.nn import Ham, check_mixer
-from subquad.ops import CD, NMF, VQ, decompose
+from subquad.nn import Ham, check_mixer, sharing_dictionary, watching_input
+from subquad.ops import CD, NMF, VQ, decompose, encode
 
 SOLVERS = [NMF(), VQ(), CD()]
 each_solver = pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
@@ -134,6 +134,61 @@ def test_mask_may_cut_out_any_shape():
     inside = ham(x, mask)[:, :, mask[0]]
     torch.testing.assert_close(inside, ham(x[:, :, mask[0]]))
     assert torch.count_nonzero(ham(x, mask)[:, :, ~mask[0]]) == 0
+
+
+@each_solver
+@pytest.mark.parametrize("heads", [1, 3])
+def test_a_shared_dictionary_encodes_each_position_alone(solver, heads):
+    ham = Ham(12, 4, solver, heads=heads, steps=5, eval_steps=3).eval()
+    x = torch.rand(2, 12, 4, 6)
+    shared = solver.random_dictionary(ham.dictionary.shape)
+    plain = ham(x)
+    with sharing_dictionary(ham, shared):
+        y, factors = ham(x), ham.factorize(x)
+        parts = torch.cat([ham(x[..., :2]), ham(x[..., 2:])], dim=-1)
+        assert torch.equal(factors.dictionary, torch.cat([shared, shared]))
+        channels_last = ham(x.contiguous(memory_format=torch.channels_last))
+        mask = torch.rand(2, 4, 6) > 0.3
+        masked = ham(x, mask)
+    for head, group in enumerate(x.chunk(heads, dim=1)):
+        codes = encode(group.flatten(2), shared[head], solver, steps=3)
+        expected = (shared[head] @ codes).view_as(group)
+        torch.testing.assert_close(y.chunk(heads, dim=1)[head], expected)
+    tolerance = 1e-5 if isinstance(solver, NMF) else 1e-4  # one ulp more, divided by the temperature
+    assert relative_error(parts, y) < tolerance and relative_error(channels_last, y) < tolerance
+    assert relative_error(masked, y.where(mask.unsqueeze(1), 0)) < tolerance
+    assert torch.equal(ham(x), plain), "afterwards it finds its own again"
+
+
+def test_sharing_ends_with_an_error_and_leaves_training_alone():
+    ham, x = Ham(8, 3, start="fixed"), torch.rand(1, 8, 5)
+    trained = ham.train()(x)
+    with pytest.raises(RuntimeError), sharing_dictionary(ham, torch.rand(1, 8, 3)):
+        assert torch.equal(ham(x), trained)
+        assert "shared_dictionary" not in str(ham.state_dict().keys())
+        raise RuntimeError
+    assert ham.shared_dictionary is None
+
+
+def test_sharing_what_does_not_fit():
+    with (
+        pytest.raises(ValueError, match=r"must be .* = \(2, 4, 3\), got \(8, 3\)"),
+        sharing_dictionary(Ham(8, 3, heads=2), torch.rand(8, 3)),
+    ):
+        pass
+    with (
+        pytest.raises(ValueError, match='over="channel" .* only one with over="space"'),
+        sharing_dictionary(Ham(8, 3, over="channel"), torch.rand(1, 8, 3)),
+    ):
+        pass
+
+
+def test_watching_the_input():
+    ham, seen, x = Ham(8, 3).eval(), [], torch.rand(2, 8, 4, 5)
+    with watching_input(ham, seen.append):
+        ham(x)
+    ham(x)
+    assert len(seen) == 1 and torch.equal(seen[0], x)
 
 
 @pytest.mark.compile

@@ -23,8 +23,10 @@ from subquad.cli.options import (
     weights_of_classes,
 )
 from subquad.cli.parsing import Parser
+from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
 from subquad.models.checkpoint import config_to_json
-from subquad.training.optimizer import AdamWOptions
+from subquad.training.losses import LossOptions
+from subquad.training.optimizer import OptimizerOptions
 from subquad.training.segmentation import CONFIG_KEY
 
 if TYPE_CHECKING:
@@ -78,10 +80,15 @@ def parser() -> Parser:
         default=None,  # pyright: ignore[reportArgumentType]
         help="Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999.",
     )
+    p.add_argument(
+        "--freeze", type=str, nargs="+", default=[], help="Parts that stay as they are, such as backbone."
+    )
     p.add_argument("--save_every", type=int, default=100, help="Steps between two resumable checkpoints.")
     p.add_class_arguments(ModelOptions, "model")
     p.add_class_arguments(DataOptions, "data")
-    p.add_class_arguments(AdamWOptions, "optimizer")
+    p.add_class_arguments(LossOptions, "loss")
+    p.add_class_arguments(OptimizerOptions, "optimizer")
+    p.add_class_arguments(ProtocolOptions, "protocol")
     p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
     p.set_defaults(
         {
@@ -98,6 +105,7 @@ def main(arguments: list[str]) -> None:
     """Parse, train, print the table of classes."""
     from subquad.cli.tables import print_scores
 
+    arguments = spelled_out(arguments)
     p = parser()
     p.recipes = re.findall(r"--config[= ](\S+)", " ".join(arguments))
     options = p.parse_args(arguments)
@@ -121,8 +129,8 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     """Train as the options say; resume if the folder holds a run.
 
     Args:
-        options: Of `parser`, with `model`, `data` and `optimizer` instantiated.
-        folder: For `best.safetensors`, `last.ckpt` and `logs`.
+        options: Of `parser`, with `model`, `data`, `loss`, `optimizer` and `protocol` instantiated.
+        folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
         before_training: Called once all options have proved good, on the first process.
     """
     import torch
@@ -142,7 +150,15 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
         if is_first_process():
             sys.stdout.write(f"{options.model.weights}: {report}\n")
     weights = weights_of_classes(options.class_weights, data)
-    task = SegmentationTask(network, options.optimizer, weights, options.seed)
+    task = SegmentationTask(
+        network,
+        options.optimizer,
+        weights,
+        options.seed,
+        loss=options.loss,
+        protocol=resolve_protocol(options.protocol),
+        frozen=options.freeze,
+    )
     csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
     trainer = _trainer(options, folder, [csv, TensorBoardLogger(folder, "logs", version=csv.version)])
     last = folder / "last.ckpt"
@@ -162,7 +178,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
 def _trainer(options: Namespace, folder: Path, loggers: list[Any]) -> Trainer:
     from lightning.pytorch import Trainer
 
-    from subquad.training import ModelAverage, PlainProgress, SaveBest, SaveLast, TimeLeft
+    from subquad.training import ModelAverage, PlainProgress, SaveBest, SaveFinal, SaveLast, TimeLeft
 
     is_terminal = sys.stderr.isatty()
     callbacks: list[Callback] = [SaveBest(folder), SaveLast(folder, options.save_every)]
@@ -171,7 +187,8 @@ def _trainer(options: Namespace, folder: Path, loggers: list[Any]) -> Trainer:
         if not 0 < options.ema < 1:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
         callbacks.append(ModelAverage(decay=options.ema))
-    return Trainer(
+    callbacks.append(SaveFinal(folder))  # when the moving average has taken the weights' place
+    trainer = Trainer(
         **options.trainer.as_dict(),
         logger=loggers,
         callbacks=callbacks,
@@ -180,6 +197,17 @@ def _trainer(options: Namespace, folder: Path, loggers: list[Any]) -> Trainer:
         enable_progress_bar=is_terminal,
         use_distributed_sampler=False,
     )
+    check_sync_batchnorm(trainer, options.trainer.sync_batchnorm)
+    return trainer
+
+
+def check_sync_batchnorm(trainer: Trainer, wanted: bool) -> None:
+    """Raise ValueError if statistics are to be shared by processes on a CPU: PyTorch cannot."""
+    if wanted and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+        raise ValueError(
+            f"--trainer.sync_batchnorm true with {trainer.world_size} processes on the CPU: PyTorch shares "
+            f"the statistics of batch norm on GPUs only; leave it out, or train with --trainer.devices 1."
+        )
 
 
 def refuse_run(folder: Path, resume: bool) -> None:

@@ -14,6 +14,7 @@ COMMANDS = {
     "fit": "train a network",
     "test": "evaluate a checkpoint",
     "predict": "segment images",
+    "export": "write a network as ONNX or for PyTorch, checked",
     "demo": "train on built-in scenes with and without global context, and write a report",
     "models": "list the networks, their parameters and multiply-adds",
     "info": "describe a network or a checkpoint",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from subquad.cli.options import checkpoint_path
 from subquad.cli.parsing import Parser
+from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.cli.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+STRIP = 512  # rows of an overlay that are mixed at once
 
 
 def parser() -> Parser:
@@ -26,38 +30,147 @@ def parser() -> Parser:
     p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
     p.add_argument("--opacity", type=float, default=0.5, help="Of the colours in the overlay, 0 to 1.")
     p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+    p.add_argument(
+        "--list",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="File of names without suffix, one a line: only these pictures of the folder.",
+    )
+    p.add_argument(
+        "--submission",
+        type=Literal["voc"] | None,  # pyright: ignore[reportArgumentType]
+        default=None,
+        help="Write masks in the folders of the PASCAL VOC server and pack them in results.tar; no overlays.",
+    )
+    p.add_argument(
+        "--tile",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Side of the tiles of large images, such as 1024; not given: each image at once.",
+    )
+    p.add_argument("--overlap", type=float, default=0.25, help="Share of a tile blended with the next.")
+    p.add_argument(
+        "--share-dictionary",
+        action="store_true",
+        help="Compute one dictionary for the whole image, for all its tiles.",
+    )
+    p.add_class_arguments(ProtocolOptions, "protocol")
     return p
 
 
 def main(arguments: list[str]) -> None:
     """Parse, predict, write."""
-    from subquad.data import LabelSet, read_image
-    from subquad.evaluation import predict_labels
+    from subquad.data import LabelSet, voc_palette
     from subquad.models import load_model
 
-    options = parser().parse_args(arguments)
+    p = parser()
+    options = p.parse_args(spelled_out(arguments))
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
+    predict = _predictor(options, resolve_protocol(p.instantiate(options).protocol))
     model: Any = load_model(checkpoint_path(options.checkpoint))
     try:
         model = model.to(options.device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {options.device} cannot be used here: {reason}") from error
-    palette = model.config.palette or LabelSet.generic(model.config.num_classes).palette
     images, folder = find_images(Path(options.images)), Path(options.output)
-    targets = [(folder / f"{i.stem}.png", folder / f"{i.stem}_overlay.jpg") for i in images]
-    taken = {image.resolve() for image in images} & {path.resolve() for pair in targets for path in pair}
+    if options.list is not None:
+        images = listed(images, Path(options.list), options.images)
+    if options.submission:
+        check_voc(model.config.num_classes)
+        palette = voc_palette()
+        masks, overlays = [folder / VOC_FOLDER / f"{i.stem}.png" for i in images], []
+        targets = [*masks, folder / VOC_ARCHIVE]
+    else:
+        palette = model.config.palette or LabelSet.generic(model.config.num_classes).palette
+        masks = [folder / f"{i.stem}.png" for i in images]
+        overlays = [folder / f"{i.stem}_overlay.jpg" for i in images]
+        targets = [*masks, *overlays]
+    taken = {image.resolve() for image in images} & {path.resolve() for path in targets}
     if taken:
         raise ValueError(f"{min(taken)} would be replaced by its own mask; choose another --output.")
     if not options.overwrite:
-        refuse_existing([path for pair in targets for path in pair])
-    for source, (mask, overlay) in zip(images, targets, strict=True):
-        image = read_image(source)
-        labels = predict_labels(model, image.unsqueeze(0))[0].cpu()
-        write_mask(labels, palette, mask)
-        write_overlay(image, labels, palette, options.opacity, overlay)
-    sys.stdout.write(f"wrote {len(images)} masks and overlays to {folder}\n")
+        refuse_existing(targets)
+    for index, source in enumerate(images):
+        image, labels, remark = predict(model, source)
+        write_mask(labels, palette, masks[index])
+        if overlays:
+            write_overlay(image, labels, palette, options.opacity, overlays[index])
+        if remark:
+            sys.stdout.write(f"{source.name}: {remark}\n")
+    if options.submission:
+        sys.stdout.write(f"wrote {len(images)} masks, packed in {pack(folder, masks)}\n")
+    else:
+        sys.stdout.write(f"wrote {len(images)} masks and overlays to {folder}\n")
+
+
+def _predictor(options: Any, protocol: Any) -> Callable[[Any, Path], tuple[Any, Any, str]]:
+    """Return what maps a network and a picture to the picture, its labels and a remark on its seams."""
+    from subquad.data import read_image
+    from subquad.evaluation import Protocol, Tiling, predict_labels, predict_tiles
+
+    if options.tile is None:
+        if options.share_dictionary:
+            raise ValueError("--share-dictionary is of tiles; give --tile too, such as --tile 1024.")
+
+        def at_once(model: Any, path: Path) -> tuple[Any, Any, str]:
+            image = read_image(path)
+            return image, predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
+
+        return at_once
+    if protocol != Protocol():
+        raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
+    tiling = Tiling(tile=options.tile, overlap=options.overlap, share_dictionary=options.share_dictionary)
+
+    def in_tiles(model: Any, path: Path) -> tuple[Any, Any, str]:
+        with _pictures_of_any_size():
+            image = read_image(path)
+        result = predict_tiles(model, image, tiling)
+        remark = f"{result.tiles} tile{'s' if result.tiles > 1 else ''}"
+        if result.seam_pixels:
+            remark += (
+                f"; at the seams, neighbouring tiles differ by {result.seam_distance:.4f} (mean total "
+                f"variation distance) and disagree in {100 * result.seam_disagreement:.2f} % of pixels"
+            )
+        return image, result.labels, remark
+
+    return in_tiles
+
+
+@contextmanager
+def _pictures_of_any_size() -> Iterator[None]:
+    """Lift PIL's limit, which guards against pictures that nobody expects to be large."""
+    from PIL import Image
+
+    limit = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def listed(images: Sequence[Path], names: Path, folder: str) -> list[Path]:
+    """Return the pictures that a file lists, in its order.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is empty or lists a picture that is not there.
+    """
+    if not names.is_file():
+        raise FileNotFoundError(f"there is no file {names}; correct --list.")
+    wanted = list(dict.fromkeys(line.strip() for line in names.read_text().splitlines() if line.strip()))
+    by_stem = {image.stem: image for image in images}
+    missing = [name for name in wanted if name not in by_stem]
+    if missing:
+        raise ValueError(
+            f"{names} lists {missing[0]!r}, but {folder} holds no such picture ({len(missing)} of "
+            f"{len(wanted)} are missing)."
+        )
+    if not wanted:
+        raise ValueError(f"{names} lists no picture; give one name without suffix a line.")
+    return [by_stem[name] for name in wanted]
 
 
 def find_images(path: Path) -> list[Path]:
@@ -109,6 +222,9 @@ def write_overlay(
 
     from subquad.data import index_to_color
 
-    colors = index_to_color(labels.numpy(), palette)
-    mixed = (1 - opacity) * image.movedim(0, -1).numpy() + opacity * colors
-    Image.fromarray(mixed.round().astype("uint8")).save(path, quality=92)
+    mixed = image.movedim(0, -1).numpy().copy()
+    for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
+        strip = mixed[top : top + STRIP]
+        colors = index_to_color(labels[top : top + STRIP].numpy(), palette)
+        strip[:] = ((1 - opacity) * strip + opacity * colors).round()
+    Image.fromarray(mixed).save(path, quality=92)

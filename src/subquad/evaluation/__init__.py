@@ -1,6 +1,22 @@
 """Metrics and prediction."""
 
 from subquad.evaluation.confusion import ConfusionMatrix, SegmentationScores
-from subquad.evaluation.predict import predict_labels, preprocess
+from subquad.evaluation.predict import predict_labels
+from subquad.evaluation.preprocess import preprocess
+from subquad.evaluation.protocol import PROTOCOLS, Protocol, predict_scores, protocol_from
+from subquad.evaluation.tiles import TiledPrediction, predict_tiles
+from subquad.evaluation.tiling import Tiling
 
-__all__ = ["ConfusionMatrix", "SegmentationScores", "predict_labels", "preprocess"]
+__all__ = [
+    "PROTOCOLS",
+    "ConfusionMatrix",
+    "Protocol",
+    "SegmentationScores",
+    "TiledPrediction",
+    "Tiling",
+    "predict_labels",
+    "predict_scores",
+    "predict_tiles",
+    "preprocess",
+    "protocol_from",
+]

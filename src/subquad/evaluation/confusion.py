@@ -18,6 +18,7 @@ class SegmentationScores:
     Attributes:
         mean_iou: Mean over the classes that occur in the truth or in the prediction.
         pixel_accuracy: Share of labelled pixels that are right.
+        mean_accuracy: Mean of `accuracy` over the classes that have pixels.
         iou: Of each class, (classes,); NaN for a class that never occurs.
         accuracy: Share of each class's pixels that are right, (classes,); NaN for a class without
             pixels.
@@ -26,6 +27,7 @@ class SegmentationScores:
 
     mean_iou: float
     pixel_accuracy: float
+    mean_accuracy: float
     iou: Tensor
     accuracy: Tensor
     pixels: Tensor
@@ -97,11 +99,13 @@ class ConfusionMatrix:
         counts = self.counts.double().cpu()
         right, truth, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
         iou = right / (truth + predicted - right)  # 0 / 0 is NaN: a class that never occurs
+        accuracy = right / truth
         return SegmentationScores(
             mean_iou=float(iou.nanmean()),
             pixel_accuracy=float(right.sum() / truth.sum()),
+            mean_accuracy=float(accuracy.nanmean()),
             iou=iou,
-            accuracy=right / truth,
+            accuracy=accuracy,
             pixels=truth.long(),
         )
 

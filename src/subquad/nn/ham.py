@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.nn.distributed import sum_over_processes
-from subquad.ops import NMF, Factors, Solver, decompose
+from subquad.ops import NMF, Factors, Solver, decompose, encode
 from subquad.ops.decompose import autocast_off
 
 Start = Literal["random", "fixed", "learned", "running"]
@@ -50,6 +50,7 @@ class Ham(nn.Module):
     """
 
     dictionary: Tensor
+    shared_dictionary: Tensor | None = None  # set by `sharing_dictionary` alone
 
     def __init__(
         self,
@@ -113,6 +114,9 @@ class Ham(nn.Module):
         if mask is not None:
             mask = mask.flatten(1).repeat_interleave(self.heads, dim=0)
         steps = self.steps if self.training else self.eval_steps
+        if self.shared_dictionary is not None and not self.training:
+            shared = self.shared_dictionary.to(x.device).repeat(x.shape[0], 1, 1)
+            return Factors(shared, encode(columns, shared, self.solver, steps=steps, mask=mask))
         grad_steps = min(self.grad_steps, steps)
         dictionary = self._start_dictionary(x)
         if self.over == "channel":

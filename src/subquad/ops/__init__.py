@@ -2,7 +2,8 @@
 
 from subquad.ops.cd import CD
 from subquad.ops.decompose import Factors, Problem, Solver, decompose
+from subquad.ops.encode import encode
 from subquad.ops.nmf import NMF
 from subquad.ops.vq import VQ
 
-__all__ = ["CD", "NMF", "VQ", "Factors", "Problem", "Solver", "decompose"]
+__all__ = ["CD", "NMF", "VQ", "Factors", "Problem", "Solver", "decompose", "encode"]

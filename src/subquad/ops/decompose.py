@@ -129,8 +129,13 @@ def decompose(
     Raises:
         ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit.
     """
-    dictionary = _checked_dictionary(x, dictionary)
-    _check_options(x, steps, grad_steps, mask)
+    dictionary = checked_dictionary(x, dictionary)
+    check_data(x, steps, mask)
+    if not 0 <= grad_steps <= steps:
+        raise ValueError(
+            f"grad_steps must be 0 (one-step gradient) to steps = {steps} (back-propagation through "
+            f"time), got {grad_steps}."
+        )
     precision = torch.float64 if x.dtype == torch.float64 else torch.float32
     grad = torch.is_grad_enabled()
     with autocast_off(x):
@@ -138,13 +143,13 @@ def decompose(
         if mask is not None:
             mask = mask.unsqueeze(1)  # (batch, 1, positions)
             x = x.where(mask, 0)  # also keeps NaN of the padding out
-        with _grad_mode(grad and grad_steps > 0):
+        with grad_mode(grad and grad_steps > 0):
             problem = solver.prepare(x, mask)
-        with _grad_mode(grad and grad_steps == steps):
+        with grad_mode(grad and grad_steps == steps):
             codes = solver.first_codes(problem, dictionary)
             dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
         for step in range(1, steps):
-            with _grad_mode(grad and step >= steps - grad_steps):
+            with grad_mode(grad and step >= steps - grad_steps):
                 codes = solver.update_codes(problem, Factors(dictionary, codes))
                 dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
         return Factors(dictionary, solver.final_codes(problem, Factors(dictionary, codes)))
@@ -171,7 +176,7 @@ def inverse_column_norm(x: Tensor) -> Tensor:
     return torch.where(norm > 0, 1 / norm.clamp_min(1e-12), 0)
 
 
-def _grad_mode(enabled: bool) -> AbstractContextManager[None]:
+def grad_mode(enabled: bool) -> AbstractContextManager[None]:
     """Switch gradients only where needed: a switch that changes nothing still ends up in exports."""
     if torch.is_grad_enabled() == enabled:
         return nullcontext()
@@ -186,7 +191,7 @@ def autocast_off(x: Tensor) -> AbstractContextManager[object]:
     return nullcontext()
 
 
-def _checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
+def checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
     """Return the start dictionary as (batch, dim, rank)."""
     if x.dim() != 3:
         raise ValueError(
@@ -203,16 +208,12 @@ def _checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
     return dictionary.expand(x.shape[0], -1, -1)
 
 
-def _check_options(x: Tensor, steps: int, grad_steps: int, mask: Tensor | None) -> None:
+def check_data(x: Tensor, steps: int, mask: Tensor | None) -> None:
+    """Raise ValueError if the type of `x`, the number of steps or the mask does not fit."""
     if not x.is_floating_point():
         raise ValueError(f"x must be of a floating point type, got {x.dtype}; use x.float().")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}.")
-    if not 0 <= grad_steps <= steps:
-        raise ValueError(
-            f"grad_steps must be 0 (one-step gradient) to steps = {steps} (back-propagation through "
-            f"time), got {grad_steps}."
-        )
     if mask is None:
         return
     if mask.dtype != torch.bool:

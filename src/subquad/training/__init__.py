@@ -1,18 +1,23 @@
 """Training: Lightning modules, losses, optimisers, callbacks."""
 
-from subquad.training.callbacks import ModelAverage, PlainProgress, SaveBest, SaveLast, TimeLeft
-from subquad.training.losses import pixel_cross_entropy
-from subquad.training.optimizer import AdamWOptions, parameter_groups
+from subquad.training.callbacks import ModelAverage, PlainProgress, SaveBest, SaveFinal, SaveLast, TimeLeft
+from subquad.training.groups import parameter_groups
+from subquad.training.losses import LossOptions, lovasz_softmax, pixel_cross_entropy, soft_dice
+from subquad.training.optimizer import OptimizerOptions
 from subquad.training.segmentation import SegmentationTask
 
 __all__ = [
-    "AdamWOptions",
+    "LossOptions",
     "ModelAverage",
+    "OptimizerOptions",
     "PlainProgress",
     "SaveBest",
+    "SaveFinal",
     "SaveLast",
     "SegmentationTask",
     "TimeLeft",
+    "lovasz_softmax",
     "parameter_groups",
     "pixel_cross_entropy",
+    "soft_dice",
 ]

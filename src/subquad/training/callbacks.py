@@ -67,6 +67,19 @@ class SaveLast(ModelCheckpoint):
         trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
 
 
+class SaveFinal(Callback):
+    """Write `last.safetensors`, the weights at the end of training, whatever their score."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.path = Path(folder) / "last.safetensors"
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write them."""
+        assert isinstance(pl_module, SegmentationTask)
+        if trainer.is_global_zero:
+            save_model(pl_module.network, self.path)
+
+
 class Clock:
     """How long training took, and how long it will take at that rate.
 

@@ -1,88 +1,110 @@
-"""AdamW with warm-up and poly decay, and what is exempt from weight decay."""
+"""The optimisers and schedules of the papers, as one set of options."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim import AdamW
+from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
-Exempt = Literal["backbone_norms", "norms_and_biases", "nothing"]
+from subquad.training.groups import Exempt, parameter_groups
+from subquad.training.schedule import held_step, poly_decay, warm_up
+
+Kind = Literal["adamw", "sgd"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamWOptions:
+class OptimizerOptions:
     """Defaults are the published recipe of Light-Ham on ADE20K (batch 16).
 
     Attributes:
+        kind: "adamw" or "sgd" (with momentum, not Nesterov's).
         lr: Learning rate after warm-up, > 0.
-        betas: Of Adam's two means.
+        betas: Of AdamW's two means.
+        momentum: Of SGD, in [0, 1).
         weight_decay: >= 0.
-        exempt: What has no weight decay: "backbone_norms" (published: neither the head's norms nor
-            any bias is exempt), "norms_and_biases" (every norm, bias and per-channel scale), "nothing".
+        exempt: What has no weight decay: "backbone_norms" (Light-Ham: neither the head's norms nor
+            any bias is exempt), "backbone_norms_but_stem" (SegNeXt: the stem's norms decay),
+            "norms_and_biases" (HamNet on VOC: every norm, bias and per-channel scale), "nothing".
+        head_lr: Factor of the learning rate of all that is not in the backbone, > 0.
+        bias_lr: Factor of the learning rate of all biases, > 0.
         warmup_steps: Optimiser steps of linear warm-up; at most a tenth of the training.
         warmup_ratio: The first step's share of the learning rate.
         power: Of the decay (1 - step / steps) ** power.
+        min_lr: Where the decay ends, in [0, lr]: lr becomes (lr - min_lr) * decay + min_lr.
+        update_every: Steps between two changes of the learning rate.
     """
 
+    kind: Kind = "adamw"
     lr: float = 6e-5
     betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = 0.9
     weight_decay: float = 0.01
     exempt: Exempt = "backbone_norms"
+    head_lr: float = 1.0
+    bias_lr: float = 1.0
     warmup_steps: int = 1500
     warmup_ratio: float = 1e-6
     power: float = 1.0
+    min_lr: float = 0.0
+    update_every: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < self.lr < math.inf:
-            raise ValueError(f"optimizer.lr must be positive, got {self.lr}.")
-        for name in ("weight_decay", "warmup_steps", "warmup_ratio", "power"):
+        for name, choices in {"kind": Kind, "exempt": Exempt}.items():
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(
+                    f"optimizer.{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}."
+                )
+        for name in ("lr", "head_lr", "bias_lr"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"optimizer.{name} must be positive, got {getattr(self, name)}.")
+        for name in ("weight_decay", "warmup_steps", "warmup_ratio", "power", "min_lr"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"optimizer.{name} must be 0 or more, got {getattr(self, name)}.")
+        if self.min_lr > self.lr:
+            raise ValueError(f"optimizer.min_lr must be at most lr = {self.lr}, got {self.min_lr}.")
+        if self.update_every < 1:
+            raise ValueError(f"optimizer.update_every must be at least 1, got {self.update_every}.")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {self.betas}.")
-        if self.exempt not in get_args(Exempt):
-            raise ValueError(f"optimizer.exempt must be one of {get_args(Exempt)}, got {self.exempt!r}.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"optimizer.momentum must be in [0, 1), got {self.momentum}.")
 
-    def build(self, network: nn.Module, steps: int) -> tuple[AdamW, LambdaLR]:
+    def build(self, network: nn.Module, steps: int) -> tuple[Optimizer, LambdaLR]:
         """Return the optimiser and its schedule of `steps` optimiser steps."""
-        groups = parameter_groups(network, self.weight_decay, self.exempt)
-        optimizer = AdamW(groups, lr=self.lr, betas=self.betas)
-        return optimizer, LambdaLR(optimizer, lambda step: self.factor(step, steps))
+        groups = parameter_groups(
+            network,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+            exempt=self.exempt,
+            head_lr=self.head_lr,
+            bias_lr=self.bias_lr,
+        )
+        if self.kind == "sgd":
+            optimizer: Optimizer = SGD(groups, lr=self.lr, momentum=self.momentum)
+        else:
+            optimizer = AdamW(groups, lr=self.lr, betas=self.betas)
 
-    def factor(self, step: int, steps: int) -> float:
-        """Return the share of the learning rate at a step, 0 to 1."""
-        poly = max(0.0, 1 - step / max(1, steps)) ** self.power
-        warmup = min(self.warmup_steps, steps // 10)
-        if step >= warmup:
-            return poly
-        return poly * (1 - (1 - step / warmup) * (1 - self.warmup_ratio))
+        def schedule(lr: float) -> Callable[[int], float]:
+            return lambda step: self.factor(step, steps, min_share=self.min_lr / lr)
 
+        return optimizer, LambdaLR(optimizer, [schedule(group["lr"]) for group in groups])
 
-def parameter_groups(network: nn.Module, weight_decay: float, exempt: Exempt) -> list[dict[str, Any]]:
-    """Split the trainable parameters into those with and those without weight decay."""
-    norm_parameters = {
-        f"{name}.{kind}"
-        for name, module in network.named_modules()
-        if isinstance(module, NORMS)
-        for kind, _ in module.named_parameters(recurse=False)
-    }
+    def factor(self, step: int, steps: int, *, min_share: float | None = None) -> float:
+        """Return the share of the learning rate at a step, 0 to 1.
 
-    def is_exempt(name: str, dims: int) -> bool:
-        if exempt == "norms_and_biases":
-            return dims <= 1
-        return exempt == "backbone_norms" and name in norm_parameters and name.startswith("backbone.")
-
-    trainable = [(n, p) for n, p in network.named_parameters() if p.requires_grad]
-    return [
-        {
-            "params": [p for n, p in trainable if not is_exempt(n, p.dim())],
-            "weight_decay": weight_decay,
-        },
-        {"params": [p for n, p in trainable if is_exempt(n, p.dim())], "weight_decay": 0.0},
-    ]
+        Args:
+            step: Of the optimiser, from 0.
+            steps: Of the training.
+            min_share: Share at the end; min_lr / lr if not given. Groups of another learning rate
+                end at the same `min_lr`, not at the same share.
+        """
+        end = self.min_lr / self.lr if min_share is None else min_share
+        poly = poly_decay(held_step(step, self.update_every), steps, self.power)
+        return ((1 - end) * poly + end) * warm_up(
+            step, min(self.warmup_steps, steps // 10), self.warmup_ratio
+        )

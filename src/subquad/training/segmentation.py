@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from subquad.evaluation import ConfusionMatrix, SegmentationScores, preprocess
+from subquad.evaluation import ConfusionMatrix, Protocol, SegmentationScores, predict_scores, preprocess
 from subquad.models import SegmentationConfig
 from subquad.models.checkpoint import config_to_json
 from subquad.nn.distributed import sum_over_processes
-from subquad.training.losses import pixel_cross_entropy
-from subquad.training.optimizer import AdamWOptions
+from subquad.training.freeze import freeze
+from subquad.training.losses import LossOptions, pixel_cross_entropy
+from subquad.training.optimizer import OptimizerOptions
 
 CONFIG_KEY = "subquad_config"  # in a checkpoint to resume from
 
@@ -29,8 +30,11 @@ class SegmentationTask(LightningModule):
     Args:
         network: Of `create_model`.
         optimizer: Hyper-parameters of training.
-        class_weights: Of the loss, one a class; empty for none.
+        class_weights: Of the cross-entropy, one a class; empty for none.
         seed: Of the steps' randomness.
+        loss: Which losses are added up, for the network's logits and for its auxiliary head's.
+        protocol: How images are evaluated; None, as its defaults, gives them to the network as they are.
+        frozen: Names of parts that stay as they are, the statistics of their batch norms too.
 
     Attributes:
         scores: Of the last evaluation; None before.
@@ -41,17 +45,26 @@ class SegmentationTask(LightningModule):
     def __init__(
         self,
         network: nn.Module,
-        optimizer: AdamWOptions | None = None,
+        optimizer: OptimizerOptions | None = None,
         class_weights: Sequence[float] = (),
         seed: int = 0,
+        *,
+        loss: LossOptions | None = None,
+        protocol: Protocol | None = None,
+        frozen: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        self.optimizer_options = optimizer or AdamWOptions()
+        self.network: Any = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.optimizer_options = optimizer or OptimizerOptions()
+        self.loss_options = loss or LossOptions()
+        self.protocol = None if protocol == Protocol() else protocol
+        self.frozen = tuple(frozen)
+        freeze(network, frozen)
         self.seed = seed
         config = network.config
         assert isinstance(config, SegmentationConfig)
         self.config = config
+        self.auxiliary_weight: float = getattr(config, "auxiliary_weight", 0.0)
         if class_weights and len(class_weights) != config.num_classes:
             raise ValueError(f"{len(class_weights)} class weights for {config.num_classes} classes.")
         weights = torch.tensor(class_weights) if class_weights else None
@@ -62,17 +75,31 @@ class SegmentationTask(LightningModule):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map uint8 images (batch, channels, H, W) to logits (batch, classes, H, W)."""
-        x = preprocess(images, self.config).contiguous(memory_format=torch.channels_last)
-        return self.network(x)
+        return self.network(self._normalized(images))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; frozen parts stay in evaluation mode."""
+        super().train(mode)
+        self._hold_frozen()
+        return self
+
+    def on_train_start(self) -> None:
+        """Set the mode of frozen parts: Lightning starts with the modes that it finds."""
+        self._hold_frozen()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step."""
         torch.manual_seed(step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
-        logits = self(batch["image"])
-        loss = pixel_cross_entropy(logits, batch["labels"], class_weights=self.class_weights)
+        """Return the loss of a batch, that of the auxiliary head included."""
+        x, labels = self._normalized(batch["image"]), batch["labels"]
+        logits, auxiliary = self.network.forward_with_auxiliary(x)
+        loss = self.loss_options.evaluate(logits, labels, self.class_weights)
+        if auxiliary is not None:
+            extra = self.loss_options.evaluate(auxiliary, labels, self.class_weights)
+            self.log("train/aux_loss", extra)
+            loss = loss + self.auxiliary_weight * extra
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -83,7 +110,7 @@ class SegmentationTask(LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Count a batch."""
-        logits, labels = self(batch["image"]), batch["labels"]
+        logits, labels = self._evaluated(batch["image"]), batch["labels"]
         self.confusion.update(logits.argmax(dim=1), labels)
         pixels = (labels != self.confusion.ignore_index).sum().double().cpu()
         loss = pixel_cross_entropy(logits, labels).double().cpu()
@@ -126,8 +153,25 @@ class SegmentationTask(LightningModule):
         """Say in the checkpoint which network it is of."""
         checkpoint[CONFIG_KEY] = config_to_json(self.config)
 
+    def _hold_frozen(self) -> None:
+        for name in self.frozen:
+            self.network.get_submodule(name).eval()
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        return preprocess(images, self.config).contiguous(memory_format=torch.channels_last)
+
+    def _evaluated(self, images: Tensor) -> Tensor:
+        """Return logits by the protocol, up to a constant at each pixel."""
+        if self.protocol is None:
+            return self(images)
+        scores = predict_scores(self.network, images, self.protocol)
+        if self.protocol.merge == "probabilities":
+            return scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
+        views = len(self.protocol.scales) * (2 if self.protocol.flip else 1)
+        return scores / views  # the mean, of which the cross-entropy says something
+
     def configure_optimizers(self) -> Any:
-        """Return AdamW and its schedule, stepped after each optimiser step."""
+        """Return the optimiser and its schedule, stepped after each optimiser step."""
         steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = self.optimizer_options.build(self.network, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

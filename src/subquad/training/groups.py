@@ -1,0 +1,67 @@
+"""Which parameters have weight decay, and which another learning rate."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
+Exempt = Literal["backbone_norms", "backbone_norms_but_stem", "norms_and_biases", "nothing"]
+Key = tuple[float, bool]  # factor of the learning rate, whether there is no weight decay
+
+
+def parameter_groups(
+    network: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    exempt: Exempt = "backbone_norms",
+    head_lr: float = 1.0,
+    bias_lr: float = 1.0,
+) -> list[dict[str, Any]]:
+    """Split the trainable parameters by learning rate and weight decay.
+
+    Args:
+        network: Its `backbone`, if it has one, is told from the rest.
+        lr: Learning rate.
+        weight_decay: Of those that are not exempt.
+        exempt: See `OptimizerOptions`. A learned start dictionary is exempt under every rule but
+            "nothing": decay would only change its scale, and the originals train none.
+        head_lr: Factor of the learning rate of all that is not in the backbone.
+        bias_lr: Factor of the learning rate of all biases, those of norms too.
+
+    Returns:
+        Groups for a PyTorch optimiser, by growing learning rate, those with decay first.
+    """
+    norm_parameters = {
+        f"{name}.{kind}"
+        for name, module in network.named_modules()
+        if isinstance(module, NORMS)
+        for kind, _ in module.named_parameters(recurse=False)
+    }
+
+    def is_exempt(name: str, dims: int) -> bool:
+        if exempt == "nothing":
+            return False
+        if name.split(".")[-1] == "dictionary":
+            return True
+        if exempt == "norms_and_biases":
+            return dims <= 1
+        is_kept = exempt == "backbone_norms_but_stem" and ".stem." in name
+        return name in norm_parameters and name.startswith("backbone.") and not is_kept
+
+    def factor(name: str) -> float:
+        of_head = 1.0 if name.startswith("backbone.") else head_lr
+        return of_head * (bias_lr if name.split(".")[-1] == "bias" else 1.0)
+
+    members: dict[Key, list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            key = factor(name), is_exempt(name, parameter.dim())
+            members.setdefault(key, []).append(parameter)
+    return [
+        {"params": members[key], "lr": lr * key[0], "weight_decay": 0.0 if key[1] else weight_decay}
+        for key in sorted(members)
+    ]
