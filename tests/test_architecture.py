@@ -21,14 +21,21 @@ MAY_IMPORT = {
     "evaluation": {"ops", "nn", "models"},
     "training": {"ops", "nn", "models", "evaluation"},
     "explain": {"ops", "nn", "models"},
-    "cli": {"ops", "nn", "models", "data", "evaluation", "training", "explain"},
+    "export": {"ops", "nn", "models"},
+    "cli": {"ops", "nn", "models", "data", "evaluation", "training", "explain", "export"},
 }
-OPTIONAL = {"lightning", "torchvision", "timm", "matplotlib", "rich", "jsonargparse", "yaml", "PIL"}
+OPTIONAL = {
+    "PIL", "huggingface_hub", "jsonargparse", "lightning", "matplotlib", "onnx", "onnxruntime", "onnxscript",
+    "rich", "timm", "torchvision", "yaml",
+}  # fmt: skip
 GOLDEN = {
     "subquad": {"create_model", "list_models", "load_model", "load_original", "save_model", "LoadReport"},
-    "subquad.ops": {"Factors", "NMF", "VQ", "CD", "Problem", "Solver", "decompose"},
-    "subquad.nn": {"Check", "Ham", "Hamburger", "NoContext", "Report", "SelfAttention", "check_mixer"},
-}
+    "subquad.ops": {"Factors", "NMF", "VQ", "CD", "Problem", "Solver", "decompose", "encode"},
+    "subquad.nn": {
+        "Check", "Ham", "Hamburger", "NoContext", "Report", "SelfAttention", "check_mixer", "insert_context",
+        "remove_context", "sharing_dictionary", "watching_input",
+    },
+}  # fmt: skip
 
 
 def imports(path):

@@ -32,7 +32,7 @@ _FROM_MODELS = (
     "load_original",
     "save_model",
 )
-_LAYERS = ("data", "evaluation", "explain", "models", "nn", "ops", "training")
+_LAYERS = ("data", "evaluation", "explain", "export", "models", "nn", "ops", "training")
 
 __all__ = [
     "LoadReport",

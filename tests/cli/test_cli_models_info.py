@@ -30,14 +30,19 @@ def split_at_backbone(rows):
     return dict(rows[:start]), dict(rows[start:])
 
 
-def test_all_networks_with_their_parameters(call):
-    result = call("models")
+def test_light_ham_with_parameters_and_costs(call):
+    result = call("models", "light_ham_*")
     assert result.code == 0 and result.err == ""
     rows = cells(result.out)
-    assert {name: int(count.replace(",", "")) for name, count, _ in rows} == PARAMETERS
+    assert {name: int(count.replace(",", "")) for name, count, *_ in rows} == PARAMETERS
     assert [name for name, *_ in rows] == list(PARAMETERS)
-    costs = [float(cost.removesuffix(" G")) for *_, cost in rows]
+    costs = [float(cost.removesuffix(" G")) for *_, cost, _ in rows]
     assert costs == pytest.approx([6.5, 11.3, 15.8, 21.4, 34.4, 55.0, 71.8], rel=0.035), "published"
+
+
+def test_each_kind_is_counted_at_its_usual_size(call):
+    rows = {name: (cost, side) for name, _, cost, side in cells(call("models", "*van_tiny").out)}
+    assert rows == {"light_ham_van_tiny": ("11.1 G", "512"), "van_tiny": ("0.9 G", "224")}
 
 
 def test_a_pattern_chooses(call):

@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from subquad import create_model, load_model
-from subquad.models import Classifier, ClassifierConfig, from_pretrained, hub, push_to_hub, save_pretrained
+from subquad.models import (
+    Classifier,
+    ClassifierConfig,
+    HamNet,
+    LightHam,
+    from_pretrained,
+    hub,
+    save_pretrained,
+)
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
 
@@ -33,6 +41,17 @@ def test_round_trip(tmp_path):
     assert config["family"] == "light_ham" and config["config"]["rank"] == 4
 
 
+def test_networks_have_the_methods(tmp_path):
+    network = small()
+    network.save_pretrained(tmp_path / "mine", license="mit", metrics={"mean IoU": 0.5}, description="Mine.")
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "mit" in card and "| mean IoU | 0.5 |" in card and "Mine." in card
+    again, x = LightHam.from_pretrained(tmp_path / "mine"), torch.randn(1, 3, 20, 24)
+    assert torch.equal(again(x), network(x))
+    with pytest.raises(ValueError, match="mine holds a LightHam, not a HamNet"):
+        HamNet.from_pretrained(tmp_path / "mine")
+
+
 def test_the_card_is_filled_in(tmp_path):
     network = small(**NAMES, mean=(0.1, 0.2, 0.3))
     description = "Trained on nothing: random weights."
@@ -47,7 +66,8 @@ def test_the_card_is_filled_in(tmp_path):
     for text in (
         "# mine", "semantic segmentation", "`conv_tiny`", "3 classes", f"{count:,} parameters", description,
         'from_pretrained("mine")', "Mean [0.1, 0.2, 0.3], standard deviation [0.229, 0.224, 0.225]",
-        "| 0 | road | 1, 2, 3 |", "| 1 | sky\\|cloud | 4, 5, 6 |", "| mean IoU | 0.4321 |", "Of the weights: mit.",
+        "| 0 | road | 1, 2, 3 |", "| 1 | sky\\|cloud | 4, 5, 6 |", "| mean IoU | 0.4321 |",
+        "Of the weights: mit.",
     ):  # fmt: skip
         assert text in card.text, text
 
@@ -90,7 +110,7 @@ def test_bad_folders_are_one_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no model.safetensors; give a folder"):
         from_pretrained(tmp_path)
     (tmp_path / "model.safetensors").write_text("no weights")
-    with pytest.raises(ValueError, match=r"model.safetensors is not a safetensors file \(it starts with b'no"):
+    with pytest.raises(ValueError, match=r"is not a safetensors file \(it starts with b'no"):
         from_pretrained(tmp_path)
     for absent in (tmp_path / "none", "./none", "none", "a/b/c"):
         with pytest.raises(FileNotFoundError, match="there is no folder .*user/name"):
@@ -139,7 +159,7 @@ def test_push_uploads_the_same_folder(tmp_path, monkeypatch):
             return "https://example.org/commit"
 
     monkeypatch.setattr(huggingface_hub.hub_mixin, "HfApi", Api)
-    address = push_to_hub(small(), "user/mine", private=True, token="t", metrics={"mean IoU": 0.5})
+    address = small().push_to_hub("user/mine", private=True, token="t", metrics={"mean IoU": 0.5})
     assert address == "https://example.org/commit"
     assert uploaded["private"] is True and uploaded["token"] == "t"
     assert uploaded["files"].keys() == {"README.md", "config.json", "model.safetensors"}

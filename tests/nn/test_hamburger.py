@@ -163,3 +163,13 @@ def test_bad_arguments_are_quoted(arguments, message):
 def test_bad_input_is_quoted():
     with pytest.raises(ValueError, match="expected \\(batch, 16, \\*spatial\\), got \\(1, 3, 4, 4\\)"):
         Hamburger(16, dim=16, rank=4)(torch.zeros(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_group_norm_of_one_pixel_and_one_channel_a_group(training):
+    """PyTorch's module refuses what has a variance of zero; it is the bias of the norm."""
+    block = Hamburger(32, version="v1", dim=32, rank=4, norm="group", norm_groups=32).train(training)
+    with torch.no_grad():
+        block.norm.bias.fill_(2.0)
+        x = torch.rand(1, 32, 1, 1)
+        torch.testing.assert_close(block(x), x + 2)

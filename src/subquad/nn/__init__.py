@@ -4,6 +4,8 @@ from subquad.nn.attention import NoContext, SelfAttention
 from subquad.nn.contract import Check, Report, check_mixer
 from subquad.nn.ham import Ham
 from subquad.nn.hamburger import Hamburger
+from subquad.nn.insert import insert_context, remove_context
+from subquad.nn.sharing import sharing_dictionary, watching_input
 
 __all__ = [
     "Check",
@@ -13,4 +15,8 @@ __all__ = [
     "Report",
     "SelfAttention",
     "check_mixer",
+    "insert_context",
+    "remove_context",
+    "sharing_dictionary",
+    "watching_input",
 ]

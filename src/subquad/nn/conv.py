@@ -44,7 +44,9 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalise; `mask` (batch, *spatial) is True where a position counts."""
         if mask is None:
-            return super().forward(input)
+            # As the base class, which refuses groups of a single value: one pixel is an image, too.
+            cudnn = torch.backends.cudnn.enabled
+            return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps, cudnn)
         weight = mask.unsqueeze(1).expand_as(input)
         grouped = (input.shape[0], self.num_groups, -1)
         precision = torch.promote_types(input.dtype, torch.float32)

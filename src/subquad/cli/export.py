@@ -1,0 +1,94 @@
+"""`subquad export`: a network as a file for other runtimes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from subquad.cli.parsing import Parser
+
+SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
+
+
+def parser() -> Parser:
+    """Return the options of `subquad export`."""
+    p = Parser(
+        prog="subquad export",
+        description="Write a network for onnxruntime or PyTorch. Nothing is written unless the file gives "
+        "the network's answers at three image sizes it was not made with; PATH.report.json tells the errors.",
+    )
+    p.add_argument(
+        "model", type=str, help="A checkpoint of `fit` (a file or its folder), or a name of `subquad models`."
+    )
+    p.add_argument("--format", type=Literal["onnx", "torch"], default="onnx", help="Of the file.")
+    p.add_argument(
+        "--output",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="File to write; MODEL.onnx or MODEL.pt2 in this folder if not given.",
+    )
+    p.add_argument(
+        "--size",
+        type=int,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        default=[192, 256],
+        help="Of the example that is traced; the file takes any size whatever it is.",
+    )
+    p.add_argument(
+        "--opset",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Version of ONNX's operators; PyTorch's default if not given.",
+    )
+    p.add_argument(
+        "--preprocess",
+        action="store_true",
+        help="Take uint8 images in 0..255 and normalise them inside; else they must come normalised.",
+    )
+    p.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-4,
+        help="Largest allowed error of the logits; relative to the largest logit where that is above 1.",
+    )
+    p.add_argument("--overwrite", action="store_true", help="Replace a file that is there.")
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, export, print the table of errors."""
+    from subquad.cli.options import checkpoint_path
+    from subquad.cli.tables import print_table
+    from subquad.export import export_onnx, export_torch
+    from subquad.models import create_model, list_models, load_model
+
+    options = parser().parse_args(arguments)
+    name: str = options.model
+    if min(options.size) < 1:
+        raise ValueError(f"--size must be at least 1 1, got {' '.join(map(str, options.size))}.")
+    if not options.tolerance > 0:
+        raise ValueError(f"--tolerance must be positive, got {options.tolerance}.")
+    if options.opset is not None and options.format == "torch":
+        raise ValueError("--opset belongs to --format onnx.")
+    is_path = name not in list_models() and (Path(name).exists() or "/" in name or "." in name)
+    network = load_model(checkpoint_path(name)) if is_path else create_model(name)
+    path = Path(options.output or f"{Path(name).resolve().stem}{SUFFIXES[options.format]}")
+    common = {
+        "size": tuple(options.size),
+        "preprocess": options.preprocess,
+        "tolerance": options.tolerance,
+        "overwrite": options.overwrite,
+    }
+    if options.format == "onnx":
+        report = export_onnx(network, path, opset=options.opset, **common)
+    else:
+        report = export_torch(network, path, **common)
+    columns = ("shape", "max error", "largest logit", "same class", "twice the same")
+    print_table(f"{path}: the file against the network", columns, report.rows())
+    weights = name if is_path else "random: a name was given, not a checkpoint"
+    sys.stdout.write(
+        f"weights: {weights}\nimages: any batch, any size from {report.smallest} x {report.smallest} on\n"
+        f"wrote {path} and {report.report_path}\n"
+    )

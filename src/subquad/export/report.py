@@ -1,0 +1,165 @@
+"""What an export was compared on, and when it counts as the same."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from subquad.export.trace import Traced
+
+AGREEMENT = 0.9999  # of the pixels must have the same most probable class
+
+# Batch, height and width; none is what is traced. Together they have sixty thousand pixels, so that a
+# tie between two classes, which rounding decides, does not decide about the file.
+_UNSEEN = ((1, 97, 131), (3, 65, 97), (2, 163, 95))
+
+Answer = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class ShapeCheck:
+    """One input that tracing did not see.
+
+    Attributes:
+        shape: Of the input, (batch, channels, height, width).
+        error: Largest absolute difference of the logits; NaN counts as infinite.
+        scale: Largest absolute logit of the network itself.
+        agreement: Share of positions with the same most probable class.
+        repeatable: Whether the file gave the same bytes twice.
+    """
+
+    shape: tuple[int, ...]
+    error: float
+    scale: float
+    agreement: float
+    repeatable: bool
+
+    def passed(self, tolerance: float) -> bool:
+        """Whether logits and bytes count as the same: the error in units of the scale, if that is above 1."""
+        return self.error <= tolerance * max(1.0, self.scale) and self.repeatable
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """How an exported file compares with the network it was made of.
+
+    Attributes:
+        path: Of the file.
+        format: "onnx" or "torch".
+        smallest: Height, and width, from which on images are accepted.
+        tolerance: Allowed error; relative to the largest logit where that is above 1.
+        checks: One for each input.
+        versions: Of the libraries that took part.
+    """
+
+    path: Path
+    format: str
+    smallest: int
+    tolerance: float
+    checks: tuple[ShapeCheck, ...]
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def agreement(self) -> float:
+        """Share of the positions of all inputs with the same most probable class."""
+        positions = [check.shape[0] * check.shape[2] * check.shape[3] for check in self.checks]
+        same = sum(n * check.agreement for n, check in zip(positions, self.checks, strict=True))
+        return same / sum(positions)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all inputs gave the same answers."""
+        return self.agreement >= AGREEMENT and all(check.passed(self.tolerance) for check in self.checks)
+
+    @property
+    def report_path(self) -> Path:
+        """The file that this report is written to, beside the exported one."""
+        return self.path.with_name(f"{self.path.name}.report.json")
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Return the table: shape, max error, largest logit, same class, twice the same."""
+        return [
+            (
+                " x ".join(map(str, check.shape)),
+                f"{check.error:.1e}",
+                f"{check.scale:.2g}",
+                f"{100 * check.agreement:.3f} %",
+                "yes" if check.repeatable else "no",
+            )
+            for check in self.checks
+        ]
+
+    def __str__(self) -> str:
+        titles = ("shape", "max error", "largest logit", "same class", "twice the same")
+        return "\n".join("  ".join(f"{cell:>16}" for cell in row) for row in [titles, *self.rows()])
+
+    def to_json(self) -> str:
+        """Return what is written beside the file."""
+        content = {
+            "file": self.path.name,
+            "format": self.format,
+            "passed": self.passed,
+            "smallest_image": self.smallest,
+            "tolerance": self.tolerance,
+            "agreement": self.agreement,
+            "agreement_needed": AGREEMENT,
+            "checks": [asdict(check) for check in self.checks],
+            "versions": self.versions,
+        }
+        return json.dumps(content, indent=1) + "\n"
+
+
+def compare(
+    traced: Traced,
+    answer: Answer,
+    path: str | Path,
+    *,
+    format: str,
+    tolerance: float,
+    versions: dict[str, str],
+) -> ExportReport:
+    """Ask a file and the network it was made of the same questions.
+
+    Args:
+        traced: The network.
+        answer: Runs the file.
+        path: Where the file would be written.
+        format: Of the file.
+        tolerance: See `ExportReport`.
+        versions: Of the libraries that took part, besides torch and Python.
+    """
+    generator = torch.Generator().manual_seed(0)
+    checks = []
+    larger = max(0, traced.smallest - 64)
+    shapes = [(batch, height + larger, width + larger) for batch, height, width in _UNSEEN]
+    for batch, height, width in [*shapes, (1, traced.smallest, traced.smallest)]:
+        images = traced.draw(batch, height, width, generator)
+        with torch.no_grad():
+            expected, first, second = traced.network(images), answer(images), answer(images)
+        checks.append(_check(images, expected, first, second))
+    return ExportReport(
+        Path(path),
+        format,
+        traced.smallest,
+        tolerance,
+        tuple(checks),
+        {"python": platform.python_version(), "torch": torch.__version__, **versions},
+    )
+
+
+def _check(images: Tensor, expected: Tensor, first: Tensor, second: Tensor) -> ShapeCheck:
+    if first.shape != expected.shape:
+        return ShapeCheck(tuple(images.shape), torch.inf, float(expected.abs().max()), 0.0, False)
+    return ShapeCheck(
+        shape=tuple(images.shape),
+        error=float((first - expected).abs().max().nan_to_num(torch.inf)),
+        scale=float(expected.abs().max()),
+        agreement=float((first.argmax(1) == expected.argmax(1)).double().mean()),
+        repeatable=first.numpy().tobytes() == second.numpy().tobytes(),
+    )
