@@ -59,10 +59,10 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Parse, export, print the table of errors."""
-    from subquad.cli.options import checkpoint_path
+    from subquad.cli.options import checkpoint_path, is_checkpoint
     from subquad.cli.tables import print_table
     from subquad.export import export_onnx, export_torch
-    from subquad.models import create_model, list_models, load_model
+    from subquad.models import create_model, load_model
 
     options = parser().parse_args(arguments)
     name: str = options.model
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"--tolerance must be positive, got {options.tolerance}.")
     if options.opset is not None and options.format == "torch":
         raise ValueError("--opset belongs to --format onnx.")
-    is_path = name not in list_models() and (Path(name).exists() or "/" in name or "." in name)
+    is_path = is_checkpoint(name)
     network = load_model(checkpoint_path(name)) if is_path else create_model(name)
     path = Path(options.output or f"{Path(name).resolve().stem}{SUFFIXES[options.format]}")
     common = {

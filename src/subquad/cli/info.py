@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from pathlib import Path
 
 from torch import nn
 
@@ -13,16 +12,15 @@ from subquad.cli.parsing import Parser
 
 def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
-    from subquad.cli.options import checkpoint_path
+    from subquad.cli.options import checkpoint_path, is_checkpoint
     from subquad.cli.tables import print_table
-    from subquad.models import ImageConfig, list_models, load_model
+    from subquad.models import ImageConfig, load_model
     from subquad.models.cost import on_meta
 
     p = Parser(prog="subquad info", description="Describe a network or a checkpoint.")
     p.add_argument("model", type=str, help="A name of `subquad models`, or a checkpoint of `fit`.")
     name = p.parse_args(arguments).model
-    is_path = name not in list_models() and (Path(name).exists() or "/" in name or "." in name)
-    network = load_model(checkpoint_path(name)) if is_path else on_meta(name)
+    network = load_model(checkpoint_path(name)) if is_checkpoint(name) else on_meta(name)
     config = network.config
     assert isinstance(config, ImageConfig)
     values = [(f.name, _short(getattr(config, f.name))) for f in dataclasses.fields(config)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
-from subquad.models import SegmentationConfig, model_config
+from subquad.models import SegmentationConfig, list_models, model_config
 from subquad.models.config import override, solver_from_json
 from subquad.models.registry import FAMILIES
 from subquad.models.suggest import did_you_mean
@@ -249,6 +249,11 @@ def weights_of_classes(rule: ClassWeights, data: Any) -> list[float]:
     from subquad.data import class_frequencies, class_weights
 
     return class_weights(class_frequencies(data.train, most=COUNTED), rule).tolist()
+
+
+def is_checkpoint(model: str) -> bool:
+    """Say whether the model of a command is a checkpoint rather than a name of `subquad models`."""
+    return model not in list_models() and (Path(model).exists() or "/" in model or "." in model)
 
 
 def checkpoint_path(path: str) -> Path:
