@@ -78,7 +78,7 @@ class LightHamDecoder(LightHamHead):
                 map's.
 
         Returns:
-            Logits (batch, num_classes, *size).
+            Logits `(batch, num_classes, *size)`.
 
         Raises:
             ValueError: If the maps do not have these channels.

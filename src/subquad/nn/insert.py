@@ -86,7 +86,7 @@ def insert_context(
     Args:
         model: Any network; it is changed in place.
         name: Of the module whose output gets context, as in `model.named_modules()`.
-        layout: Of that output: "channels_first" (batch, channels, *spatial), "channels_last"
+        layout: Of that output: "channels_first" `(batch, channels, *spatial)`, "channels_last"
             (batch, height, width, channels), or "tokens" (batch, tokens, channels).
         prefix_tokens: Tokens at the beginning that are left alone, such as 1 class token.
         channels: Of that output; measured with `example` if not given.

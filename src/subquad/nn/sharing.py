@@ -40,7 +40,7 @@ def sharing_dictionary(ham: Ham, dictionary: Tensor) -> Iterator[None]:
 
 @contextmanager
 def watching_input(ham: Ham, see: Callable[[Tensor], None]) -> Iterator[None]:
-    """Show each input of a ham, (batch, dim, *spatial), to a function before it is decomposed."""
+    """Show each input of a ham, `(batch, dim, *spatial)`, to a function before it is decomposed."""
     handle = ham.register_forward_pre_hook(lambda _, arguments: see(arguments[0]))
     try:
         yield

@@ -38,8 +38,8 @@ def soft_dice(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> Ten
 def lovasz_softmax(logits: Tensor, labels: Tensor, *, ignore_index: int = 255) -> Tensor:
     """Return the Lovász extension of the Jaccard loss, in the mean over the labelled classes.
 
-    For a class, the Jaccard loss of a set of mistaken pixels M is |M| / |truth or M|. Its Lovász
-    extension takes the errors of all pixels, |1 - p| in the region of the class and p outside, in
+    For a class, the Jaccard loss of a set of mistaken pixels M is `|M| / |truth or M|`. Its Lovász
+    extension takes the errors of all pixels, `|1 - p|` in the region of the class and p outside, in
     falling order, and weighs each with what its pixel adds to the Jaccard loss of those before it.
     At errors of 0 and 1 it is the Jaccard loss itself; in between it is convex in the errors.
 
