@@ -22,7 +22,8 @@ MAY_IMPORT = {
     "training": {"ops", "nn", "models", "evaluation"},
     "explain": {"ops", "nn", "models"},
     "export": {"ops", "nn", "models"},
-    "cli": {"ops", "nn", "models", "data", "evaluation", "training", "explain", "export"},
+    "bench": {"ops", "nn", "models"},
+    "cli": {"ops", "nn", "models", "data", "evaluation", "training", "explain", "export", "bench"},
 }
 OPTIONAL = {
     "PIL", "huggingface_hub", "jsonargparse", "lightning", "matplotlib", "onnx", "onnxruntime", "onnxscript",
@@ -30,10 +31,21 @@ OPTIONAL = {
 }  # fmt: skip
 GOLDEN = {
     "subquad": {"create_model", "list_models", "load_model", "load_original", "save_model", "LoadReport"},
-    "subquad.ops": {"Factors", "NMF", "VQ", "CD", "Problem", "Solver", "decompose", "encode"},
+    "subquad.ops": {
+        "Factors", "NMF", "VQ", "CD", "Problem", "Solver", "decompose", "encode", "chord_offsets",
+        "cdil_offsets", "link_mix",
+    },
     "subquad.nn": {
-        "Check", "Ham", "Hamburger", "NoContext", "Report", "SelfAttention", "check_mixer", "insert_context",
+        "Check", "Ham", "Hamburger", "LinkNetworks", "NoContext", "Paramixer", "Report", "SelfAttention",
+        "check_mixer", "insert_context",
         "remove_context", "sharing_dictionary", "watching_input",
+    },
+    "subquad.data.sequences": {
+        "BYTES", "DNA", "GREY", "IGNORED_CLASS", "LISTOPS", "ORDER", "Adding", "BucketOrder", "Collate",
+        "EvaluationOrder", "ListOps", "Pathfinder", "PathfinderScene", "SequenceBatch", "SequenceData",
+        "SequenceDataset", "SequenceInfo", "SequenceOptions", "SequenceReport", "SequenceSample",
+        "SequenceSplit", "TemporalOrder", "Vocabulary", "check_sequences", "evaluate_listops",
+        "open_sequences",
     },
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from cli_helpers import contents, fit_arguments
 import subquad
 from subquad.cli import main as cli
 
-COMMANDS = ["fit", "test", "predict", "export", "demo", "models", "info", "convert", "data"]
+COMMANDS = ["fit", "test", "predict", "export", "demo", "models", "info", "convert", "bench", "data"]
 
 
 def shell(*arguments, **variables):

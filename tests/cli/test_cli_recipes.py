@@ -11,7 +11,7 @@ import yaml
 from cli_helpers import contents, write_data
 
 from published_layouts import write_published
-from subquad.cli.fit import parser
+from subquad.cli.fit_segmentation import parser
 from subquad.cli.options import resolve_model
 from subquad.cli.protocols import resolve_protocol
 from subquad.data.published import published_labels

@@ -10,14 +10,14 @@ import torch
 
 from helpers import fill, load_case, relative_error, sampled, set_dictionaries, weights_of
 from subquad import create_model, list_models, load_original
-from subquad.models import cost
+from subquad.models import cost, model_config
 from subquad.models.cost import parameters
 
 
 @cache
 def multiply_adds(name, size=None, **overrides):
     """Counted once for all tests."""
-    return cost.multiply_adds(name, size or cost.usual_size(name), **overrides)
+    return cost.multiply_adds(name, size or model_config(name).size, **overrides)
 
 
 CASES = {
@@ -117,7 +117,7 @@ def test_parameters(name, overrides, millions):
 
 @pytest.mark.parametrize(("name", "overrides", "size", "published"), COSTS)
 def test_multiply_adds(name, overrides, size, published):
-    size = None if size == (cost.usual_size(name),) * 2 else size
+    size = None if size == (model_config(name).size,) * 2 else size
     assert multiply_adds(name, size, **overrides) / 1e9 == pytest.approx(published, rel=0.035)
 
 

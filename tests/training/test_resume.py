@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from subquad.cli.fit import fit, parser
+from subquad.cli.fit_segmentation import fit, parser
 from subquad.data import EvalTransform, Scenes, TrainTransform
 from subquad.data.loading import TrainingLoader, TrainingOrder, TrainingSamples, mix_seed
 from subquad.data.module import SegmentationData

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from subquad.cli.fit import FitResult, fit
-from subquad.cli.fit import parser as fit_parser
+from subquad.cli.fit_segmentation import FitResult, fit
+from subquad.cli.fit_segmentation import parser as fit_parser
 from subquad.cli.parsing import Parser
 from subquad.cli.tables import print_table
 

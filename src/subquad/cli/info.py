@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
     from subquad.cli.options import checkpoint_path, is_checkpoint
     from subquad.cli.tables import print_table
-    from subquad.models import ImageConfig, load_model
+    from subquad.models import NetworkConfig, load_model
     from subquad.models.cost import on_meta
 
     p = Parser(prog="subquad info", description="Describe a network or a checkpoint.")
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
     name = p.parse_args(arguments).model
     network = load_model(checkpoint_path(name)) if is_checkpoint(name) else on_meta(name)
     config = network.config
-    assert isinstance(config, ImageConfig)
+    assert isinstance(config, NetworkConfig)
     values = [(f.name, _short(getattr(config, f.name))) for f in dataclasses.fields(config)]
     print_table(f"{name}: {config.family}", ("option", "value"), values)
     parts = [

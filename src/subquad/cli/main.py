@@ -19,6 +19,7 @@ COMMANDS = {
     "models": "list the networks, their parameters and multiply-adds",
     "info": "describe a network or a checkpoint",
     "convert": "turn a checkpoint of the originals into one of ours",
+    "bench": "time mixing by links: `subquad bench mixing`",
     "data": "check a data set: `subquad data check PATH`",
 }
 

@@ -8,8 +8,8 @@ from subquad.cli.parsing import Parser
 def main(arguments: list[str]) -> None:
     """Print name, parameters and multiply-adds of each network."""
     from subquad.cli.tables import print_table
-    from subquad.models import list_models
-    from subquad.models.cost import multiply_adds, parameters, usual_size
+    from subquad.models import list_models, model_config
+    from subquad.models.cost import multiply_adds, parameters
 
     p = Parser(prog="subquad models", description="List the networks.")
     p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
         "--size",
         type=int | None,
         default=None,  # pyright: ignore[reportArgumentType]
-        help="Height and width of the image; 512 for segmentation and 224 for classification if not given.",
+        help="Height and width of the image, or length of the sequence; what is usual for each if not given.",
     )
     options = p.parse_args(arguments)
     if options.size is not None and options.size < 1:
@@ -25,13 +25,13 @@ def main(arguments: list[str]) -> None:
     names = list_models(options.pattern)
     if not names:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
-    sizes = {name: options.size or usual_size(name) for name in names}
+    sizes = {name: options.size or model_config(name).size for name in names}
     rows = [
         (name, f"{parameters(name):,}", f"{multiply_adds(name, size) / 1e9:.1f} G", str(size))
         for name, size in sizes.items()
     ]
     print_table(
-        "multiply-adds of one square image in evaluation",
-        ("model", "parameters", "multiply-adds", "side"),
+        "multiply-adds of one square image, or of one sequence, in evaluation",
+        ("model", "parameters", "multiply-adds", "size"),
         rows,
     )

@@ -163,7 +163,7 @@ def open_split(options: DataOptions, split: str, seed: int) -> Any:
     )
 
 
-def model_options(families: Iterable[type[Any]]) -> type[Any]:
+def model_options(families: Iterable[type[Any]], name: str, told: Iterable[str]) -> type[Any]:
     """Make the options of a model from all configurations: each optional, None for its default.
 
     Where configurations give one name to options of different types, either type is taken; which of
@@ -176,25 +176,25 @@ def model_options(families: Iterable[type[Any]]) -> type[Any]:
         for option in dataclasses.fields(family):
             kind = hints[option.name]
             types[option.name] = types[option.name] | kind if option.name in types else kind
-        for name, text in _described(family).items():
-            known = described.setdefault(name, text)
+        for option, text in _described(family).items():
+            known = described.setdefault(option, text)
             if text not in known:
-                described[name] = f"{known} For {family.family}: {text}"
-    for name in ("class_names", "palette"):  # told by the data
-        types.pop(name, None)
+                described[option] = f"{known} For {family.family}: {text}"
+    for option in told:
+        types.pop(option, None)
     if "solver" in types:
         types["solver"] = str | dict[str, Any]
     fields: list[Any] = [
-        ("name", str, "light_ham_van_tiny_d256"),
+        ("name", str, name),
         ("weights", str | None, None),
-        *((name, kind | None, None) for name, kind in types.items()),
+        *((option, kind | None, None) for option, kind in types.items()),
     ]
     options = dataclasses.make_dataclass("ModelOptions", fields)
     options.__doc__ = (
         "Which network, and what differs from its defaults.\n\nAttributes:\n"
         "    name: One of `subquad models`.\n"
         "    weights: A file of weights to start from, ours or the originals'.\n"
-        + "\n".join(f"    {name}: {described[name]}" for name in types if name in described)
+        + "\n".join(f"    {option}: {described[option]}" for option in types if option in described)
     )
     return options
 
@@ -210,7 +210,17 @@ def _described(config: type[Any]) -> dict[str, str]:
     return described
 
 
-ModelOptions = model_options(family for family in FAMILIES.values() if issubclass(family, SegmentationConfig))
+ModelOptions = model_options(
+    (family for family in FAMILIES.values() if issubclass(family, SegmentationConfig)),
+    name="light_ham_van_tiny_d256",
+    told=("class_names", "palette"),
+)
+
+
+def given_options(options: Any) -> dict[str, Any]:
+    """Return what differs from the named network's defaults, by name."""
+    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
+    return {n: v for n, v in values.items() if v is not None and n not in ("name", "weights")}
 
 
 def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
@@ -219,8 +229,7 @@ def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
     Raises:
         ValueError: If the class count asked for is not that of the data, or an option is unknown.
     """
-    values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
-    overrides = {n: v for n, v in values.items() if v is not None and n not in ("name", "weights")}
+    overrides = given_options(options)
     named = model_config(options.name)
     if not isinstance(named, SegmentationConfig):
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from subquad.evaluation import SegmentationScores
+    from subquad.training import SequenceScores
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -29,3 +30,11 @@ def print_scores(scores: SegmentationScores, names: Sequence[str]) -> None:
     """Print the scores of each class and of all."""
     title = f"mean IoU {100 * scores.mean_iou:.2f} %, pixel accuracy {100 * scores.pixel_accuracy:.2f} %"
     print_table(title, ("class", "IoU %", "accuracy %", "pixels"), scores.rows(names))
+
+
+def print_sequence_scores(scores: SequenceScores) -> None:
+    """Print what an evaluation of a sequence network found."""
+    rows = [("accuracy", f"{100 * scores.accuracy:.2f} %"), ("loss", f"{scores.loss:.5f}")]
+    if scores.roc_auc is not None:
+        rows.append(("area under the ROC curve", f"{100 * scores.roc_auc:.2f} %"))
+    print_table(f"{scores.count:,} sequences", ("score", "value"), rows)

@@ -17,6 +17,7 @@ from subquad.data.published_sets import PUBLISHED, open_published
 from subquad.data.published_transforms import PublishedTransform, keep_ratio_size
 from subquad.data.report import DataReport, SplitReport
 from subquad.data.scenes import SCENES_LABELS, Scenes
+from subquad.data.sequences import SequenceOptions, SequenceReport, Vocabulary, check_sequences
 from subquad.data.transforms import PADDING_COLOR, EvalTransform, TrainTransform
 from subquad.data.voc import PascalVOC, voc_images
 
@@ -42,10 +43,14 @@ __all__ = [
     "Scenes",
     "SegmentationDataset",
     "SegmentationFolder",
+    "SequenceOptions",
+    "SequenceReport",
     "SplitReport",
     "TrainTransform",
+    "Vocabulary",
     "check_folder",
     "check_published",
+    "check_sequences",
     "class_frequencies",
     "class_weights",
     "color_to_index",

@@ -1,9 +1,9 @@
 """Networks, their configurations, names and files."""
 
 from subquad.models import named as _named  # noqa: F401  registers the names
-from subquad.models.checkpoint import load_model, save_model
+from subquad.models.checkpoint import load_model, read_config, save_model
 from subquad.models.classifier import Classifier, ClassifierConfig
-from subquad.models.config import HamConfig, ImageConfig, SegmentationConfig
+from subquad.models.config import HamConfig, ImageConfig, NetworkConfig, SegmentationConfig
 from subquad.models.decoder import LightHamDecoder
 from subquad.models.hamnet import HamNet, HamNetConfig
 from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
@@ -11,6 +11,7 @@ from subquad.models.light_ham import LightHam, LightHamConfig
 from subquad.models.network import SegmentationNetwork
 from subquad.models.originals import LoadReport, load_original
 from subquad.models.registry import create_model, list_models, model_config, register_model
+from subquad.models.sequence import SequenceConfig, SequenceNetwork
 
 __all__ = [
     "Classifier",
@@ -23,8 +24,11 @@ __all__ = [
     "LightHamConfig",
     "LightHamDecoder",
     "LoadReport",
+    "NetworkConfig",
     "SegmentationConfig",
     "SegmentationNetwork",
+    "SequenceConfig",
+    "SequenceNetwork",
     "create_model",
     "from_pretrained",
     "list_models",
@@ -32,6 +36,7 @@ __all__ = [
     "load_original",
     "model_config",
     "push_to_hub",
+    "read_config",
     "register_model",
     "save_model",
     "save_pretrained",

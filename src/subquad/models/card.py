@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from subquad.models.config import ImageConfig, SegmentationConfig
-
-_TASKS = {True: ("image-segmentation", "semantic segmentation"), False: ("image-classification",) * 2}
+from subquad.models.config import ImageConfig, NetworkConfig, SegmentationConfig
+from subquad.models.sequence import SequenceConfig
 
 
 def model_card(
@@ -33,11 +32,9 @@ def model_card(
         ValueError: If the network has no configuration of ours.
     """
     config = getattr(network, "config", None)
-    if not isinstance(config, ImageConfig):
+    if not isinstance(config, NetworkConfig):
         raise ValueError(f"only networks of subquad.create_model have a card, got {type(network).__name__}.")
-    segments = isinstance(config, SegmentationConfig)
-    tag, task = _TASKS[segments]
-    backbone = getattr(config, "backbone", "")
+    tag, task = _task(config)
     header = {
         "license": license,
         "library_name": "subquad",
@@ -45,24 +42,16 @@ def model_card(
         "tags": ["subquad", config.family],
     }
     parameters = sum(p.numel() for p in network.parameters())
-    mean, std = ([round(value, 6) for value in values] for values in config.normalization)
-    output = "classes, height, width" if segments else "classes"
+    backbone = getattr(config, "backbone", "")
     sections = [
         "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in header.items()) + "---",
         f"# {name}",
-        f"A {type(network).__name__} of the family `{config.family}` for {task}, with the backbone "
-        f"`{backbone}`, {config.num_classes} classes and {parameters:,} parameters.",
+        f"A {type(network).__name__} of the family `{config.family}` for {task}, with "
+        + (f"the backbone `{backbone}`, " if backbone else "")
+        + f"{config.num_classes} classes and {parameters:,} parameters.",
         description.strip(),
         "## Use",
-        "```python\nimport torch\nfrom subquad.models import from_pretrained\n\n"
-        f'network = from_pretrained("{name}")\n'
-        f"images = torch.rand(1, {config.in_channels}, 256, 320)  # (batch, channels, height, width)\n"
-        f"mean, std = torch.tensor({mean}), torch.tensor({std})\n"
-        "logits = network((images - mean[:, None, None]) / std[:, None, None])\n```",
-        f"Images are in 0 to 1, {'red, green, blue, ' if config.in_channels == 3 else ''}of any height and "
-        f"width; the logits are (batch, {output}).",
-        "## Normalisation",
-        f"Mean {mean}, standard deviation {std}, one value for each channel.",
+        *_use(config, name),
         "## Classes",
         _classes(config),
         "## Metrics",
@@ -74,7 +63,48 @@ def model_card(
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _classes(config: ImageConfig) -> str:
+def _task(config: NetworkConfig) -> tuple[str, str]:
+    """Return the Hub's tag and our words for what a network does."""
+    if isinstance(config, SegmentationConfig):
+        return "image-segmentation", "semantic segmentation"
+    if isinstance(config, ImageConfig):
+        return "image-classification", "image-classification"
+    if isinstance(config, SequenceConfig) and config.regression:
+        return "tabular-regression", "regression from sequences"
+    return "text-classification", "classification of sequences"
+
+
+def _use(config: NetworkConfig, name: str) -> tuple[str, ...]:
+    """Return the sections on use and on what goes in."""
+    loading = (
+        f'import torch\nfrom subquad.models import from_pretrained\n\nnetwork = from_pretrained("{name}")\n'
+    )
+    if isinstance(config, ImageConfig):
+        mean, std = ([round(value, 6) for value in values] for values in config.normalization)
+        output = "classes, height, width" if isinstance(config, SegmentationConfig) else "classes"
+        return (
+            f"```python\n{loading}"
+            f"images = torch.rand(1, {config.in_channels}, 256, 320)  # (batch, channels, height, width)\n"
+            f"mean, std = torch.tensor({mean}), torch.tensor({std})\n"
+            "logits = network((images - mean[:, None, None]) / std[:, None, None])\n```",
+            f"Images are in 0 to 1, {'red, green, blue, ' if config.in_channels == 3 else ''}of any height "
+            f"and width; the logits are (batch, {output}).",
+            "## Normalisation",
+            f"Mean {mean}, standard deviation {std}, one value for each channel.",
+        )
+    assert isinstance(config, SequenceConfig)
+    if config.vocab_size is None:
+        sample, shape = f"torch.randn(1, {config.length}, {config.in_features})", "(batch, n, features)"
+    else:
+        sample, shape = f"torch.randint({config.vocab_size}, (1, {config.length}))", "(batch, n)"
+    return (
+        f"```python\n{loading}sequences = {sample}  # {shape}\noutputs = network(sequences)\n```",
+        f"Sequences are {shape}; of different lengths in one batch, they are padded on the right and "
+        f"`lengths=` says how long each is. The outputs are (batch, {config.num_classes}).",
+    )
+
+
+def _classes(config: NetworkConfig) -> str:
     """Return the table of names and colours, or their number."""
     if not config.class_names:
         return f"{config.num_classes}; their names were not given."

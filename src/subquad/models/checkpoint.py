@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from subquad.models.config import ImageConfig, solver_from_json, solver_to_json
+from subquad.models.config import NetworkConfig, solver_from_json, solver_to_json
 from subquad.models.files import write_whole
 from subquad.models.registry import FAMILIES
 
@@ -30,7 +30,7 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     from safetensors.torch import save
 
     config = getattr(model, "config", None)
-    if not isinstance(config, ImageConfig):
+    if not isinstance(config, NetworkConfig):
         raise ValueError(f"only networks of subquad.create_model can be saved, got {type(model).__name__}.")
     # safetensors stores rows in order: weights in channels_last are copied.
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
@@ -48,12 +48,7 @@ def load_model(path: str | Path) -> nn.Module:
         ValueError: If it is not such a file, or its weights do not fit its configuration.
     """
     tensors, metadata = read_safetensors(path)
-    if _KEY not in metadata:
-        raise ValueError(
-            f"{path} holds weights but no subquad configuration; build the network with create_model "
-            f"and fill it with load_original(model, path)."
-        )
-    model = config_from_json(metadata[_KEY], path).build()
+    model = _config_in(metadata, path).build()
     ours = model.state_dict()
     wrong = [n for n in ours if n not in tensors or tensors[n].shape != ours[n].shape]
     wrong += [n for n in tensors if n not in ours]
@@ -66,6 +61,16 @@ def load_model(path: str | Path) -> nn.Module:
     return model.eval()
 
 
+def read_config(path: str | Path) -> NetworkConfig:
+    """Return the configuration in a file of `save_model`, without its weights.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not such a file.
+    """
+    return _config_in(_read(path, weights=False)[1], path)
+
+
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors of a safetensors file and its metadata.
 
@@ -73,6 +78,10 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a safetensors file.
     """
+    return _read(path, weights=True)
+
+
+def _read(path: str | Path, *, weights: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
@@ -80,7 +89,7 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         raise FileNotFoundError(f"there is no checkpoint {path}.")
     try:
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys())  # the file itself is no mapping
+            names = list(file.keys()) if weights else []  # the file itself is no mapping
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except SafetensorError as error:
         start = path.read_bytes()[:16]
@@ -90,7 +99,16 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         ) from error
 
 
-def config_to_json(config: ImageConfig) -> str:
+def _config_in(metadata: dict[str, str], path: str | Path) -> NetworkConfig:
+    if _KEY not in metadata:
+        raise ValueError(
+            f"{path} holds weights but no subquad configuration; build the network with create_model "
+            f"and fill it with load_original(model, path)."
+        )
+    return config_from_json(metadata[_KEY], path)
+
+
+def config_to_json(config: NetworkConfig) -> str:
     """Return a configuration as text, with its family."""
     values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
     if "solver" in values:
@@ -98,7 +116,7 @@ def config_to_json(config: ImageConfig) -> str:
     return json.dumps({"format": _FORMAT, "family": config.family, "config": values})
 
 
-def config_from_json(text: str, path: str | Path) -> ImageConfig:
+def config_from_json(text: str, path: str | Path) -> NetworkConfig:
     """Inverse of `config_to_json`.
 
     Raises:

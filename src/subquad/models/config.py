@@ -6,7 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypedDict
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from subquad.models.suggest import did_you_mean
 from subquad.nn.ham import Start
@@ -21,39 +22,83 @@ class OptionError(TypeError, ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageConfig:
-    """What every network on images is told.
+class NetworkConfig:
+    """What every network is told.
 
     Attributes:
         num_classes: Channels of the logits.
-        in_channels: Of the images.
-        mean: Per channel, subtracted from images in [0, 1]; None: ImageNet's for three channels,
-            0.5 for others.
-        std: Per channel, divided by after that; None: ImageNet's for three channels, 0.25 for others.
         class_names: One a class, or empty.
     """
 
     family: ClassVar[str]
-    usual_size: ClassVar[int]  # height and width at which costs are published
 
     num_classes: int
-    in_channels: int = 3
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("num_classes", "in_channels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name, per in {"mean": self.in_channels, "std": self.in_channels}.items():
-            value = getattr(self, name)
-            if value is not None and len(value) != per:
-                raise ValueError(f"{name} needs one value for each of {per} channels, got {value}.")
+        self._check_positive("num_classes")
         for name in ("class_names", "palette"):
             value = getattr(self, name, ())
             if value and len(value) != self.num_classes:
                 raise ValueError(f"{name} has {len(value)} entries for {self.num_classes} classes.")
+
+    @property
+    def size(self) -> int:
+        """The size of input at which costs are published: the side of an image, a sequence's length."""
+        raise NotImplementedError
+
+    def example(self, size: int | tuple[int, int]) -> Tensor:
+        """Return an input of one sample, of that size, on the current default device."""
+        raise NotImplementedError
+
+    def uncounted_multiply_adds(self, size: int | tuple[int, int]) -> int:
+        """Return the multiply-adds of `example(size)` that are neither convolutions nor matrix products."""
+        return 0
+
+    def build(self) -> nn.Module:
+        """Build the network, randomly initialised."""
+        raise NotImplementedError
+
+    def _check_positive(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig(NetworkConfig):
+    """What every network on images is told.
+
+    Attributes:
+        in_channels: Of the images.
+        mean: Per channel, subtracted from images in [0, 1]; None: ImageNet's for three channels,
+            0.5 for others.
+        std: Per channel, divided by after that; None: ImageNet's for three channels, 0.25 for others.
+    """
+
+    usual_size: ClassVar[int]
+
+    in_channels: int = 3
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_positive("in_channels")
+        for name, per in {"mean": self.in_channels, "std": self.in_channels}.items():
+            value = getattr(self, name)
+            if value is not None and len(value) != per:
+                raise ValueError(f"{name} needs one value for each of {per} channels, got {value}.")
+
+    @property
+    def size(self) -> int:
+        """Height and width at which costs are published."""
+        return self.usual_size
+
+    def example(self, size: int | tuple[int, int]) -> Tensor:
+        """Return an image (1, in_channels, H, W) of zeros; one number is the side of a square."""
+        sides = (size, size) if isinstance(size, int) else size
+        return torch.zeros(1, self.in_channels, *sides)
 
     @property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -61,10 +106,6 @@ class ImageConfig:
         default = (IMAGENET_MEAN, IMAGENET_STD) if self.in_channels == 3 else ((0.5,), (0.25,))
         repeat = 1 if self.in_channels == 3 else self.in_channels
         return self.mean or default[0] * repeat, self.std or default[1] * repeat
-
-    def build(self) -> nn.Module:
-        """Build the network, randomly initialised."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +178,7 @@ class HamOptions(TypedDict):
     start: Start
 
 
-def override(config: ImageConfig, overrides: dict[str, Any]) -> Any:
+def override(config: NetworkConfig, overrides: dict[str, Any]) -> Any:
     """Return the configuration with some options replaced.
 
     Raises:
@@ -157,7 +198,10 @@ def override(config: ImageConfig, overrides: dict[str, Any]) -> Any:
     if overrides.get("num_classes", config.num_classes) != config.num_classes:
         stale = {name: () for name in ("class_names", "palette") if name in known}
         overrides = {**stale, **overrides}
-    if overrides.get("in_channels", config.in_channels) != config.in_channels:
+    if (
+        isinstance(config, ImageConfig)
+        and overrides.get("in_channels", config.in_channels) != config.in_channels
+    ):
         overrides = {"mean": None, "std": None, **overrides}
     return dataclasses.replace(config, **overrides)
 

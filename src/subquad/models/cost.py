@@ -21,29 +21,25 @@ def parameters(name: str, **overrides: Any) -> int:
     return sum(p.numel() for p in on_meta(name, **overrides).parameters())
 
 
-def usual_size(name: str) -> int:
-    """Return the height and width of image at which the cost of a network is published."""
-    return model_config(name).usual_size
-
-
 def multiply_adds(name: str, size: int | tuple[int, int] | None = None, **overrides: Any) -> int:
-    """Return the multiply-adds of one image in evaluation.
+    """Return the multiply-adds of one sample in evaluation.
 
-    Convolutions and matrix products count, those of the decomposition too; norms, activations and
-    resizing do not.
+    Convolutions and matrix products count, those of the decomposition too, and the products of
+    links and values; norms, activations and resizing do not.
 
     Args:
         name: One of `list_models()`.
-        size: Of the image: its side, or height and width; None for `usual_size`.
+        size: Of an image: its side, or height and width; of a sequence: its length; None for the
+            configuration's `size`.
         **overrides: As for `create_model`.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     config = model_config(name, **overrides)
-    size = config.usual_size if size is None else size
-    sides = (size, size) if isinstance(size, int) else size
     network = on_meta(name, **overrides)
-    image = torch.empty(1, config.in_channels, *sides, device="meta")
+    size = config.size if size is None else size
+    with torch.device("meta"):
+        sample = config.example(size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
-    return counter.get_total_flops() // 2
+        network(sample)
+    return counter.get_total_flops() // 2 + config.uncounted_multiply_adds(size)

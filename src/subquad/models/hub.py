@@ -10,7 +10,7 @@ from torch import nn
 
 from subquad.models.card import model_card
 from subquad.models.checkpoint import config_to_json, load_model, save_model
-from subquad.models.config import ImageConfig
+from subquad.models.config import NetworkConfig
 from subquad.models.files import write_whole
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -149,7 +149,7 @@ def _hub_form(network: nn.Module, card: str) -> Any:
     class HubForm(hub.ModelHubMixin):
         def _save_pretrained(self, save_directory: Path) -> None:
             config = network.config
-            assert isinstance(config, ImageConfig)
+            assert isinstance(config, NetworkConfig)
             save_model(network, save_directory / WEIGHTS)
             write_whole(save_directory / CONFIG, f"{config_to_json(config)}\n".encode())
 

@@ -1,4 +1,4 @@
-"""The named networks: the published configurations (Enjoy-Hamburger, SegNeXt, VAN)."""
+"""The named networks: the published configurations (Enjoy-Hamburger, SegNeXt, VAN, Paramixer)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from subquad.models.classifier import ClassifierConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
 from subquad.models.registry import register_model
+from subquad.models.sequence import SequenceConfig
 
 
 def _light_ham(backbone: str, width: int, channels: int, rank: int, drop_path: float = 0.1) -> LightHamConfig:
@@ -63,3 +64,46 @@ for _size, _rate in {"tiny": 0.1, "small": 0.1, "base": 0.1, "large": 0.2, "huge
         f"van_{_size}",
         ClassifierConfig(backbone=f"van_{_size}", drop_path=_rate, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     )
+
+# Paramixer on the tasks of its paper. Adding and Temporal Order are read out at one position: read out
+# at all of them, as published (pooling="flatten"), they are solved without any mixing.
+_PARAMIXERS = {
+    "adding": SequenceConfig(in_features=2, num_classes=1, regression=True, length=128, pooling="cls"),
+    "order": SequenceConfig(vocab_size=6, num_classes=4, length=128, pooling="cls", positions=True),
+    "listops": SequenceConfig(vocab_size=17, num_classes=10, length=1999, dim=128, positions=True),
+    "image": SequenceConfig(
+        vocab_size=256, num_classes=10, length=1024, positions=True, dropout=0.2, block_dropout=0.8
+    ),
+    "pathfinder": SequenceConfig(vocab_size=225, num_classes=2, length=1024, dim=64, positions=True),
+    "text": SequenceConfig(
+        vocab_size=97,
+        num_classes=2,
+        length=4097,
+        hidden=128,
+        depth=3,
+        pooling="cls",
+        dropout=0.4,
+        embedding_range=0.1,
+    ),
+    "long_document": SequenceConfig(
+        vocab_size=4290,
+        num_classes=4,
+        length=16385,
+        dim=100,
+        hidden=128,
+        pooling="cls",
+        dropout=0.2,
+        embedding_range=0.1,
+    ),
+    "genome": SequenceConfig(
+        vocab_size=5,
+        num_classes=2,
+        length=16384,
+        hidden=128,
+        positions=True,
+        dropout=0.2,
+        block_dropout=0.8,
+    ),
+}
+for _task, _config in _PARAMIXERS.items():
+    register_model(f"paramixer_{_task}", _config)

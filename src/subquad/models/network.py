@@ -1,4 +1,4 @@
-"""What every network on images does: check its input; for segmentation, resize its logits."""
+"""What every network does: files; those on images check them; for segmentation, resize the logits."""
 
 from __future__ import annotations
 
@@ -9,25 +9,17 @@ from typing import Any, Self
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.models.config import ImageConfig, SegmentationConfig
+from subquad.models.config import ImageConfig, NetworkConfig, SegmentationConfig
 
 
-class ImageNetwork(nn.Module):
+class Network(nn.Module):
     """A network that knows what it was built from.
 
     Attributes:
         config: Its configuration; a checkpoint stores it.
     """
 
-    config: ImageConfig
-
-    def check_images(self, images: Tensor) -> None:
-        """Raise ValueError unless the images are (batch, in_channels, H, W)."""
-        if images.dim() != 4 or images.shape[1] != self.config.in_channels:
-            raise ValueError(
-                f"expected images (batch, {self.config.in_channels}, height, width), got "
-                f"{tuple(images.shape)}."
-            )
+    config: NetworkConfig
 
     def save_pretrained(
         self,
@@ -78,6 +70,20 @@ class ImageNetwork(nn.Module):
         if not isinstance(network, cls):
             raise ValueError(f"{source} holds a {type(network).__name__}, not a {cls.__name__}.")
         return network
+
+
+class ImageNetwork(Network):
+    """A network on images (batch, in_channels, H, W)."""
+
+    config: ImageConfig  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def check_images(self, images: Tensor) -> None:
+        """Raise ValueError unless the images are (batch, in_channels, H, W)."""
+        if images.dim() != 4 or images.shape[1] != self.config.in_channels:
+            raise ValueError(
+                f"expected images (batch, {self.config.in_channels}, height, width), got "
+                f"{tuple(images.shape)}."
+            )
 
 
 class SegmentationNetwork(ImageNetwork):

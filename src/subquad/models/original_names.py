@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from subquad.models.backbones import MSCAN, VAN, ResNet
 from subquad.models.backbones.mscan import STRIPS
+from subquad.models.sequence import SequenceNetwork
 from subquad.nn.hamburger import Version
 
 Rules = tuple[tuple[str, str], ...]  # (pattern, replacement), the first that matches counts
@@ -99,6 +100,14 @@ _VOC_HEAD: Rules = (
     (r"fc\.1\.(\w+)", r"head.classifier.\1"),
     *_under(r"hamburger\.", "head.hamburger.", _HAMBURGER),
 )
+# Once the link networks are stacked; PSF-Attn, the method before, calls its positions differently.
+_PARAMIXER: Rules = (
+    (r"(?:apc|pos)_embedding\.weight", r"positions.weight"),
+    (r"init_linear\.(weight|bias)", r"input.\1"),
+    (r"attention\.(\d+)\.links\.(\w+)", r"blocks.\1.links.\2"),
+    (r"attention\.(\d+)\.g\.network\.([02])\.(\w+)", r"blocks.\1.g.\2.\3"),
+    (r"final\.(weight|bias)", r"classifier.\1"),
+)
 _CLASSIFIER: Rules = ((r"head\.(weight|bias)", r"classifier.\1"),)
 
 _BACKBONES: tuple[tuple[type[nn.Module], Rules], ...] = ((VAN, _VAN), (MSCAN, _MSCAN), (ResNet, _RESNET))
@@ -129,6 +138,8 @@ def _rules_of(network: nn.Module) -> Rules:
     own = next((rules for kind, rules in _BACKBONES if isinstance(network, kind)), None)
     if own is not None:
         return own
+    if isinstance(network, SequenceNetwork):
+        return _PARAMIXER
     backbone = getattr(network, "backbone", None)
     if backbone is None:
         return _HAMBURGER

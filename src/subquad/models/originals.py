@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models.checkpoint import read_safetensors
+from subquad.models.original_links import stack_links
 from subquad.models.original_names import hamburger_version, renaming
 from subquad.nn import Hamburger
 
@@ -26,7 +27,7 @@ class LoadReport:
         reshaped: "name: their shape, our shape" of those that fit by name but not by shape; left
             as they were.
         coverage: Share of the network's parameters that were filled, 0 to 1.
-        backbone_coverage: The same of its backbone; of the whole network if it has none.
+        backbone_coverage: The same of its backbone; of all but the classifier if it has none.
         classes: Of the checkpoint and of the network, if they differ: the classifier was left as it was.
     """
 
@@ -80,7 +81,7 @@ def load_original(
     ours = network.state_dict()
     _check_version(network, tensors)
     our_name = renaming(network)
-    renamed = {our_name(name, ours): tensor for name, tensor in tensors.items()}
+    renamed = {our_name(name, ours): tensor for name, tensor in stack_links(tensors).items()}
     fitting = {n: t for n, t in renamed.items() if n in ours and t.shape == ours[n].shape}
     report = _report(network, ours, renamed, fitting)
     if report.backbone_coverage < minimum:
@@ -176,7 +177,8 @@ def _report(
 ) -> LoadReport:
     reshaped = [n for n in renamed if n in ours and n not in fitting]
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    backbone = {n: s for n, s in sizes.items() if n.startswith("backbone.")} or sizes
+    backbone = {n: s for n, s in sizes.items() if n.startswith("backbone.")}
+    backbone = backbone or {n: s for n, s in sizes.items() if not n.startswith("classifier.")}
 
     def share(part: Mapping[str, int]) -> float:
         return sum(size for name, size in part.items() if name in fitting) / max(1, sum(part.values()))

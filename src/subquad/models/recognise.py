@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from subquad.models.cost import on_meta
+from subquad.models.original_links import holds_links
 from subquad.models.original_names import hamburger_version, renaming
+from subquad.models.recognise_sequence import recognise_sequence
 from subquad.models.registry import list_models, model_config
 
 # (a pattern of a tensor's name, the pattern of our names); the first whose tensor is there counts.
@@ -49,6 +51,8 @@ def recognise(tensors: Mapping[str, Tensor]) -> Recognised:
     Raises:
         ValueError: If no named network has these names and shapes.
     """
+    if holds_links(tensors):
+        return Recognised(*recognise_sequence(tensors))
     pattern = _kind(tensors)
     overrides = _overrides(tensors, pattern)
     best, best_share = "", 0.0
@@ -76,7 +80,7 @@ def _kind(tensors: Mapping[str, Tensor]) -> str:
             return kind
     raise ValueError(
         f"the checkpoint's names (such as {', '.join(list(tensors)[:3])}) are of no network known here: "
-        f"there are HamNet, Light-Ham, SegNeXt and VAN."
+        f"there are HamNet, Light-Ham, SegNeXt, VAN and Paramixer."
     )
 
 

@@ -8,20 +8,21 @@ from typing import Any
 from torch import nn
 
 from subquad.models.classifier import ClassifierConfig
-from subquad.models.config import ImageConfig, override
+from subquad.models.config import NetworkConfig, override
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
+from subquad.models.sequence import SequenceConfig
 from subquad.models.suggest import did_you_mean
 
-_MODELS: dict[str, ImageConfig] = {}
+_MODELS: dict[str, NetworkConfig] = {}
 
 # Configuration classes by the family name that checkpoints store.
-FAMILIES: dict[str, type[ImageConfig]] = {
-    config.family: config for config in (LightHamConfig, HamNetConfig, ClassifierConfig)
+FAMILIES: dict[str, type[NetworkConfig]] = {
+    config.family: config for config in (LightHamConfig, HamNetConfig, ClassifierConfig, SequenceConfig)
 }
 
 
-def register_model(name: str, config: ImageConfig) -> None:
+def register_model(name: str, config: NetworkConfig) -> None:
     """Give a configuration a name.
 
     Raises:
@@ -37,7 +38,7 @@ def list_models(pattern: str = "*") -> list[str]:
     return [name for name in _MODELS if fnmatch(name, pattern)]
 
 
-def model_config(name: str, **overrides: Any) -> ImageConfig:
+def model_config(name: str, **overrides: Any) -> NetworkConfig:
     """Return the configuration of a name, with some options replaced.
 
     Raises:
@@ -59,9 +60,10 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
             is a value (`VQ(temperature=0.1)`) or a name ("VQ").
 
     Returns:
-        The network in training mode, for any H and W: a segmentation network maps normalised
-        images (batch, in_channels, H, W) to logits (batch, num_classes, H, W), a classifier to
-        logits (batch, num_classes).
+        The network in training mode. For any H and W, a segmentation network maps normalised images
+        (batch, in_channels, H, W) to logits (batch, num_classes, H, W), a classifier to logits
+        (batch, num_classes). A sequence network maps tokens (batch, n) or values (batch, n,
+        in_features) to (batch, num_classes).
 
     Raises:
         ValueError: If the name or an option is unknown; the message suggests the right one.

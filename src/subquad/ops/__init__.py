@@ -1,9 +1,22 @@
-"""Pure functions of tensors: the decompositions. Needs torch alone."""
+"""Pure functions of tensors: the decompositions, and mixing by sparse links. Needs torch alone."""
 
 from subquad.ops.cd import CD
 from subquad.ops.decompose import Factors, Problem, Solver, decompose
 from subquad.ops.encode import encode
+from subquad.ops.links import cdil_offsets, chord_offsets, link_mix
 from subquad.ops.nmf import NMF
 from subquad.ops.vq import VQ
 
-__all__ = ["CD", "NMF", "VQ", "Factors", "Problem", "Solver", "decompose", "encode"]
+__all__ = [
+    "CD",
+    "NMF",
+    "VQ",
+    "Factors",
+    "Problem",
+    "Solver",
+    "cdil_offsets",
+    "chord_offsets",
+    "decompose",
+    "encode",
+    "link_mix",
+]

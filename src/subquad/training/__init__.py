@@ -5,6 +5,8 @@ from subquad.training.groups import parameter_groups
 from subquad.training.losses import LossOptions, lovasz_softmax, pixel_cross_entropy, soft_dice
 from subquad.training.optimizer import OptimizerOptions
 from subquad.training.segmentation import SegmentationTask
+from subquad.training.sequence import SequenceScores, SequenceTask
+from subquad.training.task import Task
 
 __all__ = [
     "LossOptions",
@@ -15,6 +17,9 @@ __all__ = [
     "SaveFinal",
     "SaveLast",
     "SegmentationTask",
+    "SequenceScores",
+    "SequenceTask",
+    "Task",
     "TimeLeft",
     "lovasz_softmax",
     "parameter_groups",

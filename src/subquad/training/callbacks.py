@@ -10,11 +10,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 
 from subquad.models import save_model
-from subquad.training.segmentation import SegmentationTask
+from subquad.training.task import Task
 
 
 class SaveBest(Callback):
-    """Write `best.safetensors` whenever the mean IoU of the evaluation set is the best so far."""
+    """Write `best.safetensors` whenever the score of the evaluation set is the best so far."""
 
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / "best.safetensors"
@@ -22,14 +22,14 @@ class SaveBest(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare and write."""
-        assert isinstance(pl_module, SegmentationTask)
-        scores = pl_module.scores
-        if trainer.sanity_checking or scores is None:
+        assert isinstance(pl_module, Task)
+        score = pl_module.score
+        if trainer.sanity_checking or score is None:
             return
         # NaN, where nothing is labelled, is better than no weights at all.
-        if not scores.mean_iou > self.best and self.path.is_file():
+        if not score > self.best and self.path.is_file():
             return
-        self.best = max(self.best, scores.mean_iou) if scores.mean_iou == scores.mean_iou else self.best
+        self.best = max(self.best, score) if score == score else self.best
         if trainer.is_global_zero:
             save_model(pl_module.network, self.path)
 
@@ -75,7 +75,7 @@ class SaveFinal(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them."""
-        assert isinstance(pl_module, SegmentationTask)
+        assert isinstance(pl_module, Task)
         if trainer.is_global_zero:
             save_model(pl_module.network, self.path)
 
@@ -119,7 +119,7 @@ class TimeLeft(TQDMProgressBar):
         self._clock.start(trainer)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
-        """Add the time left to loss and mean IoU."""
+        """Add the time left to loss and score."""
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         if trainer.global_step > self._clock.first_step:
@@ -144,15 +144,15 @@ class PlainProgress(Callback):
         self._clock.start(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print step, loss, mean IoU and the time left."""
+        """Print step, loss, score and the time left."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
         spent, left = duration(self._clock.spent()), duration(self._clock.left(trainer))
         metrics = trainer.callback_metrics
-        values = {
-            name: float(metrics[name]) for name in ("train/loss", "val/loss", "mean_iou") if name in metrics
-        }
+        assert isinstance(pl_module, Task)
+        names = ("train/loss", "val/loss", pl_module.score_name)
+        values = {name: float(metrics[name]) for name in names if name in metrics}
         scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         trainer.print(f"step {done}/{steps}: {scores}, spent {spent}, left {left}")
 

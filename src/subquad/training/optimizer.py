@@ -12,9 +12,10 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from subquad.training.groups import Exempt, parameter_groups
-from subquad.training.schedule import held_step, poly_decay, warm_up
+from subquad.training.schedule import cosine_decay, held_step, poly_decay, warm_up
 
 Kind = Literal["adamw", "sgd"]
+Decay = Literal["poly", "cosine"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,8 @@ class OptimizerOptions:
         bias_lr: Factor of the learning rate of all biases, > 0.
         warmup_steps: Optimiser steps of linear warm-up; at most a tenth of the training.
         warmup_ratio: The first step's share of the learning rate.
-        power: Of the decay (1 - step / steps) ** power.
+        decay: "poly", (1 - step / steps) ** power, or "cosine", half a wave from 1 to 0.
+        power: Of "poly"; 0 is no decay at all.
         min_lr: Where the decay ends, in [0, lr]: lr becomes (lr - min_lr) * decay + min_lr.
         update_every: Steps between two changes of the learning rate.
     """
@@ -49,12 +51,13 @@ class OptimizerOptions:
     bias_lr: float = 1.0
     warmup_steps: int = 1500
     warmup_ratio: float = 1e-6
+    decay: Decay = "poly"
     power: float = 1.0
     min_lr: float = 0.0
     update_every: int = 1
 
     def __post_init__(self) -> None:
-        for name, choices in {"kind": Kind, "exempt": Exempt}.items():
+        for name, choices in {"kind": Kind, "exempt": Exempt, "decay": Decay}.items():
             if getattr(self, name) not in get_args(choices):
                 raise ValueError(
                     f"optimizer.{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}."
@@ -104,7 +107,8 @@ class OptimizerOptions:
                 end at the same `min_lr`, not at the same share.
         """
         end = self.min_lr / self.lr if min_share is None else min_share
-        poly = poly_decay(held_step(step, self.update_every), steps, self.power)
-        return ((1 - end) * poly + end) * warm_up(
+        held = held_step(step, self.update_every)
+        left = cosine_decay(held, steps) if self.decay == "cosine" else poly_decay(held, steps, self.power)
+        return ((1 - end) * left + end) * warm_up(
             step, min(self.warmup_steps, steps // 10), self.warmup_ratio
         )

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 
 def poly_decay(step: int, steps: int, power: float) -> float:
     """Return (1 - step / steps) ** power, 0 from the last step on."""
     return max(0.0, 1 - step / max(1, steps)) ** power
+
+
+def cosine_decay(step: int, steps: int) -> float:
+    """Return half a wave from 1 at step 0 to 0, which it stays from the last step on."""
+    return (1 + math.cos(math.pi * min(1.0, step / max(1, steps)))) / 2
 
 
 def warm_up(step: int, warmup_steps: int, ratio: float) -> float:

@@ -6,26 +6,21 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from subquad.evaluation import ConfusionMatrix, Protocol, SegmentationScores, predict_scores, preprocess
 from subquad.models import SegmentationConfig
-from subquad.models.checkpoint import config_to_json
 from subquad.nn.distributed import sum_over_processes
 from subquad.training.freeze import freeze
 from subquad.training.losses import LossOptions, pixel_cross_entropy
 from subquad.training.optimizer import OptimizerOptions
+from subquad.training.task import Task
 
-CONFIG_KEY = "subquad_config"  # in a checkpoint to resume from
 
+class SegmentationTask(Task):
+    """A segmentation network, its loss, its optimiser and its metrics.
 
-class SegmentationTask(LightningModule):
-    """A network, its loss, its optimiser and its metrics.
-
-    It takes the batches that `subquad.data.loading` describes. All randomness of a training step
-    (start dictionaries, dropout, drop path) is seeded by (seed, epoch, batch, process): a resumed
-    run draws what the uninterrupted one would have drawn.
+    It takes the batches that `subquad.data.loading` describes.
 
     Args:
         network: Of `create_model`.
@@ -40,6 +35,8 @@ class SegmentationTask(LightningModule):
         scores: Of the last evaluation; None before.
     """
 
+    score_name = "mean_iou"
+    score_words = "mean IoU"
     class_weights: Tensor | None
 
     def __init__(
@@ -53,23 +50,20 @@ class SegmentationTask(LightningModule):
         protocol: Protocol | None = None,
         frozen: Sequence[str] = (),
     ) -> None:
-        super().__init__()
-        self.network: Any = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        super().__init__(network, seed)
+        assert isinstance(self.config, SegmentationConfig)
         self.optimizer_options = optimizer or OptimizerOptions()
         self.loss_options = loss or LossOptions()
         self.protocol = None if protocol == Protocol() else protocol
         self.frozen = tuple(frozen)
         freeze(network, frozen)
-        self.seed = seed
-        config = network.config
-        assert isinstance(config, SegmentationConfig)
-        self.config = config
-        self.auxiliary_weight: float = getattr(config, "auxiliary_weight", 0.0)
-        if class_weights and len(class_weights) != config.num_classes:
-            raise ValueError(f"{len(class_weights)} class weights for {config.num_classes} classes.")
+        self.auxiliary_weight: float = getattr(self.config, "auxiliary_weight", 0.0)
+        if class_weights and len(class_weights) != self.config.num_classes:
+            raise ValueError(f"{len(class_weights)} class weights for {self.config.num_classes} classes.")
         weights = torch.tensor(class_weights) if class_weights else None
         self.register_buffer("class_weights", weights, persistent=False)
-        self.confusion = ConfusionMatrix(config.num_classes)
+        self.confusion = ConfusionMatrix(self.config.num_classes)
         self.loss_sum = torch.zeros(2, dtype=torch.float64)  # loss times pixels, pixels
         self.scores: SegmentationScores | None = None
 
@@ -86,10 +80,6 @@ class SegmentationTask(LightningModule):
     def on_train_start(self) -> None:
         """Set the mode of frozen parts: Lightning starts with the modes that it finds."""
         self._hold_frozen()
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed the step."""
-        torch.manual_seed(step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of a batch, that of the auxiliary head included."""
@@ -123,6 +113,7 @@ class SegmentationTask(LightningModule):
         loss_sum = self.loss_sum.to(self.device)
         sum_over_processes(loss_sum)
         self.scores = self.confusion.scores()
+        self.score = self.scores.mean_iou
         # Equal on all processes already: nothing is left to synchronise.
         log = {
             "val/loss": loss_sum[0] / loss_sum[1],
@@ -149,10 +140,6 @@ class SegmentationTask(LightningModule):
         """Log as validation does."""
         self.on_validation_epoch_end()
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say in the checkpoint which network it is of."""
-        checkpoint[CONFIG_KEY] = config_to_json(self.config)
-
     def _hold_frozen(self) -> None:
         for name in self.frozen:
             self.network.get_submodule(name).eval()
@@ -175,12 +162,3 @@ class SegmentationTask(LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = self.optimizer_options.build(self.network, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:
-    """Return the seed of one training step on one process."""
-    generator = torch.Generator().manual_seed(seed)
-    for part in (epoch, batch, rank):
-        drawn = int(torch.randint(2**62, (1,), generator=generator))
-        generator.manual_seed((drawn + part) % 2**62)
-    return int(torch.randint(2**62, (1,), generator=generator))

@@ -1,0 +1,95 @@
+"""Time over length: a Paramixer block next to softmax attention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from subquad.bench.timing import Environment, Timing, environment, seconds_of, side_by_side
+from subquad.nn import Paramixer, SelfAttention
+
+
+@dataclass(frozen=True)
+class Point:
+    """One length. `attention` is None from where it would take longer than the budget."""
+
+    length: int
+    paramixer: Timing
+    attention: Timing | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What `mixing_curve` measured."""
+
+    environment: Environment
+    dim: int
+    protocol: str
+    repeats: int
+    points: tuple[Point, ...]
+
+    @property
+    def crossover(self) -> int | None:
+        """The length from which on Paramixer was faster at every length; None if there is none."""
+        length = None
+        for point in reversed(self.points):
+            if point.attention is not None and point.attention.p50 <= point.paramixer.p50:
+                break
+            if point.attention is not None:
+                length = point.length
+        return length
+
+
+@torch.no_grad()
+def mixing_curve(
+    *,
+    smallest: int = 10,
+    largest: int = 20,
+    dim: int = 32,
+    protocol: str = "chord",
+    repeats: int = 5,
+    budget: float = 20.0,
+    device: str = "cpu",
+) -> Curve:
+    """Time the forward pass of one sequence of 2**smallest to 2**largest positions.
+
+    Both blocks map (1, n, dim) to the same. Paramixer has as many factors as the length needs and
+    `hidden = dim`; attention has one head and PyTorch's fused kernel.
+
+    Args:
+        smallest: Power of two of the first length.
+        largest: Power of two of the last length.
+        dim: Channels.
+        protocol: "chord" or "cdil".
+        repeats: Rounds at each length; a long run, over a second, is timed once.
+        budget: Seconds that one run of attention may take. Each length takes it four times as long
+            as the one before, so the first run that would not fit is left out, and all after it.
+        device: Such as "cpu" or "cuda".
+    """
+    if not 0 <= smallest <= largest:
+        raise ValueError(f"smallest must be 0 to largest, got {smallest} and {largest}.")
+    if protocol not in ("chord", "cdil"):
+        raise ValueError(f'protocol must be "chord" or "cdil", got {protocol!r}.')
+    place = torch.device(device)
+    before = environment(place)
+    attention = SelfAttention(dim).eval().to(place)
+    expected = 0.0
+    points = []
+    for power in range(smallest, largest + 1):
+        length = 2**power
+        x = torch.randn(1, length, dim, generator=torch.Generator().manual_seed(0)).to(place)
+        rows = x.mT.contiguous()  # attention takes (batch, dim, positions)
+        mixer = Paramixer(dim, dim, protocol=protocol, length=length).eval().to(place)
+        ways: dict[str, Callable[[], object]] = {"paramixer": partial(mixer, x)}
+        if expected <= budget:
+            ways["attention"] = partial(attention, rows)
+        once = {name: seconds_of(way, place) for name, way in ways.items()}
+        rounds = repeats if max(once.values()) < 1 else 1
+        timings = side_by_side(ways, repeats=rounds, device=place)
+        points.append(Point(length, timings["paramixer"], timings.get("attention")))
+        if "attention" in timings:
+            expected = 4e-3 * timings["attention"].p50
+    return Curve(before, dim, protocol, repeats, tuple(points))

@@ -1,0 +1,58 @@
+"""One forward pass over a very long sequence, in a process of its own: time and peak memory."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import torch
+
+from subquad.bench.timing import Environment, environment, seconds_of
+from subquad.nn import Paramixer
+
+
+@dataclass(frozen=True)
+class LongForward:
+    """What `long_forward` measured.
+
+    Attributes:
+        seconds: Of one forward pass, after one over 1,024 positions to warm up.
+        peak: Largest resident memory of the whole process in bytes, Python and PyTorch included.
+    """
+
+    environment: Environment
+    tokens: int
+    dim: int
+    seconds: float
+    peak: int
+
+
+def long_forward(tokens: int = 2**20, *, dim: int = 32) -> LongForward:
+    """Run a Paramixer block with CHORD links and `hidden = dim` once over `tokens` positions on the CPU.
+
+    Args:
+        tokens: Positions, at least 1.
+        dim: Channels.
+    """
+    if tokens < 1:
+        raise ValueError(f"tokens must be at least 1, got {tokens}.")
+    place = torch.device("cpu")
+    before = environment(place)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        seconds, peak = pool.submit(_run, tokens, dim, before.threads).result()
+    return LongForward(before, tokens, dim, seconds, peak)
+
+
+@torch.no_grad()
+def _run(tokens: int, dim: int, threads: int) -> tuple[float, int]:
+    import resource
+
+    torch.set_num_threads(threads)
+    mixer = Paramixer(dim, dim, length=tokens).eval()
+    x = torch.randn(1, tokens, dim)
+    mixer(x[:, :1024])
+    seconds = seconds_of(lambda: mixer(x), torch.device("cpu"))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return seconds, unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,0 +1,129 @@
+"""`subquad fit` of a segmentation network."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from subquad.cli.options import (
+    ClassWeights,
+    DataOptions,
+    ModelOptions,
+    build_data,
+    resolve_model,
+    weights_of_classes,
+)
+from subquad.cli.parsing import Parser
+from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.cli.run import (
+    absolute_paths,
+    add_run_options,
+    add_trainer_options,
+    check_seed,
+    is_first_process,
+    load_start,
+    quiet_lightning,
+    refuse_run,
+    train,
+)
+from subquad.training.losses import LossOptions
+from subquad.training.optimizer import OptimizerOptions
+
+if TYPE_CHECKING:
+    from subquad.evaluation import SegmentationScores
+
+
+@dataclass
+class FitResult:
+    """What a training run leaves.
+
+    Attributes:
+        scores: Of the last evaluation.
+        names: Of the classes.
+        best: File of the best weights.
+        log: CSV file of losses and metrics by step.
+    """
+
+    scores: SegmentationScores
+    names: tuple[str, ...]
+    best: Path
+    log: Path
+
+
+def parser() -> Parser:
+    """Return the options of `subquad fit` for segmentation."""
+    p = Parser(
+        prog="subquad fit",
+        description="Train a network: of segmentation if --model.name is not given. With the --model.name "
+        "of a sequence network, --help tells that network's options.",
+    )
+    add_run_options(p)
+    p.add_argument("--class_weights", type=ClassWeights, default="none", help="Weigh rare classes more.")
+    p.add_argument(
+        "--freeze", type=str, nargs="+", default=[], help="Parts that stay as they are, such as backbone."
+    )
+    p.add_class_arguments(ModelOptions, "model")
+    p.add_class_arguments(DataOptions, "data")
+    p.add_class_arguments(LossOptions, "loss")
+    p.add_class_arguments(OptimizerOptions, "optimizer")
+    p.add_class_arguments(ProtocolOptions, "protocol")
+    add_trainer_options(p)
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, train, print the table of classes."""
+    from subquad.cli.tables import print_scores
+
+    arguments = spelled_out(arguments)
+    p = parser()
+    p.recipes = re.findall(r"--config[= ](\S+)", " ".join(arguments))
+    options = p.parse_args(arguments)
+    absolute_paths(options, "root", "classes")
+    folder = Path(options.output)
+    if is_first_process():
+        refuse_run(folder, options.resume)
+
+    def save_options() -> None:
+        p.save(options, folder / "config.yaml", overwrite=True, skip_unset=False)
+
+    result = fit(p.instantiate(options), folder, save_options)
+    if is_first_process():
+        print_scores(result.scores, result.names)
+        sys.stdout.write(f"weights with the best mean IoU of all evaluations: {result.best}\n")
+
+
+def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> FitResult:
+    """Train as the options say; resume if the folder holds a run.
+
+    Args:
+        options: Of `parser`, with `model`, `data`, `loss`, `optimizer` and `protocol` instantiated.
+        folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
+        before_training: Called once all options have proved good, on the first process.
+    """
+    import torch
+
+    from subquad.training import SegmentationTask
+
+    quiet_lightning()
+    check_seed(options.seed)
+    data = build_data(options.data, options.seed)
+    torch.manual_seed(options.seed)
+    network = resolve_model(options.model, data.labels).build()
+    load_start(network, options.model.weights)
+    task = SegmentationTask(
+        network,
+        options.optimizer,
+        weights_of_classes(options.class_weights, data),
+        options.seed,
+        loss=options.loss,
+        protocol=resolve_protocol(options.protocol),
+        frozen=options.freeze,
+    )
+    log = train(task, data, options, folder, before_training)
+    assert task.scores is not None
+    return FitResult(task.scores, data.labels.names, folder / "best.safetensors", log)

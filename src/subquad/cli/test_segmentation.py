@@ -1,0 +1,122 @@
+"""`subquad test` of a segmentation network."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from subquad.cli.options import DataOptions, build_data, check_classes, checkpoint_path
+from subquad.cli.parsing import Parser
+from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
+from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
+
+if TYPE_CHECKING:
+    from subquad.evaluation import SegmentationScores
+
+
+def parser() -> Parser:
+    """Return the options of `subquad test`."""
+    from lightning.pytorch import Trainer
+
+    p = Parser(prog="subquad test", description="Evaluate a checkpoint.")
+    p.add_argument(
+        "checkpoint",
+        type=str,
+        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
+    )
+    p.add_argument(
+        "--json",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Write the scores to this file.",
+    )
+    p.add_class_arguments(DataOptions, "data")
+    p.add_class_arguments(ProtocolOptions, "protocol")
+    p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, evaluate, print the table of classes."""
+    from subquad.cli.tables import print_scores
+    from subquad.evaluation import SegmentationScores
+    from subquad.models import load_model
+    from subquad.training import SegmentationTask
+
+    arguments = spelled_out(arguments)
+    p = parser()
+    p.set_defaults(_options_of_run(arguments))
+    options = p.parse_args(arguments)
+    quiet_lightning()
+    if options.json:
+        target = Path(options.json)
+        if target.is_dir():
+            raise ValueError(f"--json {target} is a folder; give the name of a file.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+    instantiated: Any = p.instantiate(options)
+    protocol = resolve_protocol(instantiated.protocol)
+    network = load_model(checkpoint_path(options.checkpoint))
+    data = build_data(instantiated.data, seed=0, training=False)
+    check_classes(network, data.labels, options.checkpoint)
+    task = SegmentationTask(network, protocol=protocol)
+    evaluate(task, data, options)
+    assert isinstance(task.scores, SegmentationScores)
+    if is_first_process():
+        print_scores(task.scores, data.labels.names)
+        if options.json:
+            write_scores(task.scores, data.labels.names, Path(options.json))
+
+
+def write_scores(scores: SegmentationScores, names: tuple[str, ...], path: Path) -> None:
+    """Write the scores as JSON; null stands for "not applicable".
+
+    The section `metric` holds what mmsegmentation's `eval_*.json` hold, by the same names and
+    rounded as there, to two decimals of a percentage.
+    """
+
+    def known(score: float) -> float | None:
+        return None if math.isnan(score) else score
+
+    def rounded(score: float) -> float | None:
+        return None if math.isnan(score) else round(100 * score, 2) / 100
+
+    iou = dict(zip(names, scores.iou.tolist(), strict=True))
+    accuracy = dict(zip(names, scores.accuracy.tolist(), strict=True))
+    metric = {
+        "aAcc": rounded(scores.pixel_accuracy),
+        "mIoU": rounded(scores.mean_iou),
+        "mAcc": rounded(scores.mean_accuracy),
+        **{f"IoU.{name}": rounded(score) for name, score in iou.items()},
+        **{f"Acc.{name}": rounded(score) for name, score in accuracy.items()},
+    }
+    content = {
+        "mean_iou": known(scores.mean_iou),
+        "pixel_accuracy": known(scores.pixel_accuracy),
+        "mean_accuracy": known(scores.mean_accuracy),
+        "iou": {name: known(score) for name, score in iou.items()},
+        "accuracy": {name: known(score) for name, score in accuracy.items()},
+        "pixels": dict(zip(names, scores.pixels.tolist(), strict=True)),
+        "metric": metric,
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _options_of_run(arguments: list[str]) -> dict[str, Any]:
+    """Return data and protocol of the run whose folder is among the arguments, as defaults."""
+    for argument in arguments:
+        config = Path(argument) / "config.yaml"
+        if not argument.startswith("-") and config.is_file():
+            content = yaml.safe_load(config.read_text())
+            data = content.get("data") if isinstance(content, dict) else None
+            if not isinstance(data, dict):
+                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
+            defaults = {f"data.{name}": value for name, value in data.items()}
+            # A protocol that is asked for by name is that one, and not mixed with the run's.
+            if not any(a.split("=")[0] == "--protocol.name" for a in arguments):
+                defaults |= protocol_defaults(content.get("protocol") or {})
+            return defaults
+    return {}

@@ -1,0 +1,100 @@
+"""`subquad test` of a sequence network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from subquad.cli.options import checkpoint_path
+from subquad.cli.parsing import Parser
+from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
+from subquad.data.sequences import SequenceOptions
+from subquad.models import SequenceConfig, load_model
+
+
+def parser() -> Parser:
+    """Return the options of `subquad test` for sequences."""
+    from lightning.pytorch import Trainer
+
+    p = Parser(prog="subquad test", description="Evaluate a checkpoint of a sequence network.")
+    p.add_argument(
+        "checkpoint",
+        type=str,
+        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
+    )
+    p.add_argument(
+        "--json",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Write the scores to this file.",
+    )
+    p.add_argument("--seed", type=int, default=0, help="Of made sequences and of the split.")
+    p.add_class_arguments(SequenceOptions, "data", skip={"seed"})
+    p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, evaluate on the test split, print the scores."""
+    from subquad.cli.tables import print_sequence_scores
+    from subquad.data.sequences import SequenceData
+    from subquad.training import SequenceTask
+
+    p = parser()
+    p.set_defaults(_options_of_run(arguments))
+    options: Any = p.instantiate(p.parse_args(arguments))
+    quiet_lightning()
+    if options.json and Path(options.json).is_dir():
+        raise ValueError(f"--json {options.json} is a folder; give the name of a file.")
+    network = load_model(checkpoint_path(options.checkpoint))
+    data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
+    check_fits(network.config, data, options.checkpoint)
+    task = SequenceTask(network)
+    evaluate(task, data, options)
+    assert task.scores is not None
+    if is_first_process():
+        print_sequence_scores(task.scores)
+        if options.json:
+            target = Path(options.json)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(dataclasses.asdict(task.scores), indent=1) + "\n")
+
+
+def check_fits(config: Any, data: Any, path: str) -> None:
+    """Raise ValueError unless a checkpoint was trained on such sequences with these classes."""
+    assert isinstance(config, SequenceConfig)
+    known = config.class_names or data.class_names
+    if config.num_classes != (data.num_classes or 1) or known != data.class_names:
+        raise ValueError(
+            f"{path} tells {config.num_classes} classes ({', '.join(known[:3]) or 'none named'}), the data "
+            f"has {data.num_classes or 'values'} ({', '.join(data.class_names[:3]) or 'none named'}); "
+            f"evaluate on the data it was trained for."
+        )
+    if config.vocab_size != data.vocab_size or (data.in_features or 1) != config.in_features:
+        theirs, ours = (
+            f"{tokens} tokens" if tokens else f"{features} values at a position"
+            for tokens, features in (
+                (config.vocab_size, config.in_features),
+                (data.vocab_size, data.in_features),
+            )
+        )
+        raise ValueError(
+            f"{path} reads {theirs}, the data has {ours}; evaluate on the data it was trained for."
+        )
+
+
+def _options_of_run(arguments: list[str]) -> dict[str, Any]:
+    """Return data and seed of the run whose folder is among the arguments, as defaults."""
+    for argument in arguments:
+        config = Path(argument) / "config.yaml"
+        if not argument.startswith("-") and config.is_file():
+            content = yaml.safe_load(config.read_text())
+            data = content.get("data") if isinstance(content, dict) else None
+            if not isinstance(data, dict):
+                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
+            return {f"data.{name}": value for name, value in data.items()} | {"seed": content.get("seed", 0)}
+    return {}

@@ -1,0 +1,210 @@
+"""Looking sequences over before training: what is in them, what is wrong, and how to mend it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+from torch import Tensor
+
+from subquad.data.sequences.building import (
+    CLASSES_OF,
+    FIXED,
+    USUAL_LENGTH,
+    find_encoder,
+    find_vocabulary,
+    open_sequences,
+    text_of,
+)
+from subquad.data.sequences.genome import AMBIGUOUS
+from subquad.data.sequences.options import SequenceOptions
+from subquad.data.sequences.reading import read_splits
+from subquad.data.sequences.report import SequenceReport, SequenceSplit
+from subquad.data.sequences.samples import Record
+from subquad.data.sequences.split import Splits
+from subquad.data.sequences.targets import class_targets, find_classes, real_targets
+from subquad.data.sequences.values import number_records
+from subquad.data.sequences.vocabulary import Vocabulary
+
+SHOWN = 3
+PICTURES = ("image", "pathfinder")
+
+
+def check_sequences(options: SequenceOptions) -> SequenceReport:
+    """Read every sequence that the options name.
+
+    Bad contents never raise: they are in the report, each with a remedy.
+
+    Args:
+        options: What to look over; of made sequences the first 200 of each split are made.
+
+    Raises:
+        FileNotFoundError: If the data are not there.
+        ValueError: If a file cannot be read at all, or has not got the columns.
+    """
+    if options.is_made:
+        return _check_made(options)
+    problems: list[str] = []
+    splits = {name: list(records) for name, records in read_splits(options, problems.append).items()}
+    is_real = options.name == "csv" and options.tokens == "numbers"
+    if is_real:
+        splits = {name: number_records(records, problems.append) for name, records in splits.items()}
+        problems += _features(splits)
+    names = _check_labels(options, splits, problems)
+    vocabulary = None if is_real or not splits.get("train") else _vocabulary(options, splits, problems)
+    reports: list[SequenceSplit] = []
+    seen: dict[str, dict[bytes, str]] = {}
+    notes: list[str] = []
+    for split, records in splits.items():
+        report = SequenceSplit(split, labels=Counter(record.label for record in records))
+        seen[split] = _scan(options, records, report, vocabulary, problems, notes)
+        reports.append(report)
+    most = max((length for report in reports for length in report.lengths), default=0)
+    kept = options.length or USUAL_LENGTH.get(options.name) or most
+    notes += _notes(options, reports, kept, vocabulary)
+    problems += _shared(seen)
+    source = options.file or options.root or options.name
+    return SequenceReport(str(source), reports, names, kept, problems, notes)
+
+
+def _check_made(options: SequenceOptions) -> SequenceReport:
+    reports = []
+    datasets = open_sequences(options)
+    info = datasets["train"].info
+    for split, dataset in datasets.items():
+        report = SequenceSplit(split)
+        for index in range(min(200, len(dataset))):
+            sample = dataset[index]
+            report.lengths[len(sample.inputs)] += 1
+            if info.class_names:
+                report.labels[info.class_names[int(sample.target)]] += 1
+        reports.append(report)
+    note = "these sequences are made as they are needed; the first 200 of each split were counted."
+    return SequenceReport(options.name, reports, info.class_names, info.length, [], [note])
+
+
+def _check_labels(options: SequenceOptions, splits: Splits, problems: list[str]) -> tuple[str, ...]:
+    train = splits.get("train", [])
+    if options.name == "csv" and options.task == "regression":
+        for records in splits.values():
+            real_targets(records, problems.append)
+        return ()
+    names: tuple[str, ...] = CLASSES_OF.get(options.name) or find_classes(train)
+    for split, records in splits.items():
+        class_targets(records, names, split, problems.append)
+    if len(names) == 1:
+        problems.append(f"all sequences of training have the label {names[0]!r}; add those of another class.")
+    elif len(names) > max(20, len(train) // 2):
+        problems.append(
+            f"training has {len(names)} different labels in {len(train)} sequences; "
+            "if they are numbers to be predicted, give task=regression."
+        )
+    return names
+
+
+def _vocabulary(options: SequenceOptions, splits: Splits, problems: list[str]) -> Vocabulary | None:
+    try:
+        return find_vocabulary(options, splits["train"])
+    except ValueError as error:
+        problems.append(str(error))
+        return None
+
+
+def _scan(
+    options: SequenceOptions,
+    records: list[Record],
+    report: SequenceSplit,
+    vocabulary: Vocabulary | None,
+    problems: list[str],
+    notes: list[str],
+) -> dict[bytes, str]:
+    """Count lengths and unknown letters; return where each content was seen first."""
+    encode, seen, repeated = find_encoder(options, vocabulary), {}, []
+    for record in records:
+        try:
+            if isinstance(record.sequence, Tensor) or options.name in PICTURES:
+                inputs = encode(record)
+                content, length = inputs.numpy().tobytes(), len(inputs)
+            elif vocabulary is not None and vocabulary.unit == "bytes":
+                content = bytes(encode(record).tolist())
+                length = len(content)
+            else:
+                text = text_of(record)
+                content = text.encode(errors="surrogatepass")
+                words = text.split() if vocabulary is not None and vocabulary.unit == "words" else text
+                length = len(words)
+                report.unknown += _unknown(words, vocabulary, options.name)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if not length:
+            problems.append(f"{record.where}: the sequence is empty; remove it.")
+            continue
+        report.lengths[length] += 1
+        key = hashlib.sha256(content).digest()
+        if key in seen:
+            repeated.append(f"{record.where} and {seen[key]}")
+        seen.setdefault(key, record.where)
+    if repeated:
+        notes.append(f"{report.name} holds sequences more than once, {_count(repeated)}.")
+    return seen
+
+
+def _unknown(parts: str | list[str], vocabulary: Vocabulary | None, kind: str) -> Counter[str]:
+    if vocabulary is None:
+        return Counter()
+    known = {*vocabulary.tokens} | (AMBIGUOUS if kind == "genome" else set())
+    counts = Counter(parts.upper() if vocabulary.upper and isinstance(parts, str) else parts)
+    return Counter({part: count for part, count in counts.items() if part not in known})
+
+
+def _features(splits: Splits) -> list[str]:
+    widths = {record.sequence.shape[1]: record.where for records in splits.values() for record in records
+              if isinstance(record.sequence, Tensor)}  # fmt: skip
+    shown = ", ".join(f"{width} in {where}" for width, where in sorted(widths.items()))
+    wrong = f"sequences have different numbers of values at each position: {shown}; give all the same."
+    return [wrong] if len(widths) > 1 else []
+
+
+def _notes(
+    options: SequenceOptions, reports: list[SequenceSplit], kept: int, vocabulary: Vocabulary | None
+) -> list[str]:
+    notes: list[str] = []
+    for report in reports:
+        cut = sum(count for length, count in report.lengths.items() if length > kept)
+        if cut:
+            part = 100 * cut / report.samples
+            notes.append(
+                f"{part:.1f} % of {report.name} are longer than {kept} and lose their {_end(options)}."
+            )
+        if report.unknown:
+            shown = ", ".join(f"{part!r} ({count})" for part, count in report.unknown.most_common(SHOWN))
+            kind = "unknown to the alphabet" if options.name in FIXED else "unknown to training"
+            notes.append(f"{report.name} holds {len(report.unknown)} tokens {kind}: {shown}.")
+    if vocabulary is not None:
+        notes.append(f"the vocabulary has {len(vocabulary)} tokens.")
+    return notes
+
+
+def _end(options: SequenceOptions) -> str:
+    return "end" if options.crop == "head" else "beginning"
+
+
+def _shared(seen: dict[str, dict[bytes, str]]) -> list[str]:
+    problems, names = [], list(seen)
+    for position, first in enumerate(names):
+        for second in names[position + 1 :]:
+            both = [
+                f"{seen[first][key]} and {seen[second][key]}"
+                for key in seen[first].keys() & seen[second].keys()
+            ]
+            if both:
+                problems.append(
+                    f"{first} and {second} share sequences, {_count(sorted(both))}; remove them from one."
+                )
+    return problems
+
+
+def _count(pairs: list[str]) -> str:
+    more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+    return f"{len(pairs)} in all: {'; '.join(pairs[:SHOWN])}{more}"

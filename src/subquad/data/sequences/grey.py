@@ -1,0 +1,110 @@
+"""CIFAR-10 as sequences of 1,024 grey levels."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subquad.data.sequences.files import beside
+from subquad.data.sequences.samples import Record
+from subquad.data.sequences.split import Splits
+
+CIFAR_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
+BINARY_FILES = {"train": tuple(f"data_batch_{n}.bin" for n in range(1, 6)), "test": ("test_batch.bin",)}
+ROW = 1 + 3 * 1024
+
+
+def read_cifar(root: Path) -> Splits:
+    """Read CIFAR-10: the binary version, or `train.npz` and `test.npz` of JPEG files.
+
+    Such an npz file holds `header`, the bytes that all files begin with; `bodies`, the rest of all
+    files one after the other; `offsets`, where each begins and the last ends; and `labels`.
+
+    Args:
+        root: The folder of the files, or the one above `cifar-10-batches-bin`.
+
+    Raises:
+        FileNotFoundError: If the files are not there.
+        ValueError: If they are cut off, or pickles.
+    """
+    folder = root / "cifar-10-batches-bin" if (root / "cifar-10-batches-bin").is_dir() else root
+    if (folder / "data_batch_1.bin").is_file():
+        return {
+            split: [record for name in names for record in _read_binary(folder / name)]
+            for split, names in BINARY_FILES.items()
+        }
+    if (folder / "train.npz").is_file():
+        return {split: _read_npz(folder / f"{split}.npz") for split in BINARY_FILES}
+    for pickles in (root, root / "cifar-10-batches-py"):
+        if (pickles / "data_batch_1").is_file():
+            raise ValueError(
+                f"{pickles} holds CIFAR-10 as Python pickles, which may run any code and are not opened; "
+                "take the binary version (data_batch_1.bin ...)."
+            )
+    raise FileNotFoundError(
+        f"there is no {folder / 'data_batch_1.bin'} and no train.npz; {beside(folder / 'x')}"
+    )
+
+
+def to_grey(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Turn red, green, blue in the last axis, 0 to 255, into grey as Long Range Arena does: rounded down."""
+    weights = np.array([0.2989, 0.5870, 0.1140], dtype=np.float32)
+    return np.floor(pixels.astype(np.float32) @ weights).astype(np.uint8)
+
+
+def encode_grey(record: Record) -> Tensor:
+    """Return the levels of a picture, int64 (1024,), row by row.
+
+    Raises:
+        ValueError: If the file of the picture is broken.
+    """
+    if isinstance(record.sequence, bytes):
+        from PIL import Image
+
+        try:
+            image = Image.open(io.BytesIO(record.sequence)).convert("RGB")
+        except (OSError, SyntaxError) as error:
+            raise ValueError(f"{record.where} is no picture ({error}); copy the file again.") from error
+        return torch.from_numpy(to_grey(np.asarray(image)).astype(np.int64).ravel())
+    assert isinstance(record.sequence, Tensor)
+    return record.sequence.long()
+
+
+def _read_binary(path: Path) -> list[Record]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}; {beside(path)}")
+    data = np.fromfile(path, np.uint8)
+    if not len(data) or len(data) % ROW:
+        raise ValueError(f"{path} has {len(data)} bytes, no multiple of {ROW}; it is cut off, copy it again.")
+    rows = data.reshape(-1, ROW)
+    pixels = torch.from_numpy(to_grey(rows[:, 1:].reshape(-1, 3, 1024).transpose(0, 2, 1)))
+    if rows[:, 0].max() > 9:
+        raise ValueError(f"{path} has the label {rows[:, 0].max()}, not 0 to 9; it is not CIFAR-10.")
+    return [
+        Record(image, CIFAR_CLASSES[label], f"{path}, picture {number}")
+        for number, (image, label) in enumerate(zip(pixels, rows[:, 0].tolist(), strict=True))
+    ]
+
+
+def _read_npz(path: Path) -> list[Record]:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}; {beside(path)}")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            header, bodies = arrays["header"].tobytes(), arrays["bodies"].tobytes()
+            offsets, labels = arrays["offsets"].tolist(), arrays["labels"].tolist()
+    except Exception as error:  # zipfile and zlib raise a dozen kinds for a broken file
+        raise ValueError(
+            f"{path} cannot be read ({error}); it is corrupt or not of this data set."
+        ) from error
+    return [
+        Record(header + bodies[start:stop], CIFAR_CLASSES[label], f"{path}, picture {number}")
+        for number, (start, stop, label) in enumerate(zip(offsets, offsets[1:], labels, strict=False))
+    ]

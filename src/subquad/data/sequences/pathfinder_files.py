@@ -1,0 +1,71 @@
+"""Pathfinder pictures as Long Range Arena lays them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from subquad.data.sequences.files import beside, open_text
+from subquad.data.sequences.pathfinder import CLASSES, Difficulty
+from subquad.data.sequences.samples import Record
+from subquad.data.sequences.split import Splits
+from subquad.data.sequences.tables import Problem, refuse
+
+FOLDERS = {"easy": "curv_baseline", "medium": "curv_contour_length_9", "hard": "curv_contour_length_14"}
+
+
+def read_pathfinder(root: Path, difficulty: Difficulty, problem: Problem = refuse) -> Splits:
+    """Find the pictures of one difficulty: the first 80 % train, 10 % validate, 10 % test.
+
+    Pictures without content, of which the release has one, are left out.
+
+    Args:
+        root: The folder above `curv_contour_length_14` and its like.
+        difficulty: Which of these.
+        problem: What is done about a broken line of the metadata.
+
+    Raises:
+        FileNotFoundError: If the folder is not there.
+    """
+    folder = root / FOLDERS[difficulty]
+    # Called .npy, but text; the names are numbers.
+    tables = sorted((folder / "metadata").glob("*.npy"), key=lambda path: (len(path.stem), path.stem))
+    if not tables:
+        raise FileNotFoundError(f"there is no {folder / 'metadata'} with .npy files; {beside(folder / 'x')}")
+    records = [record for path in tables for record in _read_metadata(path, folder, problem)]
+    first, second = (len(records) * part // 10 for part in (8, 9))
+    return {"train": records[:first], "val": records[first:second], "test": records[second:]}
+
+
+def encode_picture(record: Record) -> Tensor:
+    """Return the grey levels of a picture, int64 (height * width,), row by row.
+
+    Raises:
+        ValueError: If the file is broken.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(str(record.sequence)) as image:
+            levels = np.asarray(image.convert("L"), dtype=np.int64)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{record.sequence} is no picture ({error}); copy the file again.") from error
+    return torch.from_numpy(levels.ravel())
+
+
+def _read_metadata(path: Path, folder: Path, problem: Problem) -> list[Record]:
+    records = []
+    with open_text(path) as lines:
+        for number, line in enumerate(lines, 1):
+            cells = line.split()
+            if len(cells) < 4 or cells[3] not in ("0", "1"):
+                wanted = "is not folder, file, number, label; mend it."
+                problem(f"{path}, row {number}: {line.strip()[:40]!r} {wanted}")
+                continue
+            picture = folder / cells[0] / cells[1]
+            if picture.is_file() and picture.stat().st_size:
+                records.append(Record(picture, CLASSES[int(cells[3])], f"{path}, row {number}"))
+    return records

@@ -1,0 +1,206 @@
+"""From folders and files on disk to records, split by split."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+from subquad.data.sequences.files import PACKED, beside, find_file, kind_of, open_text
+from subquad.data.sequences.genome import FASTA, read_genomes
+from subquad.data.sequences.grey import read_cifar
+from subquad.data.sequences.listops import clean_listops
+from subquad.data.sequences.options import SequenceOptions
+from subquad.data.sequences.pathfinder_files import read_pathfinder
+from subquad.data.sequences.samples import Record
+from subquad.data.sequences.split import Splits, complete
+from subquad.data.sequences.tables import TABLES, Problem, read_table, refuse
+from subquad.data.sequences.vocabulary import LISTOPS
+
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test",),
+}
+SENTIMENTS = {"0": "neg", "1": "pos", "neg": "neg", "pos": "pos"}
+
+
+def read_splits(options: SequenceOptions, problem: Problem = refuse) -> Splits:
+    """Read what the options name, and split what comes as one.
+
+    Args:
+        options: Of a kind that is read.
+        problem: What is done about an empty or broken sequence.
+
+    Returns:
+        Records of `"train"`, and of `"val"` and `"test"` unless their fractions are 0.
+
+    Raises:
+        FileNotFoundError: If something is not there.
+        ValueError: If a file cannot be understood.
+    """
+    reader = {
+        "text": _read_text,
+        "image": lambda options, _: read_cifar(_root(options, "cifar10")),
+        "long_document": lambda options, problem: read_classes(_root(options), problem),
+        "genome": _read_genome,
+        "listops": _read_listops,
+        "pathfinder": lambda options, problem: read_pathfinder(_root(options), options.difficulty, problem),
+        "csv": _read_tables,
+    }[options.name]
+    splits = reader(options, problem)
+    by_label = options.name != "csv" or options.task == "classification"
+    return complete(splits, options.val_fraction, options.test_fraction, options.seed, by_label)
+
+
+def read_classes(root: Path, problem: Problem = refuse, classes: tuple[str, ...] = ()) -> Splits:
+    """Find the text files of a folder for each class, or of that in a folder for each split.
+
+    The files are read when they are needed.
+
+    Args:
+        root: The folder.
+        problem: What is done about an empty file.
+        classes: Their names; every folder with text files if none are given.
+
+    Raises:
+        FileNotFoundError: If there are no such folders.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}; {beside(root)}")
+    found: Splits = {}
+    for split, names in SPLIT_NAMES.items():
+        for name in names:
+            if split not in found and (records := _class_folders(root / name, problem, classes)):
+                found[split] = records
+    if "train" not in found:
+        found = {"train": _class_folders(root, problem, classes)}
+    if not found["train"]:
+        wanted = " and ".join(classes) or "one for each class"
+        raise FileNotFoundError(f"{root} has no folders ({wanted}) of .txt files; {beside(root / 'x')}")
+    return found
+
+
+def _class_folders(root: Path, problem: Problem, classes: tuple[str, ...]) -> list[Record]:
+    folders = sorted(
+        path for path in root.glob("*") if path.is_dir() and (not classes or path.name in classes)
+    )
+    records = []
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            if kind_of(path) != ".txt":
+                continue
+            if path.stat().st_size:
+                records.append(Record(path, folder.name, str(path)))
+            else:
+                problem(f"{path} is empty; fill it or remove it.")
+    return records
+
+
+def _read_text(options: SequenceOptions, problem: Problem) -> Splits:
+    root = _root(options, "imdb")
+    root = root / "aclImdb" if (root / "aclImdb").is_dir() else root
+    tables = {split: find_file(root, names, (".jsonl",)) for split, names in SPLIT_NAMES.items()}
+    if tables["train"] is None:
+        return read_classes(root, problem, ("neg", "pos"))
+    splits: Splits = {}
+    for split, path in tables.items():
+        if path is not None:
+            splits[split] = []
+            for record in read_table(path, "text", "label", problem):
+                if record.label not in SENTIMENTS:
+                    problem(f"{record.where}: the label {record.label!r} is neither 0 nor 1; mend it.")
+                else:
+                    splits[split].append(record._replace(label=SENTIMENTS[record.label]))
+    return splits
+
+
+def _read_genome(options: SequenceOptions, problem: Problem) -> Splits:
+    if options.file is None:
+        splits = read_genomes(_root(options), SPLIT_NAMES, problem)
+    elif kind_of(Path(options.file)) in FASTA:
+        raise ValueError(
+            f"file={options.file} is FASTA, which tells no class; give root=, a folder with one file, or "
+            "one folder of files, for each class."
+        )
+    else:
+        splits = _read_tables(options, problem)
+    least = options.min_length
+    kept = {
+        split: [record for record in records if len(str(record.sequence)) >= least]
+        for split, records in splits.items()
+    }
+    if splits["train"] and not kept["train"]:
+        longest = max(len(str(record.sequence)) for record in splits["train"])
+        raise ValueError(f"min_length={least}, but the longest sequence of training has {longest} letters.")
+    return kept
+
+
+def _read_tables(options: SequenceOptions, problem: Problem) -> Splits:
+    columns = options.sequence_column, options.label_column
+    return {
+        split: read_table(path, *columns, problem, options.header)
+        for split, path in _tables(options, TABLES).items()
+    }
+
+
+def _read_listops(options: SequenceOptions, problem: Problem) -> Splits:
+    return {
+        split: _listops_file(path, problem) for split, path in _tables(options, (".tsv",), "basic_").items()
+    }
+
+
+def _listops_file(path: Path, problem: Problem) -> list[Record]:
+    """Read Source and Target of Long Range Arena, or label and expression of the original."""
+    records = []
+    with open_text(path) as lines:
+        for number, line in enumerate(lines, 1):
+            cells = [cell.strip() for cell in line.rstrip("\r\n").split("\t")]
+            if number == 1 and cells == ["Source", "Target"]:
+                continue
+            expression, label = (*cells, "", "")[:2]
+            if len(expression) == 1 and label:
+                expression, label = label, expression
+            where = f"{path}, row {number}"
+            if len(cells) != 2 or label not in set("0123456789") or not expression:
+                problem(f"{where}: it is not an expression, a tab, and a digit; mend it or take it out.")
+                continue
+            try:  # as text, the 96,000 expressions of training would fill a third of a gigabyte
+                tokens = LISTOPS.encode(" ".join(clean_listops(expression))).to(torch.uint8)
+            except ValueError as error:
+                problem(f"{where}: {error}")
+            else:
+                records.append(Record(tokens, label, where))
+    return records
+
+
+def _tables(options: SequenceOptions, kinds: tuple[str, ...], prefix: str = "") -> dict[str, Path]:
+    """Find the table of each split: those named, or those in the folder."""
+    if options.file is not None:
+        named = {"train": options.file, "val": options.val_file, "test": options.test_file}
+        return {split: Path(path) for split, path in named.items() if path is not None}
+    root = _root(options)
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}; {beside(root)}")
+    found = {}
+    for split, names in SPLIT_NAMES.items():
+        path = find_file(root, (*(prefix + name for name in names), *names), kinds)
+        if path is not None:
+            found[split] = path
+    if "train" not in found:
+        suffixes = " or ".join(kinds) + ", also with " + " or ".join(PACKED)
+        raise FileNotFoundError(f"there is no {root / (prefix + 'train')} ({suffixes}); {beside(root / 'x')}")
+    return found
+
+
+def _root(options: SequenceOptions, shared: str = "") -> Path:
+    """Return the folder, or that below the folder of shared data sets."""
+    if options.root is not None:
+        return Path(options.root)
+    folder = os.environ.get("SUBQUAD_DATA", "")
+    if shared and folder:
+        return Path(folder) / shared
+    also = " or set SUBQUAD_DATA to the folder above it" if shared else ""
+    also = also or (" or file=" if options.name in ("csv", "genome") else "")
+    raise ValueError(f"name={options.name!r} does not know where the data are; give root={also}.")

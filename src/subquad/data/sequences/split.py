@@ -1,0 +1,72 @@
+"""Splitting what comes as one: seeded, and with all classes in each part."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from subquad.data.sequences.samples import Record
+
+Splits = dict[str, list[Record]]
+
+
+def hold_out(
+    records: Sequence[Record], fraction: float, seed: int, by_label: bool = True
+) -> tuple[list[Record], list[Record]]:
+    """Take a part of the records away.
+
+    Args:
+        records: What was read.
+        fraction: The part, from 0 to below 1. Of each class one record at least is left, and equal texts
+            stay together.
+        seed: Decides which; the order of the records decides nothing else.
+        by_label: Whether each class loses the same part.
+
+    Returns:
+        What is left and what was taken, each in the order of the records.
+    """
+    same: dict[object, list[int]] = defaultdict(list)  # equal texts must not come on both sides
+    for index, record in enumerate(records):
+        same[_content(record) or index].append(index)
+    groups: dict[str, list[list[int]]] = defaultdict(list)
+    for indices in same.values():
+        groups[records[indices[0]].label if by_label else ""].append(indices)
+    rng, candidates = random.Random(seed), []
+    for label in sorted(groups):
+        rng.shuffle(groups[label])
+        candidates += groups[label][1:]
+    wanted = min(round(fraction * len(same)), len(candidates))
+    # Evenly spaced over the classes one after the other: each gives its part, and the sum is right.
+    chosen = (candidates[(2 * step + 1) * len(candidates) // (2 * wanted)] for step in range(wanted))
+    taken = {index for indices in chosen for index in indices}
+    kept = [record for index, record in enumerate(records) if index not in taken]
+    return kept, [record for index, record in enumerate(records) if index in taken]
+
+
+def complete(splits: Splits, val_fraction: float, test_fraction: float, seed: int, by_label: bool) -> Splits:
+    """Take what is missing of validation and testing from training.
+
+    Args:
+        splits: `"train"`, and `"val"` and `"test"` if there are files of them.
+        val_fraction: Part of all of training for validation.
+        test_fraction: The same for testing.
+        seed: Decides which records.
+        by_label: Whether each class loses the same part.
+    """
+    whole = len(splits["train"])
+    for step, (name, fraction) in enumerate({"test": test_fraction, "val": val_fraction}.items()):
+        if name not in splits and fraction > 0 and whole:
+            part = fraction * whole / max(len(splits["train"]), 1)
+            left, taken = hold_out(splits["train"], min(part, 1), seed + step, by_label)
+            splits = splits | {"train": left, name: taken}
+    return {name: splits[name] for name in ("train", "val", "test") if splits.get(name)}
+
+
+def _content(record: Record) -> str | bytes:
+    """Return what tells a sequence from others, if it was read already."""
+    if isinstance(record.sequence, Tensor):
+        return record.sequence.numpy().tobytes()
+    return record.sequence if isinstance(record.sequence, str | bytes) else ""

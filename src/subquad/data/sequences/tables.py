@@ -1,0 +1,137 @@
+"""Tables of (sequence, label): CSV, TSV and JSONL."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from subquad.data.sequences.files import kind_of, open_text
+from subquad.data.sequences.samples import Record
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+Problem = Callable[[str], None]
+Row = tuple[int, str, str]  # number, sequence, label
+
+
+def refuse(problem: str) -> None:
+    """Raise the first problem as a ValueError; a check collects them instead."""
+    raise ValueError(problem)
+
+
+def read_table(
+    path: Path, sequence_column: str, label_column: str, problem: Problem = refuse, header: bool = True
+) -> list[Record]:
+    """Read the two columns that are wanted of a table.
+
+    Rows are counted as an editor shows them, from 1, with the header.
+
+    Args:
+        path: `.csv`, `.tsv`, `.jsonl` or `.ndjson`, packed or not.
+        sequence_column: Its name, or its key in JSONL.
+        label_column: The same.
+        problem: What is done about an empty or broken row.
+        header: Whether a CSV or TSV names its columns; if not, these are numbers from 0 on.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no table, or has not got the columns.
+    """
+    kind, records = kind_of(path), []
+    if kind not in TABLES:
+        raise ValueError(f"{path} is no table; take {', '.join(TABLES)}, also with .gz or .xz.")
+    with open_text(path) as lines:
+        if kind in (".csv", ".tsv"):
+            rows = _delimited(lines, "," if kind == ".csv" else "\t", header)
+        else:
+            rows = _json_lines(lines)
+        wanted = (sequence_column, label_column)
+        try:
+            for number, sequence, label in _columns(rows, path, wanted, problem):
+                where = f"{path}, row {number}"
+                if not sequence.strip():
+                    problem(f"{where}: the sequence is empty; fill it in, or take the row out.")
+                elif not label.strip():
+                    problem(f"{where}: the label is empty; fill it in, or take the row out.")
+                else:
+                    records.append(Record(sequence, label.strip(), where))
+        except csv.Error as error:
+            raise ValueError(f"{path} cannot be read as a table: {error}; mend its quotes.") from error
+    if not records:
+        problem(f"{path} holds no row with a sequence and a label; fill it.")
+    return records
+
+
+def _columns(
+    rows: Iterable[tuple[int, dict[str, object] | str | None]],
+    path: Path,
+    wanted: tuple[str, str],
+    problem: Problem,
+) -> Iterator[Row]:
+    blank = 0
+    for number, row in rows:
+        if row is None:  # fine at the end of a file, so wait for what follows
+            blank = blank or number
+            continue
+        if blank:
+            problem(f"{path}, row {blank}: the row is empty; take it out.")
+            blank = 0
+        if isinstance(row, str):
+            problem(f"{path}, row {number}: {row}")
+            continue
+        for name in wanted:
+            if name not in row:
+                names = ", ".join(map(repr, row)) or "none"
+                raise ValueError(
+                    f"{path}, row {number}: there is no column {name!r}; its columns are {names}. "
+                    f"Give sequence_column and label_column."
+                )
+        yield number, _as_text(row[wanted[0]]), _as_text(row[wanted[1]])
+
+
+def _delimited(
+    lines: Iterable[str], delimiter: str, header: bool
+) -> Iterator[tuple[int, dict[str, object] | str | None]]:
+    previous = csv.field_size_limit(2**31 - 1)  # a sequence may be megabytes long
+    try:
+        # Quotes mean nothing in most TSV files, and an expression or a text may hold a single one.
+        quoting = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
+        reader = csv.reader(lines, delimiter=delimiter, quoting=quoting, strict=delimiter == ",")
+        names: list[str] | None = None
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                yield reader.line_num, None
+            elif names is None and header:
+                names = [cell.strip() for cell in cells]
+            elif names is not None and len(cells) != len(names):
+                yield (
+                    reader.line_num,
+                    f"there are {len(cells)} cells for {len(names)} columns; "
+                    "put cells that hold the separator into quotes.",
+                )
+            else:
+                names = names or [str(column) for column in range(len(cells))]
+                yield reader.line_num, dict(zip(names, cells, strict=True))
+    finally:
+        csv.field_size_limit(previous)
+
+
+def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, object] | str | None]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            yield number, None
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            yield number, f"the line is no JSON ({error}); mend it."
+            continue
+        yield number, row if isinstance(row, dict) else "the line is no JSON object; write {...}."
+
+
+def _as_text(value: object) -> str:
+    """Return a cell as text; lists of numbers of JSONL stay readable as JSON."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)

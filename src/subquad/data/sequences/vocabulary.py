@@ -1,0 +1,152 @@
+"""Vocabularies: which token has which number, the same in every process and on every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+PAD, CLS, UNKNOWN = "<pad>", "<cls>", "<unk>"
+Unit = Literal["bytes", "characters", "words"]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens in the order of their numbers. `dataclasses.asdict` of it can be stored as JSON.
+
+    Args:
+        tokens: All tokens, special ones included, all different.
+        unit: What a text is cut into: its UTF-8 bytes, its characters, or the words between spaces.
+        pad_id: The number that fills up short sequences; None if sequences never differ in length.
+        cls_id: The number of the token that may be put in front of a sequence; None if there is none.
+        unknown_id: The number of everything that is no token; None if that is an error.
+        upper: Whether small letters count as capitals.
+
+    Raises:
+        ValueError: If a token occurs twice, or a number is not that of a token.
+    """
+
+    tokens: tuple[str, ...]
+    unit: Unit = "characters"
+    pad_id: int | None = None
+    cls_id: int | None = None
+    unknown_id: int | None = None
+    upper: bool = False
+
+    def __post_init__(self) -> None:
+        """Take lists, as JSON has them, for tuples."""
+        object.__setattr__(self, "tokens", tuple(self.tokens))
+        if len(set(self.tokens)) < len(self.tokens):
+            raise ValueError("a token of the vocabulary occurs twice; make each one unique.")
+        for name in ("pad_id", "cls_id", "unknown_id"):
+            number = getattr(self, name)
+            if number is not None and not 0 <= number < len(self.tokens):
+                raise ValueError(f"{name}={number} is no number of {len(self.tokens)} tokens.")
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def encode(self, text: str) -> Tensor:
+        """Turn a text into numbers.
+
+        Args:
+            text: Any text; of unit `"bytes"` it is encoded as UTF-8, where surrogate escapes
+                stand for the bytes that are not.
+
+        Returns:
+            int64 (length,).
+
+        Raises:
+            ValueError: If something is no token and there is no `unknown_id`.
+        """
+        text = text.upper() if self.upper else text
+        if self.unit == "bytes":
+            data = text.encode("utf-8", "surrogateescape")
+            return torch.from_numpy(np.frombuffer(data, np.uint8).astype(np.int64))
+        if self.unit == "words":
+            words = text.split()
+            numbers = np.array([self._numbers.get(word, -1) for word in words], dtype=np.int64)
+            return self._known(numbers, words)
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        if not len(points):
+            return torch.zeros(0, dtype=torch.int64)
+        numbers = self._table[np.minimum(points, len(self._table) - 1)]
+        return self._known(numbers, text)
+
+    def decode(self, numbers: Tensor) -> str:
+        """Turn numbers (length,) into a text, without padding and the token in front."""
+        special = {self.pad_id, self.cls_id}
+        kept = [number for number in numbers.tolist() if number not in special]
+        if self.unit == "bytes":
+            return bytes(kept).decode("utf-8", "surrogateescape")
+        return (" " if self.unit == "words" else "").join(self.tokens[number] for number in kept)
+
+    def with_cls(self) -> Vocabulary:
+        """Return the vocabulary with a token to put in front; itself if it has one."""
+        if self.cls_id is not None:
+            return self
+        return replace(self, tokens=(*self.tokens, CLS), cls_id=len(self.tokens))
+
+    def _known(self, numbers: np.ndarray[Any, Any], parts: str | list[str]) -> Tensor:
+        missing = numbers < 0
+        if missing.any():
+            if self.unknown_id is None:
+                raise ValueError(f"{parts[int(missing.argmax())]!r} is none of the tokens {self._shown}.")
+            numbers = np.where(missing, self.unknown_id, numbers)
+        return torch.from_numpy(numbers)
+
+    @property
+    def _shown(self) -> str:
+        return " ".join(self.tokens[:20]) + (" ..." if len(self) > 20 else "")
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        special = {self.pad_id, self.cls_id, self.unknown_id}
+        named = {token: number for number, token in enumerate(self.tokens) if len(token) == 1}
+        words = {token: number for number, token in enumerate(self.tokens) if number not in special}
+        return named if self.unit == "characters" else words
+
+    @cached_property
+    def _table(self) -> np.ndarray[Any, Any]:
+        """The number of each code point, -1 where there is none; the last entry stands for all beyond."""
+        highest = max((ord(token) for token in self._numbers), default=0)
+        table = np.full(highest + 2, -1, dtype=np.int64)
+        for token, number in self._numbers.items():
+            table[ord(token)] = number
+        return table
+
+
+def learned_vocabulary(tokens: Iterable[str], unit: Unit) -> Vocabulary:
+    """Make a vocabulary of what occurs in training: sorted, then unknown, padding and `<cls>`.
+
+    Args:
+        tokens: The characters or words, in any order and number.
+        unit: Which of the two they are.
+    """
+    found = sorted(set(tokens) - {PAD, CLS, UNKNOWN})
+    size = len(found)
+    return Vocabulary((*found, UNKNOWN, PAD, CLS), unit, size + 1, size + 2, size)
+
+
+def numbered_vocabulary(size: int) -> Vocabulary:
+    """Make the vocabulary of sequences that are numbers already: 0 .. size - 1, then the special ones.
+
+    Args:
+        size: One more than the largest number in training.
+    """
+    tokens = (*map(str, range(size)), UNKNOWN, PAD, CLS)
+    return Vocabulary(tokens, "words", size + 1, size + 2, size)
+
+
+BYTES = Vocabulary((*(f"<{byte:02x}>" for byte in range(256)), PAD, CLS), "bytes", 256, 257)
+# The numbers of the original's second genome task; other letters of the nucleic acid code mean "any of".
+DNA = Vocabulary(("A", "G", "C", "T", "N", PAD), "characters", pad_id=5, unknown_id=4, upper=True)
+# The original's numbers: digits, the closing bracket, then the operators as ASCII sorts them.
+LISTOPS = Vocabulary((*"0123456789", "]", "[MAX", "[MED", "[MIN", "[SM", PAD, CLS), "words", 15, 16)
+ORDER = Vocabulary(("0", "1", "2", "3", "X", "Y"), "characters")
+GREY = Vocabulary(tuple(map(str, range(256))), "words")

@@ -1,0 +1,182 @@
+"""What mixes the positions of a sequence network: Paramixer, nothing, or a rival from its own package."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from subquad.nn.lengths import real_positions
+from subquad.nn.paramixer import Paramixer
+
+if TYPE_CHECKING:
+    from subquad.models.sequence import SequenceConfig
+
+Mixer = Literal["paramixer", "none", "transformer", "linformer", "performer", "nystromformer", "reformer"]
+
+LANDMARKS = 256  # of Linformer and Nyströmformer, as published for these comparisons
+
+
+def make_block(config: SequenceConfig) -> nn.Module:
+    """Return a block that maps (values, context) of (batch, n, dim), with lengths, to new values.
+
+    Raises:
+        ValueError: If the package of a rival is missing.
+    """
+    if config.mixer == "paramixer":
+        return Paramixer(
+            config.dim,
+            config.hidden,
+            protocol=config.protocol,
+            links=config.links,
+            factors=config.factor_count,
+            residual=config.residual,
+            norm=config.norm,
+            identity_start=config.identity_start,
+            recompute=config.recompute,
+        )
+    if config.mixer == "none":
+        return PositionWise(config.dim, config.hidden, config.norm)
+    return _RIVALS[config.mixer](config)
+
+
+class PositionWise(nn.Module):
+    """A Paramixer block without its factors: what is left sees one position at a time."""
+
+    def __init__(self, dim: int, hidden: int, norm: bool) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim) if norm else nn.Identity()
+        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+
+    def forward(self, values: Tensor, context: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Map each position by itself."""
+        return self.mlp(self.norm(values))
+
+
+class Transformer(nn.Module):
+    """PyTorch's encoder layer, batch first, not causal: scaled dot-product attention and an MLP."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(
+            config.dim,
+            config.heads,
+            dim_feedforward=config.hidden,
+            dropout=0.0,
+            activation="gelu",
+            batch_first=True,
+            norm_first=True,
+        )
+
+    def forward(self, values: Tensor, context: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Attend to all real positions."""
+        padding = None if lengths is None else ~real_positions(lengths, values).squeeze(-1)
+        return self.layer(values, src_key_padding_mask=padding)
+
+
+class Packaged(nn.Module):
+    """A rival of another package, none of them causal.
+
+    Args:
+        network: Maps (batch, n, dim) to the same shape.
+        mask: The name of its option that hides padding; None if it has none.
+        exact: Whether nothing of the padding is seen through the mask. Not so Performer's, where it
+            counts in the sum that normalises, nor Reformer's, where it takes part in the sorting.
+            They are for sequences of one length.
+        multiple: n is padded with zeros to a multiple of this.
+    """
+
+    def __init__(
+        self, network: nn.Module, *, mask: str | None = None, exact: bool = False, multiple: int = 1
+    ) -> None:
+        super().__init__()
+        self.network, self.mask, self.exact, self.multiple = network, mask, exact, multiple
+
+    def forward(self, values: Tensor, context: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Mix the positions.
+
+        Raises:
+            ValueError: If sequences differ in length and the rival knows no mask.
+        """
+        n = values.shape[1]
+        if lengths is not None and not self.exact:
+            raise ValueError(
+                f"{type(self.network).__name__} has no exact mask, so sequences of different lengths cannot "
+                f"share a batch; give batches of one length."
+            )
+        x = nn.functional.pad(values, (0, 0, 0, -n % self.multiple))
+        if self.mask is None or (lengths is None and x.shape[1] == n):
+            return self.network(x)[:, :n]
+        real = torch.full((len(x),), n) if lengths is None else lengths
+        return self.network(x, **{self.mask: real_positions(real, x).squeeze(-1)})[:, :n]
+
+
+def _linformer(config: SequenceConfig) -> nn.Module:
+    package = _package("linformer")
+    return Packaged(
+        package.Linformer(
+            config.dim,
+            config.length,
+            depth=1,
+            k=min(LANDMARKS, config.length),
+            heads=config.heads,
+            one_kv_head=True,
+            share_kv=True,
+        )
+    )
+
+
+def _performer(config: SequenceConfig) -> nn.Module:
+    package = _package("performer_pytorch")
+    return Packaged(
+        package.Performer(
+            dim=config.dim, depth=1, heads=config.heads, dim_head=config.dim // config.heads, causal=False
+        )
+    )
+
+
+def _nystromformer(config: SequenceConfig) -> nn.Module:
+    package = _package("nystrom_attention")
+    return Packaged(
+        package.Nystromformer(
+            dim=config.dim,
+            depth=1,
+            heads=config.heads,
+            dim_head=config.dim // config.heads,
+            num_landmarks=min(LANDMARKS, config.length),
+        ),
+        mask="mask",
+        exact=True,
+    )
+
+
+def _reformer(config: SequenceConfig) -> nn.Module:
+    package = _package("reformer_pytorch")
+    bucket = 64
+    return Packaged(
+        package.Reformer(
+            dim=config.dim, depth=1, heads=config.heads, bucket_size=bucket, n_hashes=8, causal=False
+        ),
+        mask="input_mask",
+        multiple=2 * bucket,
+    )
+
+
+_RIVALS: dict[str, Any] = {
+    "transformer": Transformer,
+    "linformer": _linformer,
+    "performer": _performer,
+    "nystromformer": _nystromformer,
+    "reformer": _reformer,
+}
+
+
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ValueError(
+            f"this mixer needs the package {name.replace('_', '-')}: pip install 'subquad[bench]'."
+        ) from error

@@ -1,0 +1,233 @@
+"""Networks on sequences: embedding, blocks that mix positions, a readout (Yu et al., CVPR 2022)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from subquad.models.config import NetworkConfig
+from subquad.models.mixers import Mixer, make_block
+from subquad.models.network import Network
+from subquad.nn.lengths import real_positions, resolve_lengths
+from subquad.nn.paramixer import Protocol, Residual
+
+Pooling = Literal["flatten", "cls", "mean"]
+Rounding = Literal["ceil", "floor"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceConfig(NetworkConfig):
+    """Options of `SequenceNetwork`. The defaults of a named network are the published ones of its task.
+
+    Attributes:
+        vocab_size: Number of tokens; None for sequences of real values.
+        in_features: Values at each position, where there are no tokens.
+        length: Of the sequences it is meant for: decides the number of factors, the positions that
+            can be learned, and the size of the head of "flatten".
+        regression: Whether the outputs are values rather than the logits of classes.
+        dim: Channels.
+        hidden: Width of every small MLP.
+        depth: Blocks.
+        mixer: What mixes the positions: "paramixer", "none" (no mixing: what a task needs it for), or
+            a rival in the same place: "transformer", "linformer", "performer", "nystromformer", "reformer".
+        heads: Of the rivals.
+        protocol: "chord" (offsets 0, 1, 2, 4, ...) or "cdil" (dilated neighbours on both sides).
+        links: Non-zero entries in each row of a factor, odd; for "cdil" alone.
+        factors: How log2 of the length is rounded to the number of factors; "floor", as some of the
+            published networks have it, leaves positions unreached if the length is no power of two.
+        residual: What is added after each factor: "running" the value before it, "fixed" the value
+            before the first factor, None nothing.
+        norm: Layer norm before each block and before the readout, and a residual around each block.
+            Of the rivals, which have both in their blocks, before the readout alone.
+        identity_start: Whether every factor starts as the identity.
+        pooling: "flatten" (all positions side by side, up to `length` of them), "cls" (the first
+            position), "mean" (over the real positions).
+        positions: Whether a learned vector is added at each position.
+        dropout: Of the embedded sequence.
+        block_dropout: Of each block's output.
+        embedding_range: Token vectors start uniform in plus or minus this; None: normal of variance 1.
+        unused_tables: Whether to build the token and position tables that the original built without
+            use, so that parameters count as published.
+        recompute: Whether factors are computed again in the backward pass rather than kept.
+    """
+
+    family: ClassVar[str] = "sequence"
+
+    vocab_size: int | None = None
+    in_features: int = 1
+    length: int = 1024
+    regression: bool = False
+    dim: int = 32
+    hidden: int = 32
+    depth: int = 1
+    mixer: Mixer = "paramixer"
+    heads: int = 1
+    protocol: Protocol = "chord"
+    links: int = 9
+    factors: Rounding = "ceil"
+    residual: Residual | None = "running"
+    norm: bool = False
+    identity_start: bool = False
+    pooling: Pooling = "flatten"
+    positions: bool = False
+    dropout: float = 0.0
+    block_dropout: float = 0.0
+    embedding_range: float | None = None
+    unused_tables: bool = False
+    recompute: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_positive("in_features", "length", "dim", "hidden", "depth", "heads")
+        if self.vocab_size is not None:
+            self._check_positive("vocab_size")
+        for name, choices in {"mixer": Mixer, "factors": Rounding, "pooling": Pooling}.items():
+            if getattr(self, name) not in get_args(choices):
+                raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}.")
+        for name in ("dropout", "block_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+
+    @property
+    def size(self) -> int:
+        """Its length."""
+        return self.length
+
+    @property
+    def skips(self) -> bool:
+        """Whether the network adds a residual around each block."""
+        return self.norm and self.mixer in ("paramixer", "none")
+
+    @property
+    def factor_count(self) -> int:
+        """Sparse factors of a block, at least 1."""
+        log = (self.length - 1).bit_length() if self.factors == "ceil" else int(math.log2(self.length))
+        return max(1, log)
+
+    def uncounted_multiply_adds(self, size: int | tuple[int, int]) -> int:
+        """Return those of links and values."""
+        if self.mixer != "paramixer":
+            return 0
+        positions = size if isinstance(size, int) else math.prod(size)
+        links = self.factor_count + 1 if self.protocol == "chord" else self.links
+        return self.depth * self.factor_count * positions * links * self.dim
+
+    def example(self, size: int | tuple[int, int]) -> Tensor:
+        """Return a sequence of zeros: tokens (1, n), or values (1, n, in_features)."""
+        length = size if isinstance(size, int) else math.prod(size)
+        if self.vocab_size is None:
+            return torch.zeros(1, length, self.in_features)
+        return torch.zeros(1, length, dtype=torch.int64)
+
+    def build(self) -> SequenceNetwork:
+        """Build the network, randomly initialised."""
+        return SequenceNetwork(self)
+
+
+class SequenceNetwork(Network):
+    """Embedding, blocks that mix positions, a linear readout.
+
+    Every block reads its links off the embedded sequence, and its values off the block before it.
+
+    Args:
+        config: Its options.
+
+    Attributes:
+        embedding: Tokens to vectors; None for real values, unless `unused_tables`.
+        input: Real values to vectors; None for tokens.
+        positions: A vector for each position; None without.
+        blocks: Each maps (values, context) of (batch, n, dim) to new values.
+        norm: Before the readout; None without.
+        classifier: The linear readout.
+    """
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        self.config: SequenceConfig = config  # pyright: ignore[reportIncompatibleVariableOverride]
+        tokens, dim = config.vocab_size, config.dim
+        self.input = None if tokens is not None else nn.Linear(config.in_features, dim)
+        has_table = tokens is not None or config.unused_tables
+        self.embedding = nn.Embedding(tokens or 1, dim) if has_table else None
+        if self.embedding is not None and config.embedding_range is not None:
+            nn.init.uniform_(self.embedding.weight, -config.embedding_range, config.embedding_range)
+        has_positions = config.positions or config.unused_tables
+        self.positions = nn.Embedding(config.length, dim) if has_positions else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(make_block(config) for _ in range(config.depth))
+        self.block_dropout = nn.Dropout(config.block_dropout)
+        self.norm = nn.LayerNorm(dim) if config.norm else None
+        width = dim * config.length if config.pooling == "flatten" else dim
+        self.classifier = nn.Linear(width, config.num_classes)
+
+    def forward(self, inputs: Tensor, *, mask: Tensor | None = None, lengths: Tensor | None = None) -> Tensor:
+        """Map sequences to logits, or to values for a regression.
+
+        Args:
+            inputs: Tokens (batch, n), integers in 0..vocab_size - 1, or values (batch, n, in_features).
+            mask: (batch, n), True at the real positions, which come first.
+            lengths: (batch,), the number of real positions of each sample, at least 1; instead of
+                `mask`. Without either, all are real. A sample gives what it gives alone.
+
+        Returns:
+            (batch, num_classes).
+
+        Raises:
+            ValueError: If the shape or type does not fit, or the sequence is longer than its
+                positions were learned for.
+        """
+        self._check(inputs)
+        lengths = resolve_lengths(mask, lengths, *inputs.shape[:2])
+        if lengths is not None and not torch.compiler.is_compiling() and int(lengths.min()) < 1:
+            raise ValueError(f"every sequence must have a real position, got lengths {lengths.tolist()}.")
+        context = self.dropout(self._embedded(inputs, lengths))
+        values = context
+        for block in self.blocks:
+            mixed = self.block_dropout(block(values, context, lengths=lengths))
+            values = values + mixed if self.config.skips else mixed
+        if self.norm is not None:
+            values = self.norm(values)
+        return self.classifier(self._pooled(values, lengths))
+
+    def _embedded(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+        if self.input is None:
+            assert self.embedding is not None
+            x = self.embedding(inputs)
+        else:
+            if lengths is not None:  # padding may hold anything, NaN too
+                inputs = inputs.where(real_positions(lengths, inputs), 0)
+            x = self.input(inputs)
+        if self.config.positions:
+            assert self.positions is not None
+            x = x + self.positions.weight[: x.shape[1]]
+        return x
+
+    def _pooled(self, values: Tensor, lengths: Tensor | None) -> Tensor:
+        if self.config.pooling == "cls":
+            return values[:, 0]
+        if lengths is not None:
+            values = values.where(real_positions(lengths, values), 0)
+        if self.config.pooling == "mean":
+            if lengths is None:
+                return values.mean(dim=1)
+            return values.sum(dim=1) / lengths.to(values.device).unsqueeze(1)
+        missing = self.config.length - values.shape[1]
+        return F.pad(values, (0, 0, 0, missing)).flatten(1)
+
+    def _check(self, inputs: Tensor) -> None:
+        config = self.config
+        real = config.vocab_size is None
+        expected = f"(batch, n, {config.in_features}) values" if real else "(batch, n) integer tokens"
+        fits = inputs.dim() == 3 and inputs.shape[2] == config.in_features if real else inputs.dim() == 2
+        if not fits or inputs.is_floating_point() != real or inputs.shape[1] < 1:
+            raise ValueError(f"expected {expected}, got {tuple(inputs.shape)} of {inputs.dtype}.")
+        if inputs.shape[1] > config.length and (config.positions or config.pooling == "flatten"):
+            what = "positions are learned" if config.positions else "its readout is built"
+            raise ValueError(
+                f"a sequence of {inputs.shape[1]} is longer than the {config.length} that {what} for; "
+                f"build the network with length={inputs.shape[1]}, or cut the sequence."
+            )

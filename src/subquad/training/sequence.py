@@ -1,0 +1,135 @@
+"""Training and evaluation of a sequence network, as a Lightning module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics.classification import BinaryAUROC
+
+from subquad.models import SequenceConfig
+from subquad.nn.distributed import sum_over_processes
+from subquad.training.optimizer import OptimizerOptions
+from subquad.training.task import Task
+
+TOLERANCE = 0.04  # of the Adding problem: a value counts as right if it is nearer than this
+
+
+@dataclass(frozen=True)
+class SequenceScores:
+    """What an evaluation found.
+
+    Attributes:
+        count: Sequences.
+        loss: Mean cross-entropy, or mean squared error of a regression.
+        accuracy: Share of sequences whose class is right, or whose value is nearer than 0.04.
+        roc_auc: Area under the ROC curve of the scores, 0 to 1; None unless there are two classes.
+    """
+
+    count: int
+    loss: float
+    accuracy: float
+    roc_auc: float | None
+
+
+class SequenceTask(Task):
+    """A sequence network, its loss, its optimiser and its metrics.
+
+    It takes the batches that `subquad.data.sequences` describes.
+
+    Args:
+        network: Of `create_model`.
+        optimizer: Hyper-parameters of training.
+        seed: Of the steps' randomness.
+
+    Attributes:
+        scores: Of the last evaluation; None before.
+    """
+
+    score_name = "accuracy"
+    score_words = "accuracy"
+
+    def __init__(self, network: nn.Module, optimizer: OptimizerOptions | None = None, seed: int = 0) -> None:
+        super().__init__(network, seed)
+        assert isinstance(self.config, SequenceConfig)
+        self.optimizer_options = optimizer or OptimizerOptions()
+        self.sums = torch.zeros(3, dtype=torch.float64)  # loss times sequences, right ones, sequences
+        two_classes = self.config.num_classes == 2 and not self.config.regression
+        self.roc_auc = BinaryAUROC() if two_classes else None
+        self.scores: SequenceScores | None = None
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map sequences to logits or values, (batch, num_classes)."""
+        return self.network(inputs, lengths=lengths)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss = self._loss(self(batch["inputs"], batch["lengths"]), batch["targets"])
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting anew."""
+        self.sums.zero_()
+        if self.roc_auc is not None:
+            self.roc_auc.reset()
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Count a batch."""
+        real = batch["index"] >= 0  # an uneven share of several processes is filled up
+        outputs = self(batch["inputs"], batch["lengths"])[real]
+        targets = batch["targets"][real]
+        if not len(targets):
+            return
+        right = self._right(outputs, targets).double().sum()
+        loss = self._loss(outputs, targets).double() * len(targets)
+        self.sums += torch.stack([loss, right, torch.full_like(right, len(targets))]).cpu()
+        if self.roc_auc is not None:
+            self.roc_auc.update(outputs.float().softmax(dim=1)[:, 1], targets)
+
+    def on_validation_epoch_end(self) -> None:
+        """Sum over processes, then log what all of them agree on."""
+        sums = self.sums.to(self.device)
+        sum_over_processes(sums)
+        loss, right, count = sums.tolist()
+        auc = None if self.roc_auc is None else float(self.roc_auc.compute())
+        self.scores = SequenceScores(int(count), loss / count, right / count, auc)
+        self.score = self.scores.accuracy
+        # Equal on all processes already: nothing is left to synchronise.
+        log = {"val/loss": self.scores.loss, "val/accuracy": self.scores.accuracy}
+        if auc is not None:
+            log["val/roc_auc"] = auc
+        self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in log.items()})
+        value = torch.tensor(self.scores.accuracy, dtype=torch.float32)
+        self.log(self.score_name, value, prog_bar=True, logger=False)
+
+    def on_test_epoch_start(self) -> None:
+        """Start counting anew."""
+        self.on_validation_epoch_start()
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Count a batch."""
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """Log as validation does."""
+        self.on_validation_epoch_end()
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and its schedule, stepped after each optimiser step."""
+        steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = self.optimizer_options.build(self.network, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.config.regression:
+            return F.mse_loss(outputs.squeeze(1), targets)
+        return F.cross_entropy(outputs, targets)
+
+    def _right(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.config.regression:
+            return (outputs.squeeze(1) - targets).abs() < TOLERANCE
+        return outputs.argmax(dim=1) == targets

@@ -1,0 +1,268 @@
+"""Sequence networks: their sizes, the originals' numbers, lengths, readouts, rivals."""
+
+import pytest
+import torch
+
+from helpers import load_case, relative_error, weights_of
+from subquad import create_model, load_model, load_original, save_model
+from subquad.models import model_config
+from subquad.models.cost import multiply_adds, parameters
+from subquad.models.originals import read_weights
+from subquad.models.recognise import recognise
+
+RIVALS = ("transformer", "linformer", "performer", "nystromformer", "reformer")
+
+# Parameters of the original networks, spec/sequence.md 1.5.
+PUBLISHED = [
+    ("adding", {"length": 2**7, "factors": "floor", "pooling": "flatten"}, 19_673),
+    ("adding", {"length": 2**10, "factors": "floor", "pooling": "flatten"}, 81_967),
+    ("adding", {"length": 2**14, "factors": "floor", "pooling": "flatten"}, 1_072_531),
+    ("adding", {"length": 2**15, "factors": "floor", "pooling": "flatten"}, 2_123_153),
+    ("order", {"length": 2**7, "factors": "floor", "pooling": "flatten"}, 32_028),
+    ("order", {"length": 2**10, "factors": "floor", "pooling": "flatten"}, 180_338),
+    ("order", {"length": 2**14, "factors": "floor", "pooling": "flatten"}, 2_645_462),
+    ("order", {"length": 2**15, "factors": "floor", "pooling": "flatten"}, 5_268_948),
+    ("listops", {}, 2_874_894),
+    ("listops", {"protocol": "cdil"}, 2_873_805),
+    ("image", {}, 384_952),
+    ("image", {"protocol": "cdil"}, 384_292),
+    ("pathfinder", {}, 239_632),
+    ("pathfinder", {"protocol": "cdil"}, 238_972),
+    ("text", {}, 394_500),
+    ("text", {"protocol": "cdil"}, 369_345),
+    ("long_document", {"factors": "floor"}, 2_301_814),
+    ("long_document", {"factors": "floor", "protocol": "cdil"}, 2_290_978),
+    ("long_document", {"length": 32_769, "factors": "floor"}, 3_957_012),
+    ("long_document", {"length": 32_769, "factors": "floor", "protocol": "cdil"}, 3_943_467),
+    ("genome", {}, 1_667_604),
+    ("genome", {"protocol": "cdil"}, 1_656_768),
+    ("genome", {"vocab_size": 6}, 1_667_636),
+    ("genome", {"vocab_size": 6, "protocol": "cdil"}, 1_656_800),
+]
+
+
+@pytest.mark.parametrize(("task", "options", "expected"), PUBLISHED)
+def test_parameters_are_the_originals_to_the_last_unit(task, options, expected):
+    assert parameters(f"paramixer_{task}", unused_tables=True, **options) == expected
+
+
+def test_multiply_adds_are_the_published_ones():
+    # Spec 1.5 counts g, links and mixing, not the readout: 16 + 99 + 34 million for ListOps.
+    readout = 1999 * 128 * 10
+    assert (multiply_adds("paramixer_listops") - readout) / 1e6 == pytest.approx(149, abs=0.5)
+    assert multiply_adds("paramixer_text") / 1e6 == pytest.approx(1113, abs=1)
+
+
+def of_case(name, **changes):
+    """Return a case, and a network of its shape that was filled from its original weights."""
+    case = load_case(name)
+    meta = case.meta
+    task = "adding" if meta["variant"] == "synthetic" else "listops"
+    options = {
+        "length": meta["length"],
+        "dim": meta["dim"],
+        "hidden": meta["hidden"],
+        "depth": meta["layers"],
+        "protocol": meta["protocol"],
+        "pooling": meta.get("pooling", "FLATTEN").lower(),
+        "positions": meta["positions"],
+        "factors": "floor" if meta["factors"].startswith("int") else "ceil",
+    }
+    if "classes" in meta:
+        options |= {"num_classes": meta["classes"], "vocab_size": meta["vocab"]}
+    return case, create_model(f"paramixer_{task}", **options | changes)
+
+
+@pytest.mark.parametrize("name", ["paramixer_lra_chord", "paramixer_lra_cdil", "paramixer_adding"])
+def test_the_originals_numbers(name):
+    case, network = of_case(name)
+    report = load_original(network, weights_of(case))
+    assert report.coverage == 1
+    assert set(report.unexpected) <= {"embedding.weight", "apc_embedding.weight"}  # never used there
+    inputs = torch.as_tensor(case.x if hasattr(case, "x") else case.tokens)
+    with torch.no_grad():
+        assert relative_error(network.eval()(inputs), torch.as_tensor(case.out)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["paramixer_lra_chord", "paramixer_lra_cdil"])
+def test_a_checkpoint_tells_its_own_shape(name):
+    case, network = of_case(name)
+    found = recognise(read_weights(weights_of(case)))
+    again = create_model(found.name, **found.overrides)
+    assert found.name == "paramixer_listops"
+    assert "learned positions used" in found.assumed
+    state, expected = again.state_dict(), network.state_dict()
+    assert {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in expected.items()}
+
+
+def test_the_checkpoint_of_the_method_before_fits_with_its_residual():
+    # PSF-Attn: one block without a number, and positions of another name.
+    case, network = of_case("paramixer_lra_chord", depth=1, residual="fixed")
+    renamed = {}
+    for name, tensor in weights_of(case).items():
+        if not name.startswith("attention.1."):
+            name = name.removeprefix("attention.0.").replace("apc_embedding", "pos_embedding")
+            renamed[name] = tensor
+    report = load_original(network, renamed)
+    assert (report.coverage, report.unexpected) == (1, ())
+
+
+def test_another_class_count_swaps_the_classifier():
+    case, network = of_case("paramixer_lra_chord", num_classes=3)
+    before = network.classifier.weight.clone()
+    report = load_original(network, weights_of(case))
+    assert report.classes == (10, 3)
+    assert report.backbone_coverage == 1
+    assert torch.equal(network.classifier.weight, before)
+
+
+def test_a_checkpoint_of_another_depth_is_refused():
+    case, network = of_case("paramixer_lra_chord", depth=4)
+    with pytest.raises(ValueError, match="95% are needed"):
+        load_original(network, weights_of(case))
+
+
+def small(**options):
+    settings = {"vocab_size": 7, "num_classes": 3, "length": 21, "dim": 8, "hidden": 6, "depth": 2}
+    return create_model("paramixer_text", **settings | {"dropout": 0.0} | options)
+
+
+@pytest.mark.parametrize("pooling", ["flatten", "cls", "mean"])
+@pytest.mark.parametrize("options", [{}, {"protocol": "cdil"}, {"norm": True}, {"positions": True}])
+def test_a_batch_of_mixed_lengths_gives_what_its_samples_give_alone(pooling, options):
+    network = small(pooling=pooling, **options).double().eval()
+    lengths = torch.tensor([21, 1, 13, 2])
+    tokens = torch.randint(7, (4, 21))
+    together = network(tokens, lengths=lengths)
+    for sample, length in enumerate(lengths.tolist()):
+        alone = network(tokens[sample : sample + 1, :length])
+        torch.testing.assert_close(together[sample : sample + 1], alone, rtol=1e-10, atol=1e-12)
+    mask = torch.arange(21) < lengths[:, None]
+    assert torch.equal(network(tokens, mask=mask), together)
+
+
+def test_padding_of_real_values_may_hold_anything_and_gets_no_gradient():
+    network = small(vocab_size=None, in_features=2, pooling="mean").double()
+    values = torch.randn(2, 9, 2, dtype=torch.float64)
+    values[1, 4:] = torch.nan
+    values.requires_grad_()
+    network(values, lengths=torch.tensor([9, 4])).sum().backward()
+    assert values.grad is not None
+    assert torch.equal(values.grad[1, 4:], torch.zeros(5, 2, dtype=torch.float64))
+    assert values.grad[1, :4].abs().min() > 0
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, 1999])
+def test_any_length_runs(length):
+    network = small(pooling="mean", length=1999)
+    assert torch.isfinite(network(torch.randint(7, (2, length)))).all()
+
+
+@pytest.mark.parametrize(("mixer", "mixes"), [("paramixer", True), ("none", False)])
+def test_one_position_knows_of_the_others_by_mixing_alone(mixer, mixes):
+    network = small(vocab_size=None, in_features=1, mixer=mixer, pooling="cls")
+    values = torch.randn(1, 21, 1, requires_grad=True)
+    network(values).sum().backward()
+    assert values.grad is not None
+    reached = values.grad.abs() > 0
+    assert reached[0, 0]
+    assert reached[0, 1:].all() == mixes
+    assert reached[0, 1:].any() == mixes
+
+
+@pytest.mark.parametrize("mixer", RIVALS)
+def test_rivals_are_not_causal(mixer):
+    # In the published comparison some were, and their first position could not see the text.
+    torch.manual_seed(0)
+    network = small(vocab_size=None, length=300, mixer=mixer, pooling="cls", heads=2)
+    values = torch.randn(1, 300, 1, requires_grad=True)
+    network(values).sum().backward()
+    assert values.grad is not None
+    assert (values.grad[0, 1:].abs() > 0).float().mean() > (0.3 if mixer == "reformer" else 0.99)
+
+
+@pytest.mark.parametrize("mixer", ["transformer", "nystromformer"])
+def test_rivals_do_not_read_the_padding(mixer):
+    network = small(length=128, mixer=mixer, pooling="cls").eval()
+    tokens, lengths = torch.randint(7, (2, 128)), torch.tensor([128, 60])
+    before = network(tokens, lengths=lengths)
+    tokens[1, 60:] = (tokens[1, 60:] + 1) % 7
+    assert relative_error(network(tokens, lengths=lengths), before) < 1e-5
+
+
+@pytest.mark.parametrize("mixer", ["linformer", "performer", "reformer"])
+def test_rivals_without_an_exact_mask_refuse_mixed_lengths(mixer):
+    network = small(mixer=mixer)
+    with pytest.raises(ValueError, match="has no exact mask"):
+        network(torch.zeros(2, 21, dtype=torch.int64), lengths=torch.tensor([21, 3]))
+
+
+def test_identity_start_with_norm_starts_as_a_position_wise_network():
+    network = small(norm=True, identity_start=True, pooling="cls")
+    tokens = torch.randint(7, (1, 21))
+    other = tokens.clone()
+    other[0, 1:] = (other[0, 1:] + 1) % 7
+    assert torch.equal(network(tokens), network(other))
+
+
+def test_a_checkpoint_keeps_everything(tmp_path):
+    network = small(protocol="cdil", residual=None, positions=True, embedding_range=0.1).eval()
+    save_model(network, tmp_path / "a.safetensors")
+    again = load_model(tmp_path / "a.safetensors")
+    tokens = torch.randint(7, (2, 21))
+    assert again.config == network.config
+    assert torch.equal(again(tokens), network(tokens))
+
+
+def test_the_model_card_s_code_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, network in {"a": small(), "b": create_model("paramixer_adding", length=8)}.items():
+        network.save_pretrained(tmp_path / name)
+        card = (tmp_path / name / "README.md").read_text()
+        code = card.split("```python\n")[1].split("```")[0]
+        scope = {}
+        exec(code, scope)
+        assert scope["outputs"].shape == (1, network.config.num_classes)
+
+
+@pytest.mark.parametrize(
+    ("options", "inputs", "message"),
+    [
+        ({}, torch.zeros(2, 5), r"expected \(batch, n\) integer tokens, got \(2, 5\) of torch.float32"),
+        ({"vocab_size": None}, torch.zeros(2, 5, 3), r"expected \(batch, n, 1\) values, got \(2, 5, 3\)"),
+        ({"positions": True}, torch.zeros(1, 22, dtype=torch.int64), "22 is longer than the 21"),
+        ({"pooling": "flatten"}, torch.zeros(1, 22, dtype=torch.int64), "build the network with length=22"),
+    ],
+)
+def test_wrong_input_gets_a_sentence(options, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options)(inputs)
+
+
+def test_a_sequence_without_a_real_position_is_refused():
+    with pytest.raises(ValueError, match=r"every sequence must have a real position, got lengths \[3, 0\]"):
+        small()(torch.zeros(2, 3, dtype=torch.int64), lengths=torch.tensor([3, 0]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pooling": "max"}, "pooling must be one of"),
+        ({"mixer": "mamba"}, "mixer must be one of"),
+        ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
+        ({"length": 0}, "length must be at least 1, got 0"),
+        ({"protocol": "cdil", "links": 4}, "odd number of links"),
+    ],
+)
+def test_wrong_options_get_a_sentence(options, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options)
+
+
+def test_the_number_of_factors_reaches_every_position():
+    assert model_config("paramixer_listops").factor_count == 11
+    assert model_config("paramixer_listops", factors="floor").factor_count == 10
+    assert [model_config("paramixer_text", length=n).factor_count for n in (1, 2, 3, 4096, 4097)] == [
+        1, 1, 2, 12, 13,
+    ]  # fmt: skip
