@@ -60,6 +60,17 @@ def test_warm_up_and_poly_decay_are_the_spec_s():
     assert options.factor(10, 100) == pytest.approx(0.9**0.9)  # a short training warms up shortly
 
 
+def test_cosine_decay_is_half_a_wave():
+    options = OptimizerOptions(decay="cosine", warmup_steps=0, lr=1.0, min_lr=0.1)
+    shares = [options.factor(t, 100) for t in (0, 25, 50, 75, 100)]
+    assert shares == pytest.approx([1, 0.55 + 0.45 * 2**-0.5, 0.55, 0.55 - 0.45 * 2**-0.5, 0.1])
+
+
+def test_power_zero_is_a_constant_rate():
+    options = OptimizerOptions(power=0.0, warmup_steps=0)
+    assert {options.factor(t, 100) for t in range(100)} == {1.0}
+
+
 def test_poly_decay_ends_at_the_least_rate_in_every_group():
     """mmseg: (lr - min_lr) (1 - t / T)^0.9 + min_lr, with the lr of each group."""
     options = OptimizerOptions(**ADE_SGD, head_lr=10.0)

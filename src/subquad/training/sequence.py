@@ -26,7 +26,8 @@ class SequenceScores:
         count: Sequences.
         loss: Mean cross-entropy, or mean squared error of a regression.
         accuracy: Share of sequences whose class is right, or whose value is nearer than 0.04.
-        roc_auc: Area under the ROC curve of the scores, 0 to 1; None unless there are two classes.
+        roc_auc: Area under the ROC curve of the scores, 0 to 1; None unless there are two classes, and
+            sequences of both.
     """
 
     count: int
@@ -56,7 +57,8 @@ class SequenceTask(Task):
         super().__init__(network, seed)
         assert isinstance(self.config, SequenceConfig)
         self.optimizer_options = optimizer or OptimizerOptions()
-        self.sums = torch.zeros(3, dtype=torch.float64)  # loss times sequences, right ones, sequences
+        # Loss times sequences, right ones, sequences, those of class 1.
+        self.sums = torch.zeros(4, dtype=torch.float64)
         two_classes = self.config.num_classes == 2 and not self.config.regression
         self.roc_auc = BinaryAUROC() if two_classes else None
         self.scores: SequenceScores | None = None
@@ -86,7 +88,8 @@ class SequenceTask(Task):
             return
         right = self._right(outputs, targets).double().sum()
         loss = self._loss(outputs, targets).double() * len(targets)
-        self.sums += torch.stack([loss, right, torch.full_like(right, len(targets))]).cpu()
+        positive = (targets == 1).double().sum()
+        self.sums += torch.stack([loss, right, torch.full_like(right, len(targets)), positive]).cpu()
         if self.roc_auc is not None:
             self.roc_auc.update(outputs.float().softmax(dim=1)[:, 1], targets)
 
@@ -94,8 +97,10 @@ class SequenceTask(Task):
         """Sum over processes, then log what all of them agree on."""
         sums = self.sums.to(self.device)
         sum_over_processes(sums)
-        loss, right, count = sums.tolist()
-        auc = None if self.roc_auc is None else float(self.roc_auc.compute())
+        loss, right, count, positive = sums.tolist()
+        auc = None
+        if self.roc_auc is not None and 0 < positive < count:
+            auc = float(self.roc_auc.compute())
         self.scores = SequenceScores(int(count), loss / count, right / count, auc)
         self.score = self.scores.accuracy
         # Equal on all processes already: nothing is left to synchronise.
