@@ -9,7 +9,7 @@ def main(arguments: list[str]) -> None:
     """Print name, parameters and multiply-adds of each network."""
     from subquad.cli.tables import print_table
     from subquad.models import list_models, model_config
-    from subquad.models.cost import multiply_adds, parameters
+    from subquad.models.cost import count_text, multiply_adds, parameters
 
     p = Parser(prog="subquad models", description="List the networks.")
     p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
     sizes = {name: options.size or model_config(name).size for name in names}
     rows = [
-        (name, f"{parameters(name):,}", f"{multiply_adds(name, size) / 1e9:.1f} G", str(size))
+        (name, f"{parameters(name):,}", count_text(multiply_adds(name, size)), str(size))
         for name, size in sizes.items()
     ]
     print_table(

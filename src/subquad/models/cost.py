@@ -43,3 +43,8 @@ def multiply_adds(name: str, size: int | tuple[int, int] | None = None, **overri
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(sample)
     return counter.get_total_flops() // 2 + config.uncounted_multiply_adds(size)
+
+
+def count_text(count: int) -> str:
+    """Return a number of multiply-adds as text, such as "6.3 G" or "19.8 M"."""
+    return f"{count / 1e9:.1f} G" if count >= 5e8 else f"{count / 1e6:.1f} M"
