@@ -24,6 +24,7 @@ from subquad.cli.options import (
 )
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.cli.recipes import check_start
 from subquad.models.checkpoint import config_to_json
 from subquad.training.losses import LossOptions
 from subquad.training.optimizer import OptimizerOptions
@@ -146,6 +147,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     torch.manual_seed(options.seed)
     network = resolve_model(options.model, data.labels).build()
     if options.model.weights:
+        check_start(options.model.weights)
         report = load_original(network, options.model.weights)
         if is_first_process():
             sys.stdout.write(f"{options.model.weights}: {report}\n")

@@ -31,7 +31,9 @@ def main(arguments: list[str]) -> None:
     ]
     total = sum(p.numel() for p in network.parameters())
     print_table("", ("part", "parameters"), [*sorted(parts), ("total", f"{total:,}")])
-    sys.stdout.write("source: Geng et al., ICLR 2021; Guo et al., CVMJ 2023; see docs/models.md\n")
+    mscan = str(getattr(config, "backbone", "")).startswith("mscan")
+    backbone = "SegNeXt, NeurIPS 2022" if mscan else "CVMJ 2023"
+    sys.stdout.write(f"source: Geng et al., ICLR 2021; Guo et al., {backbone}; see docs/models.md\n")
 
 
 def _nested(network: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -9,7 +9,10 @@ from torch import nn
 
 from subquad.models.config import ImageConfig, SegmentationConfig
 
-_TASKS = {True: ("image-segmentation", "semantic segmentation"), False: ("image-classification",) * 2}
+_TASKS = {
+    True: ("image-segmentation", "semantic segmentation"),
+    False: ("image-classification", "image classification"),
+}
 
 
 def model_card(
