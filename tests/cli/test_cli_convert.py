@@ -44,6 +44,18 @@ def test_classifier_and_options(call, tmp_path):
     assert (load_model(target).config.rank, load_model(target).config.class_names[149]) == (8, "c149")
 
 
+def test_what_is_given_is_not_said_to_be_assumed(call, tmp_path):
+    original, target = write_original(tmp_path / "a.pth"), tmp_path / "a.safetensors"
+    assert (
+        "rank 64, 6 steps (7 in evaluation); --rank changes it\n"
+        in call("convert", original, "--to", target).out
+    )
+    result = call("convert", original, "--to", target, "--overwrite", "--rank=7", "--classes=ade20k")
+    assert "tells it: 6 steps (7 in evaluation)\n" in result.out
+    config = load_model(target).config
+    assert config.rank == 7 and config.class_names[:2] == ("wall", "building") and len(config.palette) == 150
+
+
 def test_complaints(complains, tmp_path):
     original = write_original(tmp_path / "a.pth")
     target = tmp_path / "a.safetensors"

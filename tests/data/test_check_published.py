@@ -9,6 +9,7 @@ import torch
 from published_layouts import paths, save, write_list, write_published
 from subquad.cli.main import main
 from subquad.data import PUBLISHED, check_published, open_published
+from subquad.data.layouts import published_at
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -79,3 +80,65 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert main(["data", "check", *arguments]) == 2
         assert quoted in capsys.readouterr().err
+
+
+def test_masks_without_any_label_are_a_problem(tmp_path: Path) -> None:
+    root = write_published("ade20k", tmp_path)
+    for index in range(4):
+        save(paths("ade20k", root, "train", index)[1], np.zeros((48, 64), np.uint8))
+    (problem,) = check_published("ade20k", root).problems
+    assert "training: no pixel of the 4 pictures read is labelled" in problem
+
+
+@pytest.mark.parametrize("raw", [False, True])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_masks_without_a_picture_are_a_problem(name: str, raw: bool, tmp_path: Path) -> None:
+    """A picture that is in no list is no matter; a mask whose picture is gone is."""
+    root = write_published(name, tmp_path, raw=raw)
+    image, mask = paths(name, root, "train", 9, raw)
+    ending = mask.stem.removeprefix(image.stem.removesuffix("_leftImg8bit"))
+    save(
+        image.with_name("unlisted_leftImg8bit.jpg" if name == "cityscapes" else "unlisted.jpg"),
+        np.zeros((8, 8, 3), np.uint8),
+    )
+    save(mask.with_name(f"unlisted{ending}.png"), np.zeros((8, 8), np.uint8))
+    if name in ("voc", "pascal_context", "pascal_context_60"):
+        assert check_published(name, root).ok
+    save(mask, np.zeros((8, 8), np.uint8))
+    problem = check_published(name, root).problems[-1]
+    assert f"1 masks of {mask.parent} have no picture ({mask.name!r})" in problem
+
+
+def test_masks_that_were_reduced_before(tmp_path: Path) -> None:
+    root = write_published("ade20k", tmp_path)
+    save(paths("ade20k", root, "train", 0)[1], np.full((48, 64), 255, np.uint8))
+    (problem,) = check_published("ade20k", root).problems
+    assert "holds 255 at row 0" in problem and "it was reduced before, so take the masks" in problem
+    save(paths("ade20k", root, "train", 0)[1], np.full((48, 64), 200, np.uint8))
+    assert "reduced before" not in check_published("ade20k", root).problems[0]
+
+
+def test_the_errors_of_all_splits_are_told(tmp_path: Path) -> None:
+    root = write_published("voc", tmp_path)
+    for split in ("train", "val"):
+        paths("voc", root, split, 0)[1].unlink()
+    with pytest.raises(FileNotFoundError, match="^train: 1 of 4 pictures.* And val: 1 of 2 pictures"):
+        check_published("voc", root)
+    with pytest.raises(FileNotFoundError, match="^there is no folder"):
+        check_published("voc", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_layouts_are_known(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_published(name, tmp_path)
+    assert published_at(tmp_path) == name.removesuffix("_60")
+    assert main(["data", "check", str(tmp_path)]) == 2
+    assert f"give --format {name.removesuffix('_60')}." in capsys.readouterr().err
+    assert published_at(tmp_path / "images") is None
+
+
+def test_columns_are_as_wide_as_their_titles(tmp_path: Path) -> None:
+    text = str(check_published("ade20k", write_published("ade20k", tmp_path)))
+    assert "  training  validation" in text
+    header, row = (next(line for line in text.splitlines() if line.startswith(s)) for s in ("% of", "wall"))
+    assert header.index("validation") + len("validation") == row.index(row.split()[2]) + len(row.split()[2])

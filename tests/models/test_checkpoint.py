@@ -1,6 +1,7 @@
 """Files: round trips, atomic writes, and clear sentences about bad ones."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from helpers import load_case, weights_of
 from subquad import create_model, load_model, load_original, save_model
 from subquad.models import checkpoint, model_config
 from subquad.models.backbones import make_backbone
+from subquad.models.files import check_writable
 from subquad.nn import Hamburger
 from subquad.ops import CD
 
@@ -135,6 +137,55 @@ def test_another_model_is_refused_and_nothing_changes(tmp_path):
     pickle.write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="bad.pth is no checkpoint of PyTorch, or a damaged one"):
         load_original(network, pickle)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value):
+    weights = {n: torch.as_tensor(w).clone() for n, w in weights_of(load_case("light_ham_van_tiny")).items()}
+    spoilt = "backbone.block1.0.norm1.weight"
+    weights[spoilt][3] = value
+    network = create_model("light_ham_van_tiny")
+    before = {n: v.clone() for n, v in network.state_dict().items()}
+    with pytest.raises(ValueError, match=f"{spoilt} in the state dict holds NaN or infinity"):
+        load_original(network, weights)
+    assert all(torch.equal(v, before[n]) for n, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "sentence"),
+    [
+        (
+            "light_ham_van_tiny",
+            "segnext_tiny",
+            r"those of segnext_\*, but this network has the backbone van_tiny",
+        ),
+        ("segnext_tiny", "hamnet_van_tiny_os8", r"those of hamnet_van_\*_os8, but .* backbone mscan_tiny"),
+        ("hamnet_r50_voc", "van_b0_classifier", r"those of van_\*, but .* backbone resnet50_voc"),
+        ("hamnet_van_tiny_os8", "hamnet_mm_r50_d8", r"those of hamnet_\*_ade20k, but .* backbone van_tiny"),
+        ("light_ham_van_small", "light_ham_van_tiny", "Check the size of the network"),
+    ],
+)
+def test_weights_of_another_family_are_told(mine, theirs, sentence):
+    with torch.device("meta"):
+        network = create_model(mine)
+    with pytest.raises(ValueError, match=sentence):
+        load_original(network, weights_of(load_case(theirs)))
+
+
+def test_files_can_be_written_or_not(tmp_path):
+    check_writable(tmp_path / "new" / "folder" / "file.txt")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="is a folder; give the name of a file"):
+        check_writable(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    check_writable(tmp_path / "file")
+    for path, folder in (
+        (Path("/proc/m.onnx"), "/proc"),
+        (tmp_path / "file" / "below", str(tmp_path / "file")),
+    ):
+        with pytest.raises(ValueError, match=f"{path} cannot be written: {folder} takes no new file"):
+            check_writable(path)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_online_bases_fill_the_dictionary():

@@ -93,7 +93,9 @@ def test_a_classifier(tmp_path):
     save_pretrained(network, tmp_path / "mine")
     x = torch.randn(1, 3, 32, 32)
     assert torch.equal(from_pretrained(tmp_path / "mine")(x), network(x))
-    assert "pipeline_tag: image-classification" in (tmp_path / "mine" / "README.md").read_text()
+    card = (tmp_path / "mine" / "README.md").read_text()
+    assert "pipeline_tag: image-classification" in card
+    assert "for image classification, with" in card
 
 
 def test_an_edited_card_is_kept_and_weights_are_replaced(tmp_path):
@@ -181,3 +183,11 @@ def test_without_huggingface_hub(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"need huggingface_hub: pip install 'subquad\[train\]'"):
         hub.save_pretrained(small(), tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_run_is_no_folder_of_the_hub(tmp_path):
+    (tmp_path / "best.safetensors").write_bytes(b"")
+    with pytest.raises(
+        FileNotFoundError, match=r"best weights of a run are read by load_model\('.*best.safetensors'\)"
+    ):
+        from_pretrained(tmp_path)

@@ -105,3 +105,16 @@ def test_what_is_not_a_whole_network_is_refused():
         recognise({"conv1.weight": torch.zeros(3)})
     with pytest.raises(ValueError, match="nearest, segnext_tiny, shares 99"):
         recognise(read_weights({**weights, "decode_head.extra.weight": np.zeros(3)}))
+
+
+def test_what_is_given_is_not_assumed():
+    weights = read_weights(weights_of(load_case("light_ham_van_tiny")))
+    found = recognise(weights, {"rank": 7})
+    assert found.overrides["rank"] == 7
+    assert "rank" not in found.assumed and "6 steps (7 in evaluation)" in found.assumed
+    of_vq = {
+        n.replace("lower_bread.0.", "lower_bread."): w
+        for n, w in weights_of(load_case("hamnet_voc_r50")).items()
+    }
+    assert "the solver CD" in recognise(read_weights(of_vq)).assumed
+    assert "solver" not in recognise(read_weights(of_vq), {"solver": "VQ"}).assumed

@@ -193,7 +193,7 @@ def test_a_damaged_context_does_not_load():
     [
         ("layer4", {}, "Own has no module 'layer4'. Its parts are stem, body, spare, last"),
         ("boddy", {}, "Did you mean 'body'"),
-        ("", {}, "no module ''"),
+        ("", {}, "means the whole Own; choose a module inside, such as 'stem'"),
         ("spare", {}, "does not run 'spare'"),
         ("stem", {"layout": "nchw"}, "channels_first, channels_last, tokens, got 'nchw'"),
         (
@@ -227,3 +227,24 @@ def test_twice_and_removing_nothing():
         remove_context(model, "body")
     insert_context(model, "body", rank=2)
     assert model(torch.randn(2, 3, 16, 16)).shape == (2, 4, 7, 7)
+
+
+@pytest.mark.parametrize("options", [{}, {"rank": 2}])
+def test_three_axes_could_be_tokens_or_a_sequence(options):
+    """Guessing took the 197 tokens of a ViT for channels."""
+    vit = timm.create_model("vit_tiny_patch16_224", pretrained=False)
+    sentence = r"returns \(1, 197, 192\): give layout=\"tokens\" .*prefix_tokens=1.*layout=\"channels_first\""
+    with pytest.raises(ValueError, match=sentence):
+        insert_context(vit, "blocks.5", **options)
+    insert_context(vit, "blocks.5", layout="tokens", prefix_tokens=1, rank=2)
+    assert context_of(vit, "blocks.5").hamburger.channels == 192
+    model, x = nn.Sequential(nn.Conv1d(4, 8, 3)), torch.zeros(1, 4, 20)
+    with pytest.raises(ValueError, match="as in a 1-D convolution"):
+        insert_context(model, "0", example=x)
+    insert_context(model, "0", example=x, layout="channels_first", rank=2)
+    assert context_of(model, "0").hamburger.channels == 8
+
+
+def test_without_positions_there_is_no_context():
+    with pytest.raises(ValueError, match=r"'fc' returns \(1, 1000\), which has no positions"):
+        insert_context(torchvision.models.resnet18(), "fc")

@@ -20,7 +20,11 @@ def parser() -> Parser:
     p.add_argument("--to", type=str, required=True, help="The file to write.")
     p.add_argument("--overwrite", action="store_true", help="Replace the file if it is there.")
     for name, kind, what in (
-        ("classes", str, "File of class names and colours (.json or .txt), kept in the checkpoint."),
+        (
+            "classes",
+            str,
+            "File of class names and colours, or a set such as ade20k; kept in the checkpoint.",
+        ),
         ("rank", int, "Of the decomposition, which no checkpoint tells; as published if not given."),
         ("solver", str, "NMF, VQ or CD, where the checkpoint does not tell."),
     ):
@@ -31,6 +35,7 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Recognise, load, report, write."""
     from subquad.models import create_model, load_original, save_model
+    from subquad.models.files import check_writable
     from subquad.models.originals import read_weights
     from subquad.models.recognise import recognise
 
@@ -40,9 +45,11 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"--to {target} must end in .safetensors.")
     if target.exists() and not options.overwrite:
         raise ValueError(f"{target} is there already; give --overwrite, or another name.")
+    check_writable(target)
+    _refuse_ours(Path(options.file))
     tensors = read_weights(options.file)
-    name, overrides, assumed = recognise(tensors)
-    overrides |= {n: options[n] for n in ("rank", "solver") if options[n] is not None}
+    given = {n: options[n] for n in ("rank", "solver") if options[n] is not None}
+    name, overrides, assumed = recognise(tensors, given)
     if options.classes is not None:
         overrides |= _classes(options.classes, overrides)
     network = create_model(name, **overrides)
@@ -50,14 +57,24 @@ def main(arguments: list[str]) -> None:
     save_model(network, target)
     sys.stdout.write(f"{options.file}: {name}\n{report}\n")
     if assumed:
-        sys.stdout.write(f"{assumed}; --rank and --solver change it\n")
+        unknown = [f"--{option}" for option in ("rank", "solver") if f"{option} " in assumed]
+        remedy = f"; {' and '.join(unknown)} change{'' if unknown[1:] else 's'} it" if unknown else ""
+        sys.stdout.write(f"{assumed}{remedy}\n")
     sys.stdout.write(f"wrote {target}\n")
 
 
-def _classes(path: str, overrides: dict[str, Any]) -> dict[str, Any]:
-    from subquad.data import LabelSet
+def _refuse_ours(path: Path) -> None:
+    """Raise ValueError if there is nothing to convert."""
+    from subquad.models.checkpoint import holds_config
 
-    labels = LabelSet.from_file(path)
+    if path.suffix == ".safetensors" and path.is_file() and holds_config(path):
+        raise ValueError(f"{path} is a checkpoint of subquad already; load_model and all commands read it.")
+
+
+def _classes(path: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    from subquad.data import PUBLISHED, LabelSet, published_labels
+
+    labels = published_labels(path) if path in PUBLISHED else LabelSet.from_file(path)
     count = overrides.get("num_classes")
     if count != labels.num_classes:
         raise ValueError(f"{path} names {labels.num_classes} classes, the checkpoint has {count}.")

@@ -38,6 +38,7 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Print the report; a data set with problems is an error."""
     from subquad.data import check_folder, check_published
+    from subquad.data.layouts import published_at
 
     action, *rest = arguments or [""]
     if action in ("-h", "--help"):
@@ -52,8 +53,14 @@ def main(arguments: list[str]) -> None:
             f"unknown format {options.format!r}.{did_you_mean(options.format, FORMATS)} There are "
             f"{', '.join(FORMATS)}."
         )
+    hint = ""
     if options.format == "folder":
-        report = check_folder(options.path, classes=options.classes, num_classes=options.num_classes)
+        published = published_at(options.path)
+        hint = f" Its folders are those of {published}: give --format {published}." if published else ""
+        try:
+            report = check_folder(options.path, classes=options.classes, num_classes=options.num_classes)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f"{error}{hint}") from error
     else:
         if options.classes is not None or options.num_classes is not None:
             raise ValueError(
@@ -62,4 +69,4 @@ def main(arguments: list[str]) -> None:
         report = check_published(options.format, options.path, options.splits, most=options.samples)
     sys.stdout.write(f"{report}\n")
     if not report.ok:
-        raise ValueError(f"{options.path} has {len(report.problems)} problem(s), see above.")
+        raise ValueError(f"{options.path} has {len(report.problems)} problem(s), see above.{hint}")

@@ -75,6 +75,12 @@ def main(arguments: list[str]) -> None:
     is_path = is_checkpoint(name)
     network = load_model(checkpoint_path(name)) if is_path else create_model(name)
     path = Path(options.output or f"{Path(name).resolve().stem}{SUFFIXES[options.format]}")
+    for other, suffix in SUFFIXES.items():
+        if other != options.format and path.suffix == suffix:
+            raise ValueError(
+                f"--output {path} ends in {suffix}, but --format {options.format} writes "
+                f"{SUFFIXES[options.format]}; change one of the two."
+            )
     common = {
         "size": tuple(options.size),
         "preprocess": options.preprocess,

@@ -8,13 +8,14 @@ import sys
 from torch import nn
 
 from subquad.cli.parsing import Parser
+from subquad.models import NetworkConfig
 
 
 def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
     from subquad.cli.options import checkpoint_path, is_checkpoint
     from subquad.cli.tables import print_table
-    from subquad.models import NetworkConfig, load_model
+    from subquad.models import load_model
     from subquad.models.cost import on_meta
 
     p = Parser(prog="subquad info", description="Describe a network or a checkpoint.")
@@ -31,7 +32,15 @@ def main(arguments: list[str]) -> None:
     ]
     total = sum(p.numel() for p in network.parameters())
     print_table("", ("part", "parameters"), [*sorted(parts), ("total", f"{total:,}")])
-    sys.stdout.write("source: Geng et al., ICLR 2021; Guo et al., CVMJ 2023; see docs/models.md\n")
+    sys.stdout.write(f"source: {_source(config)}; see docs/models.md\n")
+
+
+def _source(config: NetworkConfig) -> str:
+    """Return the papers that a network is of."""
+    if config.family == "sequence":
+        return "Yu et al., CVPR 2022"
+    mscan = str(getattr(config, "backbone", "")).startswith("mscan")
+    return f"Geng et al., ICLR 2021; Guo et al., {'SegNeXt, NeurIPS 2022' if mscan else 'CVMJ 2023'}"
 
 
 def _nested(network: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from subquad.cli.recipes import forgotten_base
 from subquad.models.suggest import did_you_mean
 
 COMMANDS = {
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
             raise
         if os.environ.get("SUBQUAD_TRACEBACK") == "1":
             raise
-        return _complain(f"subquad {name}", _sentence(error))
+        return _complain(f"subquad {name}", _sentence(error) + forgotten_base(rest))
     return 0
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from subquad.cli.refusals import refuse_classes
 from subquad.models import SegmentationConfig, list_models, model_config
 from subquad.models.config import override, solver_from_json
 from subquad.models.registry import FAMILIES
@@ -83,6 +84,8 @@ def build_data(options: DataOptions, seed: int, *, training: bool = True) -> Any
     from subquad.data import EvalTransform
     from subquad.data.module import SegmentationData
 
+    if training and options.name in DATA_SETS:
+        refuse_classes(options)
     return SegmentationData(
         open_split(options, options.train, seed) if training else None,
         open_split(options, options.evaluation, seed),
@@ -284,10 +287,10 @@ def checkpoint_path(path: str) -> Path:
 def check_classes(network: Any, labels: Any, path: str) -> None:
     """Raise ValueError unless a checkpoint was trained on these classes."""
     config: SegmentationConfig = network.config
-    known = config.class_names or labels.names
-    if config.num_classes != labels.num_classes or known != labels.names:
+    if config.num_classes != labels.num_classes or (config.class_names or labels.names) != labels.names:
+        known = f" ({', '.join(config.class_names[:3])}, ...)" if config.class_names else ""
         raise ValueError(
-            f"{path} knows {config.num_classes} classes ({', '.join(known[:3])}, ...), the data has "
+            f"{path} knows {config.num_classes} classes{known}, the data has "
             f"{labels.num_classes} ({', '.join(labels.names[:3])}, ...); evaluate on the data it was "
             f"trained for."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
@@ -16,9 +16,16 @@ class Parser(ArgumentParser):
 
     recipes: Sequence[str] = ()  # named in complaints, which may be about them
 
+    def parse_args(self, args: Sequence[str]) -> Any:  # pyright: ignore
+        """Parse; a recipe that is no text is a complaint like others."""
+        try:
+            return super().parse_args(args)
+        except UnicodeDecodeError as error:
+            self.error("a recipe is YAML, but this file is no text", error)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # pyright: ignore
         """Raise the message as one line."""
-        text = " ".join(str(message).split())
+        text = _plain(" ".join(str(message).split()))
         options = [option for action in self._actions for option in action.option_strings]
         unknown = re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", text)
         key = re.search(r"Key ['\"]?([\w.]+)['\"]? is not expected|No action for key ['\"]?([\w.]+)", text)
@@ -32,3 +39,17 @@ class Parser(ArgumentParser):
         if self.recipes:
             text = f"with --config {', '.join(self.recipes)}: {text}"
         raise ValueError(f"{text} (`{self.prog} --help` lists the options)") from ex
+
+
+def _plain(text: str) -> str:
+    """Say in our words what jsonargparse says of a value of the wrong type."""
+    union = r"Does not validate against any .* Subtypes: \[(.*?)\] Errors: .* Given value: (.*)"
+    found = re.fullmatch(rf"(.*): (?:{union}|Expected an? (.*?)\. Got value: (.*))", text)
+    if not found:
+        return text
+    where, *rest = found.groups()
+    kinds, value = rest[:2] if rest[0] else rest[2:]
+    kinds = re.sub(r"<class '(\w+)'>", r"\1", kinds).replace("NoneType", "null")
+    kinds = re.sub(r"typing\.Literal\[(.*?)\]", lambda names: names[1].replace(", ", " or "), kinds)
+    alternatives = re.split(r", (?![^\[]*\])", kinds)
+    return f"{where}: expected {' or '.join(alternatives)}, got {value!r}"

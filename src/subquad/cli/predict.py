@@ -11,6 +11,7 @@ from typing import Any, Literal
 from subquad.cli.options import checkpoint_path
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.cli.refusals import require_segmentation
 from subquad.cli.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -48,7 +49,12 @@ def parser() -> Parser:
         default=None,  # pyright: ignore[reportArgumentType]
         help="Side of the tiles of large images, such as 1024; not given: each image at once.",
     )
-    p.add_argument("--overlap", type=float, default=0.25, help="Share of a tile blended with the next.")
+    p.add_argument(
+        "--overlap",
+        type=float | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Share of a tile blended with the next; 0.25 if not given.",
+    )
     p.add_argument(
         "--share-dictionary",
         action="store_true",
@@ -67,8 +73,9 @@ def main(arguments: list[str]) -> None:
     options = p.parse_args(spelled_out(arguments))
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
-    predict = _predictor(options, resolve_protocol(p.instantiate(options).protocol))
+    read, predict = _predictor(options, resolve_protocol(p.instantiate(options).protocol))
     model: Any = load_model(checkpoint_path(options.checkpoint))
+    require_segmentation(model.config, options.checkpoint)
     try:
         model = model.to(options.device)
     except (RuntimeError, AssertionError) as error:
@@ -92,21 +99,33 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"{min(taken)} would be replaced by its own mask; choose another --output.")
     if not options.overwrite:
         refuse_existing(targets)
+    unread: list[str] = []
     for index, source in enumerate(images):
-        image, labels, remark = predict(model, source)
+        try:
+            image = read(source)
+        except (OSError, ValueError) as error:
+            unread.append(str(error))
+            continue
+        labels, remark = predict(model, image)
         write_mask(labels, palette, masks[index])
         if overlays:
             write_overlay(image, labels, palette, options.opacity, overlays[index])
         if remark:
             sys.stdout.write(f"{source.name}: {remark}\n")
+    if unread:
+        done = f"; wrote the masks of the other {len(images) - len(unread)} pictures to {folder}"
+        packed = f" and no {VOC_ARCHIVE}" if options.submission else ""
+        raise ValueError("; ".join(unread) + (done + packed if len(unread) < len(images) else ""))
     if options.submission:
         sys.stdout.write(f"wrote {len(images)} masks, packed in {pack(folder, masks)}\n")
     else:
         sys.stdout.write(f"wrote {len(images)} masks and overlays to {folder}\n")
 
 
-def _predictor(options: Any, protocol: Any) -> Callable[[Any, Path], tuple[Any, Any, str]]:
-    """Return what maps a network and a picture to the picture, its labels and a remark on its seams."""
+def _predictor(
+    options: Any, protocol: Any
+) -> tuple[Callable[[Path], Any], Callable[[Any, Any], tuple[Any, str]]]:
+    """Return what reads a picture, and what maps network and picture to labels and a remark on seams."""
     from subquad.data import read_image
     from subquad.evaluation import Protocol, Tiling, predict_labels, predict_tiles
 
@@ -114,18 +133,23 @@ def _predictor(options: Any, protocol: Any) -> Callable[[Any, Path], tuple[Any, 
         if options.share_dictionary:
             raise ValueError("--share-dictionary is of tiles; give --tile too, such as --tile 1024.")
 
-        def at_once(model: Any, path: Path) -> tuple[Any, Any, str]:
-            image = read_image(path)
-            return image, predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
+        if options.overlap is not None:
+            raise ValueError("--overlap is of tiles; give --tile too, such as --tile 1024.")
 
-        return at_once
+        def at_once(model: Any, image: Any) -> tuple[Any, str]:
+            return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
+
+        return read_image, at_once
     if protocol != Protocol():
         raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
-    tiling = Tiling(tile=options.tile, overlap=options.overlap, share_dictionary=options.share_dictionary)
+    overlap = Tiling.overlap if options.overlap is None else options.overlap
+    tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)
 
-    def in_tiles(model: Any, path: Path) -> tuple[Any, Any, str]:
+    def read_large(path: Path) -> Any:
         with _pictures_of_any_size():
-            image = read_image(path)
+            return read_image(path)
+
+    def in_tiles(model: Any, image: Any) -> tuple[Any, str]:
         result = predict_tiles(model, image, tiling)
         remark = f"{result.tiles} tile{'s' if result.tiles > 1 else ''}"
         if result.seam_pixels:
@@ -133,9 +157,9 @@ def _predictor(options: Any, protocol: Any) -> Callable[[Any, Path], tuple[Any, 
                 f"; at the seams, neighbouring tiles differ by {result.seam_distance:.4f} (mean total "
                 f"variation distance) and disagree in {100 * result.seam_disagreement:.2f} % of pixels"
             )
-        return image, result.labels, remark
+        return result.labels, remark
 
-    return in_tiles
+    return read_large, in_tiles
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPrivateImportUsage]
 
 from subquad.cli.parsing import Parser
+from subquad.cli.recipes import check_start
 from subquad.models.checkpoint import config_to_json
 from subquad.training.task import CONFIG_KEY, Task
 
@@ -74,6 +75,7 @@ def load_start(network: Any, weights: str | None) -> None:
     from subquad.models import load_original
 
     if weights:
+        check_start(weights)
         report = load_original(network, weights)
         if is_first_process():
             sys.stdout.write(f"{weights}: {report}\n")

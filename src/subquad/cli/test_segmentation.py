@@ -12,7 +12,9 @@ import yaml
 from subquad.cli.options import DataOptions, build_data, check_classes, checkpoint_path
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
+from subquad.cli.refusals import require_segmentation
 from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
+from subquad.models.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from subquad.evaluation import SegmentationScores
@@ -53,13 +55,11 @@ def main(arguments: list[str]) -> None:
     options = p.parse_args(arguments)
     quiet_lightning()
     if options.json:
-        target = Path(options.json)
-        if target.is_dir():
-            raise ValueError(f"--json {target} is a folder; give the name of a file.")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        check_writable(options.json)
     instantiated: Any = p.instantiate(options)
     protocol = resolve_protocol(instantiated.protocol)
     network = load_model(checkpoint_path(options.checkpoint))
+    require_segmentation(network.config, options.checkpoint)
     data = build_data(instantiated.data, seed=0, training=False)
     check_classes(network, data.labels, options.checkpoint)
     task = SegmentationTask(network, protocol=protocol)
@@ -102,7 +102,7 @@ def write_scores(scores: SegmentationScores, names: tuple[str, ...], path: Path)
         "pixels": dict(zip(names, scores.pixels.tolist(), strict=True)),
         "metric": metric,
     }
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    write_whole(path, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def _options_of_run(arguments: list[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from subquad.cli.parsing import Parser
 from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, load_model
+from subquad.models.files import check_writable, write_whole
 
 
 def parser() -> Parser:
@@ -48,8 +49,8 @@ def main(arguments: list[str]) -> None:
     p.set_defaults(_options_of_run(arguments))
     options: Any = p.instantiate(p.parse_args(arguments))
     quiet_lightning()
-    if options.json and Path(options.json).is_dir():
-        raise ValueError(f"--json {options.json} is a folder; give the name of a file.")
+    if options.json:
+        check_writable(options.json)
     network = load_model(checkpoint_path(options.checkpoint))
     data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
     check_fits(network.config, data, options.checkpoint)
@@ -59,9 +60,8 @@ def main(arguments: list[str]) -> None:
     if is_first_process():
         print_sequence_scores(task.scores)
         if options.json:
-            target = Path(options.json)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(json.dumps(dataclasses.asdict(task.scores), indent=1) + "\n")
+            text = json.dumps(dataclasses.asdict(task.scores), indent=1)
+            write_whole(options.json, f"{text}\n".encode())
 
 
 def check_fits(config: Any, data: Any, path: str) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import torch
 
+from subquad.data.colors import IGNORE_INDEX
 from subquad.data.images import quote
+from subquad.data.lonely_masks import lonely_masks
 from subquad.data.published import PublishedDataset
 from subquad.data.published_sets import open_published
 from subquad.data.report import DataReport, SplitReport, summarise
@@ -45,7 +47,9 @@ def check_published(
         except OSError as error:
             errors.append(error)
     if not opened:
-        raise errors[0]
+        reasons = [f"{split}: {error}" for split, error in zip(splits, errors, strict=True)]
+        alike = len({str(error) for error in errors}) == 1
+        raise FileNotFoundError(str(errors[0]) if alike else " And ".join(reasons))
     problems, notes, reports = [str(error) for error in errors], [], []
     for dataset in opened:
         report = _read(dataset, most)
@@ -53,6 +57,7 @@ def check_published(
         problems += [f"{report.name}: {problem}" for problem in report.problems]
         notes += _counts(dataset, most)
     problems += [text for pair in combinations(opened, 2) for text in _shared_pictures(*pair)]
+    problems += lonely_masks(opened)
     return summarise(Path(root or ""), opened[0].labels, reports, problems, tuple(notes))
 
 
@@ -70,6 +75,11 @@ def _read(dataset: PublishedDataset, most: int | None) -> SplitReport:
         report.count_image(image, dataset.pairs[index].image.name)
         counts = torch.bincount(labels.flatten(), minlength=256)
         report.values.update({int(value): int(counts[value]) for value in counts.nonzero()})
+    if report.values and not report.values.keys() - {IGNORE_INDEX}:
+        report.problems.append(
+            f"no pixel of the {report.num_pairs} pictures read is labelled; take the masks as they are "
+            f"published, see {dataset.source.home}."
+        )
     report.problems += wrong[:QUOTED]
     if len(wrong) > QUOTED:
         report.problems.append(f"{len(wrong) - QUOTED} more of the {number} pictures read are unusable.")

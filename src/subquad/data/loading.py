@@ -92,16 +92,26 @@ class EvaluationSamples(Dataset[dict[str, Any]]):
         return {"image": image, "labels": labels, "name": sample.name}
 
 
+def count_batches(length: int, batch_size: int, processes: int = 1) -> int:
+    """Return the batches of an epoch for each process; the last, smaller batch is left out.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    batches = length // (batch_size * processes)
+    if batches == 0:
+        raise ValueError(
+            f"the training set has {length} samples, fewer than one batch of {batch_size} for "
+            f"{processes} process(es); lower --data.batch_size."
+        )
+    return batches
+
+
 class TrainingOrder(Sampler[list[Key]]):
     """Batches of an epoch: shuffled by (seed, epoch), shared among processes, from `first` on."""
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int, processes: int) -> None:
-        self.batches = length // (batch_size * processes)  # the last, smaller batch is left out
-        if self.batches == 0:
-            raise ValueError(
-                f"the training set has {length} samples, fewer than one batch of {batch_size} for "
-                f"{processes} process(es); lower --data.batch_size."
-            )
+        self.batches = count_batches(length, batch_size, processes)
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.processes = rank, processes
         self.epoch, self.first = 0, 0

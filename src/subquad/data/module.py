@@ -15,6 +15,7 @@ from subquad.data.loading import (
     TrainingSamples,
     Transform,
     collate,
+    count_batches,
 )
 
 
@@ -32,7 +33,7 @@ class SegmentationData(LightningDataModule):
         seed: Decides the order and every random transform.
 
     Raises:
-        ValueError: If the two sets do not have the same classes.
+        ValueError: If the two sets do not have the same classes, or the training set is smaller than a batch.
     """
 
     def __init__(
@@ -56,6 +57,8 @@ class SegmentationData(LightningDataModule):
                 f"training has the classes {train.labels.names}, evaluation {evaluation.labels.names}; "
                 f"give both the same class file."
             )
+        if train is not None:
+            count_batches(len(train), batch_size)  # before a run leaves anything behind
         self.train, self.evaluation = train, evaluation
         self.train_transform, self.eval_transform = train_transform, eval_transform
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size

@@ -28,10 +28,12 @@ class Encoding:
     Args:
         labels: The label of each value that may occur.
         holds: The same in words, for messages.
+        reduced: Whether 255 tells that the mask was converted before.
     """
 
     labels: dict[int, int]
     holds: str
+    reduced: bool = False
 
 
 class Pair(NamedTuple):
@@ -135,11 +137,12 @@ def read_encoded_mask(pair: Pair, source: Source) -> Tensor:
     labels = table[indices]
     if (labels < 0).any():
         row, column = np.argwhere(labels < 0)[0]
-        bits = 8 if values.dtype.itemsize == 1 else 16
+        value, bits = int(values[row, column]), 8 if values.dtype.itemsize == 1 else 16
+        before = "it was reduced before, so " if value == 255 and pair.encoding.reduced else ""
         raise ValueError(
-            f"mask {pair.mask} ({bits}-bit) holds {int(values[row, column])} at row {row}, column {column}, "
-            f"but the masks of {source.title} hold {holds}; take the masks as they are published, see "
-            f"{source.home}, or convert them again."
+            f"mask {pair.mask} ({bits}-bit) holds {value} at row {row}, column {column}, but the masks of "
+            f"{source.title} hold {holds}; {before}take the masks as they are published, see {source.home}, "
+            f"or convert them again."
         )
     return torch.from_numpy(labels.astype(np.uint8))
 
@@ -152,9 +155,8 @@ def plain_encoding(num_classes: int) -> Encoding:
 
 def zero_reduced_encoding(num_classes: int) -> Encoding:
     """Return the encoding in which 0 is unlabelled and k is class k - 1 ("reduce zero label")."""
-    # 255 is refused: it tells masks that were reduced before, which must not be reduced again.
     labels = {index + 1: index for index in range(num_classes)}
-    return Encoding({0: IGNORE_INDEX} | labels, f"0..{num_classes}, where 0 is unlabelled")
+    return Encoding({0: IGNORE_INDEX} | labels, f"0..{num_classes}, where 0 is unlabelled", reduced=True)
 
 
 @cache

@@ -127,14 +127,16 @@ def _value_table(report: DataReport) -> list[str]:
     names: dict[int | Color, str] = dict(enumerate(report.labels.names)) if report.labels else {}
     others = sorted({*sum((split.values for split in splits), Counter())} - names.keys(), key=str)
     names |= {value: f"value {value}" for value in others[:40]} | {IGNORE_INDEX: "ignored (255)"}
-    lines = [f"{'% of pixels':<24}" + "".join(f"{split.name:>9}" for split in splits)]
+    widths = [max(9, len(split.name) + 2) for split in splits]
+    titles = [f"{split.name:>{width}}" for split, width in zip(splits, widths, strict=True)]
+    lines = [f"{'% of pixels':<24}" + "".join(titles)]
     weights = torch.zeros(0, 2)
     if shares is not None:
         weights = torch.stack([class_weights(shares, "median"), class_weights(shares, "log")], 1)
         lines[0] += f"{'median/f':>11}{'1/log(1.1+f)':>14}"
     for row, (value, name) in enumerate(names.items()):
         parts = [100 * split.values[value] / max(split.values.total(), 1) for split in splits]
-        cells = [f"{part:>9.2f}" for part in parts]
+        cells = [f"{part:>{width}.2f}" for part, width in zip(parts, widths, strict=True)]
         cells += [f"{weight:>12.3f}" for weight in weights[row : row + 1].flatten()]
         lines.append(f"{name[:23]:<24}" + "".join(cells))
     return lines

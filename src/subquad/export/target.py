@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from subquad.export.report import AGREEMENT, ExportReport
-from subquad.models.files import write_whole
+from subquad.models.files import check_writable, write_whole
 
 
 def check_target(path: str | Path, *, overwrite: bool) -> None:
     """Raise ValueError if a file cannot or must not be written, before any work is done."""
-    if Path(path).is_dir():
-        raise ValueError(f"{path} is a folder; give the name of a file.")
+    check_writable(path)
     if Path(path).exists() and not overwrite:
         raise ValueError(
             f"{path} exists; choose another name, or overwrite it (overwrite=True, --overwrite)."

@@ -68,7 +68,7 @@ def _task(config: NetworkConfig) -> tuple[str, str]:
     if isinstance(config, SegmentationConfig):
         return "image-segmentation", "semantic segmentation"
     if isinstance(config, ImageConfig):
-        return "image-classification", "image-classification"
+        return "image-classification", "image classification"
     if isinstance(config, SequenceConfig) and config.regression:
         return "tabular-regression", "regression from sequences"
     return "text-classification", "classification of sequences"

@@ -94,9 +94,14 @@ def _read(path: str | Path, *, weights: bool) -> tuple[dict[str, Tensor], dict[s
     except SafetensorError as error:
         start = path.read_bytes()[:16]
         raise ValueError(
-            f"{path} is not a safetensors file (it starts with {start!r}: {error}); give a file that "
-            f"save_model or `subquad fit` wrote."
+            f"{path} is not a safetensors file (it starts with {start!r}: {error}); copy it "
+            f"again, or give the file that is meant."
         ) from error
+
+
+def holds_config(path: str | Path) -> bool:
+    """Say whether a safetensors file is one of `save_model`; errors as of `read_safetensors`."""
+    return _KEY in _read(path, weights=False)[1]
 
 
 def _config_in(metadata: dict[str, str], path: str | Path) -> NetworkConfig:

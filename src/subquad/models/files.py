@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 
@@ -24,3 +25,22 @@ def write_whole(path: str | Path, content: bytes) -> None:
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise ValueError unless a file can be written at a path; leaves nothing there.
+
+    Args:
+        path: Of the file; folders that are missing would be made.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file.")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell: root has them all
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be written: {folder} takes no new file ({error.strerror}); give another name."
+        ) from error

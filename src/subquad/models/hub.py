@@ -110,7 +110,13 @@ def from_pretrained(
     folder = Path(source)
     if folder.is_dir():
         if not (folder / WEIGHTS).is_file():
-            raise FileNotFoundError(f"{folder} holds no {WEIGHTS}; give a folder that save_pretrained wrote.")
+            best = folder / "best.safetensors"
+            run = (
+                f"; the best weights of a run are read by load_model({str(best)!r})" if best.is_file() else ""
+            )
+            raise FileNotFoundError(
+                f"{folder} holds no {WEIGHTS}; give a folder that save_pretrained wrote{run}."
+            )
         return load_model(folder / WEIGHTS)
     repository = str(source)
     if folder.is_absolute() or repository.startswith(".") or repository.count("/") != 1:

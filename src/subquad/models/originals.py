@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models.checkpoint import read_safetensors
+from subquad.models.mismatch import remedy
 from subquad.models.original_links import stack_links
 from subquad.models.original_names import hamburger_version, renaming
 from subquad.nn import Hamburger
@@ -90,7 +93,7 @@ def load_original(
             f"{where} is not a checkpoint of this {type(network).__name__}: it covers "
             f"{report.backbone_coverage:.1%} of the backbone's parameters and {minimum:.0%} are needed; "
             f"unexpected names such as {report.unexpected[:2]}, missing such as {report.missing[:2]}, "
-            f"other shapes such as {report.reshaped[:1]}. Check the size of the network."
+            f"other shapes such as {report.reshaped[:1]}. {remedy(network, tensors)}"
         )
     network.load_state_dict(fitting, strict=False)
     return report
@@ -112,9 +115,10 @@ def read_weights(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read safely, or holds no weights.
+        ValueError: If it cannot be read safely, holds no weights, or one that is no finite number.
     """
     content: Any = source
+    where = source if isinstance(source, (str, Path)) else "the state dict"
     if isinstance(source, (str, Path)):
         content = _read_file(Path(source))
     for wrapper in ("state_dict", "net", "model"):
@@ -127,11 +131,16 @@ def read_weights(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
         if hasattr(value, "shape")
     }
     if not tensors:
-        raise ValueError(f"no weights in {source if isinstance(source, (str, Path)) else 'the state dict'}.")
+        raise ValueError(f"no weights in {where}.")
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} in {where} holds NaN or infinity; take weights from before that.")
     return tensors
 
 
 def _read_file(path: Path) -> Any:
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give a file of weights, such as one in it.")
     if path.suffix == ".safetensors":
         return read_safetensors(path)[0]
     if not path.is_file():
@@ -139,9 +148,21 @@ def _read_file(path: Path) -> Any:
     try:
         content = _load_weights_only(path)
     except Exception as error:
+        with path.open("rb") as file:
+            is_pickle = file.read(1) == b"\x80"
+        if is_pickle and isinstance(error, pickle.UnpicklingError):
+            raise ValueError(
+                f"{path} is a pickle that torch.load refuses to read, since it would run what that names, "
+                f"or a damaged one; where it was made, store its state dict with torch.save."
+            ) from error
         raise ValueError(
             f"{path} is no checkpoint of PyTorch, or a damaged one ({type(error).__name__}); copy it again."
         ) from error
+    if isinstance(content, _Ignored):
+        raise ValueError(
+            f"{path} holds a pickled object, such as a whole module, whose code is not run; where it was "
+            f"made, save its state_dict()."
+        )
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict.")
     return content
@@ -165,7 +186,8 @@ def _load_weights_only(path: Path) -> Any:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except ValueError:  # a file of before torch 1.6, which cannot be looked into
         foreign = []
-    with torch.serialization.safe_globals([(_Ignored, name) for name in foreign]):
+    with torch.serialization.safe_globals([(_Ignored, name) for name in foreign]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of other protocols of pickle
         return torch.load(path, map_location="cpu", weights_only=True)
 
 

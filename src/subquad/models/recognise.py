@@ -42,17 +42,19 @@ class Recognised(NamedTuple):
     assumed: str
 
 
-def recognise(tensors: Mapping[str, Tensor]) -> Recognised:
+def recognise(tensors: Mapping[str, Tensor], given: Mapping[str, Any] | None = None) -> Recognised:
     """Return the network that a state dict of the originals belongs to.
 
     Args:
         tensors: With the originals' names, as `read_weights` returns them.
+        given: Options that are known from elsewhere; they come before what is read or assumed.
 
     Raises:
         ValueError: If no named network has these names and shapes.
     """
     if holds_links(tensors):
-        return Recognised(*recognise_sequence(tensors))
+        name, overrides, assumed = recognise_sequence(tensors)
+        return Recognised(name, overrides | dict(given or {}), assumed)
     pattern = _kind(tensors)
     overrides = _overrides(tensors, pattern)
     best, best_share = "", 0.0
@@ -62,22 +64,31 @@ def recognise(tensors: Mapping[str, Tensor]) -> Recognised:
             best, best_share = name, share
     if best_share < 1:
         raise ValueError(
-            f"the checkpoint looks like one of {pattern}, but neither is it the whole of one nor nothing "
-            f"else: the nearest, {best or 'none'}, shares {best_share:.1%} of the tensors. A backbone alone "
-            f"is a start for training (--model.weights); for a changed network use create_model with its "
-            f"options, then load_original."
+            f"the checkpoint looks like one of {pattern}, but some tensors are missing, surplus or of "
+            f"another shape: the nearest, {best or 'none'}, shares {best_share:.1%} of them. A backbone "
+            f"alone is a start for training (--model.weights); for a changed network use create_model with "
+            f"its options, then load_original."
         )
+    overrides |= given or {}
     config = model_config(best, **overrides)
-    assumed = "" if not hasattr(config, "rank") else _assumed(best, config, tensors)
+    assumed = "" if not hasattr(config, "rank") else _assumed(best, config, tensors, given or {})
     return Recognised(best, overrides, assumed)
 
 
-def _kind(tensors: Mapping[str, Tensor]) -> str:
+def kind_of(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the pattern of our names that the names in a state dict belong to, if any."""
     names = "\n".join(tensors)
     for pattern, kind in _KINDS:
         first, *others = pattern.split(" .* ")
         if re.search(rf"^{first}$", names, flags=re.MULTILINE) and all(o in names for o in others):
             return kind
+    return None
+
+
+def _kind(tensors: Mapping[str, Tensor]) -> str:
+    kind = kind_of(tensors)
+    if kind is not None:
+        return kind
     raise ValueError(
         f"the checkpoint's names (such as {', '.join(list(tensors)[:3])}) are of no network known here: "
         f"there are HamNet, Light-Ham, SegNeXt, VAN and Paramixer."
@@ -121,10 +132,10 @@ def _share_that_fits(tensors: Mapping[str, Tensor], name: str, overrides: dict[s
     return len(common) / len(common | needed | renamed.keys())
 
 
-def _assumed(name: str, config: Any, tensors: Mapping[str, Tensor]) -> str:
-    told = "hamburger.ham.bases" in tensors
+def _assumed(name: str, config: Any, tensors: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
+    told = "hamburger.ham.bases" in tensors or "rank" in given
     parts = [] if told else [f"rank {config.rank}"]
     parts.append(f"{config.steps} steps ({config.eval_steps} in evaluation)")
-    if "hamburger.lower_bread.weight" in tensors:
+    if "hamburger.lower_bread.weight" in tensors and "solver" not in given:
         parts.append("the solver CD")
     return f"assumed as published for {name}, since no checkpoint tells it: {', '.join(parts)}"

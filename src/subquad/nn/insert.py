@@ -58,7 +58,7 @@ def insert_context(
     model: nn.Module,
     name: str,
     *,
-    layout: Layout = "channels_first",
+    layout: Layout | None = None,
     prefix_tokens: int = 0,
     channels: int | None = None,
     example: Tensor | None = None,
@@ -87,8 +87,10 @@ def insert_context(
         model: Any network; it is changed in place.
         name: Of the module whose output gets context, as in `model.named_modules()`.
         layout: Of that output: "channels_first" `(batch, channels, *spatial)`, "channels_last"
-            (batch, height, width, channels), or "tokens" (batch, tokens, channels).
-        prefix_tokens: Tokens at the beginning that are left alone, such as 1 class token.
+            (batch, height, width, channels), or "tokens" (batch, tokens, channels). None takes
+            "channels_first" for four and more axes; three could be either, and are refused.
+        prefix_tokens: Tokens at the beginning that are left alone, such as 1 class token; with 0 it would
+            be mixed with the others.
         channels: Of that output; measured with `example` if not given.
         example: An input of the network; None takes zeros of (1, 3, 224, 224).
         dim: Width inside the Hamburger; None takes `channels`, 512 at most.
@@ -109,7 +111,7 @@ def insert_context(
         ValueError: If there is no such module, if it has context already, if it cannot be followed by
             another, or if its output does not fit the layout.
     """
-    if layout not in get_args(Layout):
+    if layout not in (None, *get_args(Layout)):
         raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout!r}.")
     if prefix_tokens < 0 or (prefix_tokens and layout != "tokens"):
         raise ValueError(f'prefix_tokens must be at least 0, and belongs to "tokens", got {prefix_tokens}.')
@@ -138,7 +140,7 @@ def insert_context(
         norm_groups=norm_groups,
         gate=True,
     )
-    context = Context(hamburger, layout, prefix_tokens).train(target.training)
+    context = Context(hamburger, layout or "channels_first", prefix_tokens).train(target.training)
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     target.add_module(CHILD, context.to(like.device, like.dtype))
     if not _is_plain_sequential(target):  # which runs its last part anyway
@@ -171,7 +173,12 @@ def remove_context(model: nn.Module, name: str) -> nn.Module:
 
 def _module(model: nn.Module, name: str) -> nn.Module:
     known = dict(model.named_modules())
-    if not name or name not in known:
+    if not name:
+        raise ValueError(
+            f"the name '' means the whole {type(model).__name__}; choose a module inside, such as "
+            f"{next((child for child, _ in model.named_children()), 'one of another network')!r}."
+        )
+    if name not in known:
         near = get_close_matches(name, list(known), n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         children = ", ".join(child for child, _ in model.named_children())
@@ -191,7 +198,9 @@ def _is_plain_sequential(module: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def _measure(model: nn.Module, target: nn.Module, name: str, layout: Layout, example: Tensor | None) -> int:
+def _measure(
+    model: nn.Module, target: nn.Module, name: str, layout: Layout | None, example: Tensor | None
+) -> int:
     """Return the channels of a module's output, from one run in evaluation."""
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     inputs = torch.zeros(1, 3, 224, 224) if example is None else example
@@ -213,10 +222,20 @@ def _measure(model: nn.Module, target: nn.Module, name: str, layout: Layout, exa
     if not isinstance(output, Tensor):
         raise ValueError(f"{name!r} returns a {type(output).__name__}, not a tensor; choose a module inside.")
     shape = tuple(output.shape)
-    fits = {"channels_first": len(shape) >= 3, "channels_last": len(shape) == 4, "tokens": len(shape) == 3}
-    if not fits[layout]:
+    if len(shape) < 3:
+        raise ValueError(
+            f"{name!r} returns {shape}, which has no positions to share context; choose a module before the "
+            f"pooling."
+        )
+    if layout is None and len(shape) == 3:
+        raise ValueError(
+            f'{name!r} returns {shape}: give layout="tokens" if the channels come last, as in a ViT '
+            f'(prefix_tokens=1 for its class token), or layout="channels_first", as in a 1-D convolution.'
+        )
+    fits = {"channels_first": True, "channels_last": len(shape) == 4, "tokens": len(shape) == 3}
+    if not fits[layout or "channels_first"]:
         raise ValueError(f"{name!r} returns {shape}, which is not layout={layout!r}; see insert_context.")
-    return shape[1] if layout == "channels_first" else shape[-1]
+    return shape[-1] if layout in ("channels_last", "tokens") else shape[1]
 
 
 def _keep_if_absent(
