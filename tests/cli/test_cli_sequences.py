@@ -117,6 +117,21 @@ def test_a_checkpoint_meets_other_data(table, tmp_path, call, complains):
     complains(*fit_table(table, run), quoting="holds a run already")
 
 
+def test_a_table_is_looked_over(table, tmp_path, call, complains):
+    columns = "--sequence_column=text", "--label_column=species"
+    report = call("data", "check", table, *columns)
+    assert report.code == 0, report.err
+    assert "2 classes" in report.out
+    assert "problems: none" in report.out
+    table.write_text(table.read_text() + ",dog\n")
+    sentence = complains("data", "check", table, *columns)
+    assert "1 problem(s), see above" in sentence
+    complains("data", "check", tmp_path / "no.csv", "--format=csv", quoting="no.csv")
+    complains("data", "check", table, quoting=["'sequence'", "'text', 'species'"])
+    complains("data", "check", tmp_path, "--format=cvs", quoting=["'cvs'", "csv"])
+    assert "--sequence_column" in call("data", "check", table, "--help").out
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_takes_two_steps(recipe, tmp_path, call):
     options = parser().parse_args([f"--config={recipe}"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from subquad.cli import check_sequences
+from subquad.cli.check_sequences import SEQUENCE_SETS, is_about_sequences
 from subquad.cli.options import PUBLISHED_SETS
 from subquad.cli.parsing import Parser
 from subquad.models.suggest import did_you_mean
@@ -15,7 +17,13 @@ def parser() -> Parser:
     """Return the options of `subquad data check`."""
     p = Parser(prog="subquad data check", description="Report what is in a data set, and what to mend.")
     p.add_argument("path", type=str, help="Folder with images and masks, or of a published data set.")
-    p.add_argument("--format", type=str, default="folder", help=f"One of {', '.join(FORMATS)}.")
+    p.add_argument(
+        "--format",
+        type=str,
+        default="folder",
+        help=f"One of {', '.join(FORMATS)}; of sequences {', '.join(SEQUENCE_SETS)}, whose options "
+        "`subquad data check TABLE --help` lists.",
+    )
     p.add_argument(
         "--classes",
         type=str | None,
@@ -47,11 +55,14 @@ def main(arguments: list[str]) -> None:
         raise ValueError(
             f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
         )
+    if is_about_sequences(rest):
+        check_sequences.main(rest)
+        return
     options = parser().parse_args(rest)
     if options.format not in FORMATS:
         raise ValueError(
-            f"unknown format {options.format!r}.{did_you_mean(options.format, FORMATS)} There are "
-            f"{', '.join(FORMATS)}."
+            f"unknown format {options.format!r}.{did_you_mean(options.format, [*FORMATS, *SEQUENCE_SETS])} "
+            f"There are {', '.join([*FORMATS, *SEQUENCE_SETS])}."
         )
     hint = ""
     if options.format == "folder":
