@@ -32,8 +32,9 @@ GOLDEN = {
     "subquad": {"create_model", "list_models", "load_model", "load_original", "save_model", "LoadReport"},
     "subquad.ops": {"Factors", "NMF", "VQ", "CD", "Problem", "Solver", "decompose", "encode"},
     "subquad.nn": {
-        "Check", "Ham", "Hamburger", "NoContext", "Report", "SelfAttention", "check_mixer", "insert_context",
-        "remove_context", "sharing_dictionary", "watching_input",
+        "Check", "ConditionalBatchNorm", "Ham", "Hamburger", "NoContext", "Report", "SelfAttention",
+        "SpectralNorm", "check_mixer", "insert_context", "remove_context", "sharing_dictionary",
+        "spectral_norm", "watching_input",
     },
 }  # fmt: skip
 

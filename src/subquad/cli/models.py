@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     names = list_models(options.pattern)
     if not names:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
-    sizes = {name: options.size or usual_size(name) for name in names}
+    sizes = {name: usual_size(name, options.size) for name in names}
     rows = [
         (name, f"{parameters(name):,}", f"{multiply_adds(name, size) / 1e9:.1f} G", str(size))
         for name, size in sizes.items()

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from subquad.models.config import ImageConfig, SegmentationConfig
-
-_TASKS = {True: ("image-segmentation", "semantic segmentation"), False: ("image-classification",) * 2}
+from subquad.models.hamgan import HamGANConfig
 
 
 def model_card(
@@ -35,8 +34,7 @@ def model_card(
     config = getattr(network, "config", None)
     if not isinstance(config, ImageConfig):
         raise ValueError(f"only networks of subquad.create_model have a card, got {type(network).__name__}.")
-    segments = isinstance(config, SegmentationConfig)
-    tag, task = _TASKS[segments]
+    tag, task = _task(config)
     backbone = getattr(config, "backbone", "")
     header = {
         "license": license,
@@ -46,21 +44,16 @@ def model_card(
     }
     parameters = sum(p.numel() for p in network.parameters())
     mean, std = ([round(value, 6) for value in values] for values in config.normalization)
-    output = "classes, height, width" if segments else "classes"
     sections = [
         "---\n" + "".join(f"{key}: {json.dumps(value)}\n" for key, value in header.items()) + "---",
         f"# {name}",
-        f"A {type(network).__name__} of the family `{config.family}` for {task}, with the backbone "
-        f"`{backbone}`, {config.num_classes} classes and {parameters:,} parameters.",
+        f"A {type(network).__name__} of the family `{config.family}` for {task}, with "
+        f"{f'the backbone `{backbone}`, ' if backbone else ''}{config.num_classes} classes and "
+        f"{parameters:,} parameters.",
         description.strip(),
         "## Use",
         "```python\nimport torch\nfrom subquad.models import from_pretrained\n\n"
-        f'network = from_pretrained("{name}")\n'
-        f"images = torch.rand(1, {config.in_channels}, 256, 320)  # (batch, channels, height, width)\n"
-        f"mean, std = torch.tensor({mean}), torch.tensor({std})\n"
-        "logits = network((images - mean[:, None, None]) / std[:, None, None])\n```",
-        f"Images are in 0 to 1, {'red, green, blue, ' if config.in_channels == 3 else ''}of any height and "
-        f"width; the logits are (batch, {output}).",
+        f'network = from_pretrained("{name}")\n' + _use(config),
         "## Normalisation",
         f"Mean {mean}, standard deviation {std}, one value for each channel.",
         "## Classes",
@@ -72,6 +65,36 @@ def model_card(
         f"Of the weights: {license}.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _task(config: ImageConfig) -> tuple[str, str]:
+    """Return the Hub's tag of the task, and its name."""
+    if isinstance(config, HamGANConfig):
+        return "unconditional-image-generation", "class-conditional image generation"
+    if isinstance(config, SegmentationConfig):
+        return "image-segmentation", "semantic segmentation"
+    return "image-classification", "image-classification"
+
+
+def _use(config: ImageConfig) -> str:
+    """Return the rest of the example, and what goes in and comes out."""
+    colours = "red, green, blue, " if config.in_channels == 3 else ""
+    if isinstance(config, HamGANConfig):
+        return (
+            f"latent = torch.randn(4, {config.latent})\n"
+            f"labels = torch.arange(4) % {config.num_classes}  # the classes of the four images\n"
+            f"with torch.no_grad():\n    images = (network(latent, labels) + 1) / 2\n```\n\n"
+            f"Images are in 0 to 1 then, {colours}(batch, {config.in_channels}, {config.size}, "
+            f"{config.size})."
+        )
+    mean, std = ([round(value, 6) for value in values] for values in config.normalization)
+    output = "classes, height, width" if isinstance(config, SegmentationConfig) else "classes"
+    return (
+        f"images = torch.rand(1, {config.in_channels}, 256, 320)  # (batch, channels, height, width)\n"
+        f"mean, std = torch.tensor({mean}), torch.tensor({std})\n"
+        f"logits = network((images - mean[:, None, None]) / std[:, None, None])\n```\n\n"
+        f"Images are in 0 to 1, {colours}of any height and width; the logits are (batch, {output})."
+    )
 
 
 def _classes(config: ImageConfig) -> str:

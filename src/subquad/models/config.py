@@ -62,6 +62,14 @@ class ImageConfig:
         repeat = 1 if self.in_channels == 3 else self.in_channels
         return self.mean or default[0] * repeat, self.std or default[1] * repeat
 
+    def solver_called(self, name: str) -> Solver:
+        """Return the solver of that name, as the family has it.
+
+        Raises:
+            ValueError: If there is no such solver.
+        """
+        return solver_from_json({"type": name})
+
     def build(self) -> nn.Module:
         """Build the network, randomly initialised."""
         raise NotImplementedError
@@ -152,7 +160,7 @@ def override(config: ImageConfig, overrides: dict[str, Any]) -> Any:
                 f"It has {', '.join(known)}."
             )
     if isinstance(overrides.get("solver"), str):
-        overrides = {**overrides, "solver": solver_from_json({"type": overrides["solver"]})}
+        overrides = {**overrides, "solver": config.solver_called(overrides["solver"])}
     # Names and colours belong to the old classes.
     if overrides.get("num_classes", config.num_classes) != config.num_classes:
         stale = {name: () for name in ("class_names", "palette") if name in known}

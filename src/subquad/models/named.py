@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from subquad.models.classifier import ClassifierConfig
+from subquad.models.hamgan import HamGANConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
 from subquad.models.registry import register_model
@@ -63,3 +64,7 @@ for _size, _rate in {"tiny": 0.1, "small": 0.1, "base": 0.1, "large": 0.2, "huge
         f"van_{_size}",
         ClassifierConfig(backbone=f"van_{_size}", drop_path=_rate, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     )
+
+# The same networks: the strong one was trained on batches of 1,024 instead of 256.
+register_model("hamgan_baby", HamGANConfig())
+register_model("hamgan_strong", HamGANConfig())

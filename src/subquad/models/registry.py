@@ -9,6 +9,7 @@ from torch import nn
 
 from subquad.models.classifier import ClassifierConfig
 from subquad.models.config import ImageConfig, override
+from subquad.models.hamgan import HamGANConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
 from subquad.models.suggest import did_you_mean
@@ -17,7 +18,7 @@ _MODELS: dict[str, ImageConfig] = {}
 
 # Configuration classes by the family name that checkpoints store.
 FAMILIES: dict[str, type[ImageConfig]] = {
-    config.family: config for config in (LightHamConfig, HamNetConfig, ClassifierConfig)
+    config.family: config for config in (LightHamConfig, HamNetConfig, ClassifierConfig, HamGANConfig)
 }
 
 
@@ -61,7 +62,7 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
     Returns:
         The network in training mode, for any H and W: a segmentation network maps normalised
         images (batch, in_channels, H, W) to logits (batch, num_classes, H, W), a classifier to
-        logits (batch, num_classes).
+        logits (batch, num_classes). HamGAN makes images of one size from random vectors and classes.
 
     Raises:
         ValueError: If the name or an option is unknown; the message suggests the right one.
