@@ -1,0 +1,45 @@
+"""Which kind of network a command is about: each kind has its own options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from subquad.models import SequenceConfig, model_config
+
+Kind = Literal["segmentation", "sequence"]
+
+
+def kind_of_config(config: Any) -> Kind:
+    """Return the kind of a network's configuration."""
+    return "sequence" if isinstance(config, SequenceConfig) else "segmentation"
+
+
+def kind_of_arguments(arguments: Sequence[str]) -> Kind:
+    """Return the kind that `--model.name` or the recipe among the arguments asks for; the last counts.
+
+    Raises:
+        ValueError: If there is no network of that name.
+    """
+    name = ""
+    for index, argument in enumerate(arguments):
+        option, given, value = argument.partition("=")
+        if not given and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        if option == "--model.name":
+            name = value
+        elif option == "--config":
+            name = _name_in_recipe(Path(value)) or name
+    return kind_of_config(model_config(name)) if name else "segmentation"
+
+
+def _name_in_recipe(path: Path) -> str:
+    """Return the model's name in a recipe; what is wrong with the file is for the parser to say."""
+    try:
+        content = yaml.safe_load(path.read_text())
+        return str(content["model"]["name"])
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        return ""
