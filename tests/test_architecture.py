@@ -27,7 +27,7 @@ MAY_IMPORT = {
 }
 OPTIONAL = {
     "PIL", "huggingface_hub", "jsonargparse", "lightning", "matplotlib", "onnx", "onnxruntime", "onnxscript",
-    "rich", "timm", "torchvision", "yaml",
+    "rich", "timm", "torch_fidelity", "torchmetrics", "torchvision", "yaml",
 }  # fmt: skip
 GOLDEN = {
     "subquad": {"create_model", "list_models", "load_model", "load_original", "save_model", "LoadReport"},
@@ -36,9 +36,9 @@ GOLDEN = {
         "cdil_offsets", "link_mix",
     },
     "subquad.nn": {
-        "Check", "Ham", "Hamburger", "LinkNetworks", "NoContext", "Paramixer", "Report", "SelfAttention",
-        "check_mixer", "insert_context",
-        "remove_context", "sharing_dictionary", "watching_input",
+        "Check", "ConditionalBatchNorm", "Ham", "Hamburger", "LinkNetworks", "NoContext", "Paramixer",
+        "Report", "SelfAttention", "SpectralNorm", "check_mixer", "insert_context", "remove_context",
+        "sharing_dictionary", "spectral_norm", "watching_input",
     },
     "subquad.data.sequences": {
         "BYTES", "DNA", "GREY", "IGNORED_CLASS", "LISTOPS", "ORDER", "Adding", "BucketOrder", "Collate",

@@ -19,7 +19,9 @@ from subquad.evaluation import PROTOCOLS, Protocol
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / "recipes").glob("*/base.yaml"))
-OTHER_KINDS = set((ROOT / "recipes" / "sequences").glob("*.yaml"))  # see test_cli_sequences
+OTHER_KINDS = {  # see test_cli_sequences and test_cli_hamgan
+    path for kind in ("sequences", "hamgan") for path in (ROOT / "recipes" / kind).glob("*.yaml")
+}
 RECIPES = sorted(set((ROOT / "recipes").rglob("*.yaml")) - set(BASES) - OTHER_KINDS)
 PUBLISHED = [path for path in RECIPES if path.parent != ROOT / "recipes"]
 

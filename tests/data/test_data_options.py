@@ -103,7 +103,7 @@ class Second:
 
 def test_options_of_families_that_differ() -> None:
     parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(model_options([First, Second]), "model")
+    parser.add_class_arguments(model_options([First, Second], "first", ["palette"]), "model")
     for text, value in {"wide": "wide", "narrow": "narrow", "4": 4}.items():
         assert parser.parse_args([f"--model.style={text}"]).model.style == value
     assert parser.parse_args([]).model.style is None

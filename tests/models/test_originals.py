@@ -17,7 +17,7 @@ from subquad.models.cost import parameters
 @cache
 def multiply_adds(name, size=None, **overrides):
     """Counted once for all tests."""
-    return cost.multiply_adds(name, size or model_config(name).size, **overrides)
+    return cost.multiply_adds(name, size or model_config(name).cost_size(), **overrides)
 
 
 CASES = {
@@ -117,7 +117,7 @@ def test_parameters(name, overrides, millions):
 
 @pytest.mark.parametrize(("name", "overrides", "size", "published"), COSTS)
 def test_multiply_adds(name, overrides, size, published):
-    size = None if size == (model_config(name).size,) * 2 else size
+    size = None if size == (model_config(name).cost_size(),) * 2 else size
     assert multiply_adds(name, size, **overrides) / 1e9 == pytest.approx(published, rel=0.035)
 
 

@@ -9,12 +9,15 @@ from typing import Any, Literal
 import yaml
 
 from subquad.models import SequenceConfig, model_config
+from subquad.models.hamgan import HamGANConfig
 
-Kind = Literal["segmentation", "sequence"]
+Kind = Literal["segmentation", "sequence", "hamgan"]
 
 
 def kind_of_config(config: Any) -> Kind:
     """Return the kind of a network's configuration."""
+    if isinstance(config, HamGANConfig):
+        return "hamgan"
     return "sequence" if isinstance(config, SequenceConfig) else "segmentation"
 
 

@@ -15,6 +15,8 @@ COMMANDS = {
     "fit": "train a network",
     "test": "evaluate a checkpoint",
     "predict": "segment images",
+    "generate": "make images of a class",
+    "features": "train the proxy features of a data set, for proxy-FID",
     "export": "write a network as ONNX or for PyTorch, checked",
     "demo": "train on built-in scenes with and without global context, and write a report",
     "models": "list the networks, their parameters and multiply-adds",

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
     names = list_models(options.pattern)
     if not names:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
-    sizes = {name: options.size or model_config(name).size for name in names}
+    sizes = {name: model_config(name).cost_size(options.size) for name in names}
     rows = [
         (name, f"{parameters(name):,}", count_text(multiply_adds(name, size)), str(size))
         for name, size in sizes.items()

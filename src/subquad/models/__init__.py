@@ -5,6 +5,7 @@ from subquad.models.checkpoint import load_model, read_config, save_model
 from subquad.models.classifier import Classifier, ClassifierConfig
 from subquad.models.config import HamConfig, ImageConfig, NetworkConfig, SegmentationConfig
 from subquad.models.decoder import LightHamDecoder
+from subquad.models.hamgan import HamGAN, HamGANConfig
 from subquad.models.hamnet import HamNet, HamNetConfig
 from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
 from subquad.models.light_ham import LightHam, LightHamConfig
@@ -17,6 +18,8 @@ __all__ = [
     "Classifier",
     "ClassifierConfig",
     "HamConfig",
+    "HamGAN",
+    "HamGANConfig",
     "HamNet",
     "HamNetConfig",
     "ImageConfig",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from subquad.models.config import ImageConfig, NetworkConfig, SegmentationConfig
+from subquad.models.hamgan import HamGANConfig
 from subquad.models.sequence import SequenceConfig
 
 
@@ -65,6 +66,8 @@ def model_card(
 
 def _task(config: NetworkConfig) -> tuple[str, str]:
     """Return the Hub's tag and our words for what a network does."""
+    if isinstance(config, HamGANConfig):
+        return "unconditional-image-generation", "class-conditional image generation"
     if isinstance(config, SegmentationConfig):
         return "image-segmentation", "semantic segmentation"
     if isinstance(config, ImageConfig):
@@ -79,6 +82,15 @@ def _use(config: NetworkConfig, name: str) -> tuple[str, ...]:
     loading = (
         f'import torch\nfrom subquad.models import from_pretrained\n\nnetwork = from_pretrained("{name}")\n'
     )
+    colours = "red, green, blue, " if getattr(config, "in_channels", 0) == 3 else ""
+    if isinstance(config, HamGANConfig):
+        return (
+            f"```python\n{loading}latent = torch.randn(4, {config.latent})\n"
+            f"labels = torch.arange(4) % {config.num_classes}  # the classes of the four images\n"
+            f"with torch.no_grad():\n    images = (network(latent, labels) + 1) / 2\n```",
+            f"Images are in 0 to 1 then, {colours}(batch, {config.in_channels}, {config.size}, "
+            f"{config.size}).",
+        )
     if isinstance(config, ImageConfig):
         mean, std = ([round(value, 6) for value in values] for values in config.normalization)
         output = "classes, height, width" if isinstance(config, SegmentationConfig) else "classes"
@@ -87,8 +99,7 @@ def _use(config: NetworkConfig, name: str) -> tuple[str, ...]:
             f"images = torch.rand(1, {config.in_channels}, 256, 320)  # (batch, channels, height, width)\n"
             f"mean, std = torch.tensor({mean}), torch.tensor({std})\n"
             "logits = network((images - mean[:, None, None]) / std[:, None, None])\n```",
-            f"Images are in 0 to 1, {'red, green, blue, ' if config.in_channels == 3 else ''}of any height "
-            f"and width; the logits are (batch, {output}).",
+            f"Images are in 0 to 1, {colours}of any height and width; the logits are (batch, {output}).",
             "## Normalisation",
             f"Mean {mean}, standard deviation {std}, one value for each channel.",
         )

@@ -42,14 +42,25 @@ class NetworkConfig:
             if value and len(value) != self.num_classes:
                 raise ValueError(f"{name} has {len(value)} entries for {self.num_classes} classes.")
 
-    @property
-    def size(self) -> int:
-        """The size of input at which costs are published: the side of an image, a sequence's length."""
+    def cost_size(self, wanted: int | None = None) -> int:
+        """Return at which size to count costs: the side of an image, the length of a sequence.
+
+        Args:
+            wanted: Another than the one at which they are published.
+        """
         raise NotImplementedError
 
-    def example(self, size: int | tuple[int, int]) -> Tensor:
-        """Return an input of one sample, of that size, on the current default device."""
+    def example(self, size: int | tuple[int, int]) -> tuple[Tensor, ...]:
+        """Return the inputs of one sample, of that size, on the current default device."""
         raise NotImplementedError
+
+    def solver_called(self, name: str) -> Solver:
+        """Return the solver of that name, as the family has it.
+
+        Raises:
+            ValueError: If there is no such solver.
+        """
+        return solver_from_json({"type": name})
 
     def uncounted_multiply_adds(self, size: int | tuple[int, int]) -> int:
         """Return the multiply-adds of `example(size)` that are neither convolutions nor matrix products."""
@@ -90,15 +101,14 @@ class ImageConfig(NetworkConfig):
             if value is not None and len(value) != per:
                 raise ValueError(f"{name} needs one value for each of {per} channels, got {value}.")
 
-    @property
-    def size(self) -> int:
-        """Height and width at which costs are published."""
-        return self.usual_size
+    def cost_size(self, wanted: int | None = None) -> int:
+        """Return height and width."""
+        return wanted or self.usual_size
 
-    def example(self, size: int | tuple[int, int]) -> Tensor:
+    def example(self, size: int | tuple[int, int]) -> tuple[Tensor, ...]:
         """Return an image (1, in_channels, H, W) of zeros; one number is the side of a square."""
         sides = (size, size) if isinstance(size, int) else size
-        return torch.zeros(1, self.in_channels, *sides)
+        return (torch.zeros(1, self.in_channels, *sides),)
 
     @property
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -193,7 +203,7 @@ def override(config: NetworkConfig, overrides: dict[str, Any]) -> Any:
                 f"It has {', '.join(known)}."
             )
     if isinstance(overrides.get("solver"), str):
-        overrides = {**overrides, "solver": solver_from_json({"type": overrides["solver"]})}
+        overrides = {**overrides, "solver": config.solver_called(overrides["solver"])}
     # Names and colours belong to the old classes.
     if overrides.get("num_classes", config.num_classes) != config.num_classes:
         stale = {name: () for name in ("class_names", "palette") if name in known}

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from subquad.models.hamgan import HamGANConfig
 from subquad.models.registry import create_model, model_config
 
 
@@ -25,23 +26,26 @@ def multiply_adds(name: str, size: int | tuple[int, int] | None = None, **overri
     """Return the multiply-adds of one sample in evaluation.
 
     Convolutions and matrix products count, those of the decomposition too, and the products of
-    links and values; norms, activations and resizing do not.
+    links and values; norms, activations and resizing do not. Of a HamGAN it is the generator that
+    counts.
 
     Args:
         name: One of `list_models()`.
         size: Of an image: its side, or height and width; of a sequence: its length; None for the
-            configuration's `size`.
+            usual one. Of a HamGAN, its option.
         **overrides: As for `create_model`.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     config = model_config(name, **overrides)
+    if isinstance(config, HamGANConfig) and size is not None:
+        overrides["size"] = size
     network = on_meta(name, **overrides)
-    size = config.size if size is None else size
+    size = config.cost_size() if size is None else size
     with torch.device("meta"):
         sample = config.example(size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(sample)
+        network(*sample)
     return counter.get_total_flops() // 2 + config.uncounted_multiply_adds(size)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from subquad.models.classifier import ClassifierConfig
+from subquad.models.hamgan import HamGANConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
 from subquad.models.registry import register_model
@@ -107,3 +108,7 @@ _PARAMIXERS = {
 }
 for _task, _config in _PARAMIXERS.items():
     register_model(f"paramixer_{_task}", _config)
+
+# The same networks: the strong one was trained on batches of 1,024 instead of 256.
+register_model("hamgan_baby", HamGANConfig())
+register_model("hamgan_strong", HamGANConfig())

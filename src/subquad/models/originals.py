@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models.checkpoint import read_safetensors
+from subquad.models.hamgan import Discriminator, Generator, HamGAN
+from subquad.models.hamgan.tensorflow import from_tensorflow
 from subquad.models.mismatch import remedy
 from subquad.models.original_links import stack_links
 from subquad.models.original_names import hamburger_version, renaming
@@ -66,10 +68,10 @@ def load_original(
     """Fill a network or block from a checkpoint of the original code, or from plain weights of ours.
 
     Args:
-        network: Any network of `create_model`, a backbone, or a `Hamburger`.
-        source: A state dict (tensors or arrays), or the path of a .safetensors or .pth file: of the
-            whole network, or of its ImageNet backbone. The wrappers `state_dict`, `net` and `model`
-            and the prefix `module.` are seen through.
+        network: Any network of `create_model`, a backbone, a `Hamburger`, or one half of a HamGAN.
+        source: A state dict (tensors or arrays), or the path of a .safetensors, .pth or .npz file: of
+            the whole network, or of its ImageNet backbone. The wrappers `state_dict`, `net` and `model`
+            and the prefix `module.` are seen through. For a HamGAN, TensorFlow's variables.
         minimum: Least share of the backbone's parameters that must be filled, 0 to 1.
 
     Returns:
@@ -81,6 +83,8 @@ def load_original(
             version; the network is then unchanged.
     """
     tensors = read_weights(source)
+    if isinstance(network, (HamGAN, Generator, Discriminator)):
+        tensors = from_tensorflow(tensors, network)
     ours = network.state_dict()
     _check_version(network, tensors)
     our_name = renaming(network)
@@ -145,6 +149,8 @@ def _read_file(path: Path) -> Any:
         return read_safetensors(path)[0]
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}.")
+    if path.suffix == ".npz":
+        return _read_npz(path)
     try:
         content = _load_weights_only(path)
     except Exception as error:
@@ -166,6 +172,20 @@ def _read_file(path: Path) -> Any:
     if not isinstance(content, Mapping):
         raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict.")
     return content
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except Exception as error:
+        raise ValueError(
+            f"{path} is no .npz file of plain arrays, or a damaged one ({type(error).__name__}); write it "
+            f"again with numpy.savez."
+        ) from error
+    return {name: array for name, array in arrays.items() if array.dtype.kind in "fiub"}
 
 
 class _Ignored:
@@ -220,5 +240,8 @@ def _report(
 
 
 def _classifier(network: nn.Module) -> str:
-    """Return the name of the classifier's bias."""
+    """Return the name of a tensor with an entry a class."""
+    if isinstance(network, (HamGAN, Discriminator)):
+        own = "embedding.parametrizations.weight.original"
+        return own if isinstance(network, Discriminator) else f"discriminator.{own}"
     return "head.classifier.bias" if hasattr(network, "head") else "classifier.bias"

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from subquad.models.cost import on_meta
+from subquad.models.hamgan import HamGAN
+from subquad.models.hamgan.tensorflow import from_tensorflow, options_of
 from subquad.models.original_links import holds_links
 from subquad.models.original_names import hamburger_version, renaming
 from subquad.models.recognise_sequence import recognise_sequence
@@ -22,6 +24,7 @@ _KINDS = (
     (r"decode_head\.ham_in\.conv\.weight", "hamnet_*_ade20k"),
     (r"hamburger\.lower_bread(\.0)?\.weight", "hamnet_*_voc"),
     (r"block\d\.\d+\.attn\.spatial_gating_unit\.conv_spatial\.weight", "van_*"),
+    (r"(.*/)?g_snh0/dense/kernel(:0)?", "hamgan_*"),
 )
 _CLASSIFIERS = ("decode_head.conv_seg.weight", "fc.1.weight", "head.weight")
 _STEMS = ("patch_embed1.proj.weight", "patch_embed1.proj.0.weight", "stem.0.weight", "0.0.weight")
@@ -71,8 +74,7 @@ def recognise(tensors: Mapping[str, Tensor], given: Mapping[str, Any] | None = N
         )
     overrides |= given or {}
     config = model_config(best, **overrides)
-    assumed = "" if not hasattr(config, "rank") else _assumed(best, config, tensors, given or {})
-    return Recognised(best, overrides, assumed)
+    return Recognised(best, overrides, _assumed(best, config, tensors, given or {}))
 
 
 def kind_of(tensors: Mapping[str, Tensor]) -> str | None:
@@ -91,11 +93,13 @@ def _kind(tensors: Mapping[str, Tensor]) -> str:
         return kind
     raise ValueError(
         f"the checkpoint's names (such as {', '.join(list(tensors)[:3])}) are of no network known here: "
-        f"there are HamNet, Light-Ham, SegNeXt, VAN and Paramixer."
+        "there are HamNet, Light-Ham, SegNeXt, VAN, HamGAN and Paramixer."
     )
 
 
 def _overrides(tensors: Mapping[str, Tensor], pattern: str) -> dict[str, Any]:
+    if pattern.startswith("hamgan"):
+        return options_of(tensors)
     found: dict[str, Any] = {}
     for name in _CLASSIFIERS:
         if name in tensors:
@@ -125,6 +129,8 @@ def _share_that_fits(tensors: Mapping[str, Tensor], name: str, overrides: dict[s
     """Return the share of tensors that both have, of those that either has."""
     network = on_meta(name, **overrides)
     ours, our_name = network.state_dict(), renaming(network)
+    if isinstance(network, HamGAN):
+        tensors = from_tensorflow(tensors, network)
     renamed = {our_name(theirs, ours): tensor for theirs, tensor in tensors.items()}
     common = {n for n, tensor in renamed.items() if n in ours and ours[n].shape == tensor.shape}
     # Old files lack the counter of batch norm, and few hold a start dictionary.
@@ -133,9 +139,16 @@ def _share_that_fits(tensors: Mapping[str, Tensor], name: str, overrides: dict[s
 
 
 def _assumed(name: str, config: Any, tensors: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
-    told = "hamburger.ham.bases" in tensors or "rank" in given
-    parts = [] if told else [f"rank {config.rank}"]
-    parts.append(f"{config.steps} steps ({config.eval_steps} in evaluation)")
+    """Return what is assumed of a network's decomposition; nothing if it has none."""
+    if getattr(config, "context", "") == "hamburger":
+        parts = [f"ranks {config.generator_rank} and {config.discriminator_rank}"]
+        parts += [] if "solver" in given else ["the solver NMF"]
+    elif hasattr(config, "rank"):
+        told = "hamburger.ham.bases" in tensors or "rank" in given
+        parts = [] if told else [f"rank {config.rank}"]
+    else:
+        return ""
+    parts.append(f"{config.steps} steps ({config.eval_steps or config.steps} in evaluation)")
     if "hamburger.lower_bread.weight" in tensors and "solver" not in given:
         parts.append("the solver CD")
     return f"assumed as published for {name}, since no checkpoint tells it: {', '.join(parts)}"

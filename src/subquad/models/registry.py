@@ -9,6 +9,7 @@ from torch import nn
 
 from subquad.models.classifier import ClassifierConfig
 from subquad.models.config import NetworkConfig, override
+from subquad.models.hamgan import HamGANConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
 from subquad.models.sequence import SequenceConfig
@@ -18,7 +19,8 @@ _MODELS: dict[str, NetworkConfig] = {}
 
 # Configuration classes by the family name that checkpoints store.
 FAMILIES: dict[str, type[NetworkConfig]] = {
-    config.family: config for config in (LightHamConfig, HamNetConfig, ClassifierConfig, SequenceConfig)
+    config.family: config
+    for config in (LightHamConfig, HamNetConfig, ClassifierConfig, SequenceConfig, HamGANConfig)
 }
 
 
@@ -63,7 +65,8 @@ def create_model(name: str, **overrides: Any) -> nn.Module:
         The network in training mode. For any H and W, a segmentation network maps normalised images
         (batch, in_channels, H, W) to logits (batch, num_classes, H, W), a classifier to logits
         (batch, num_classes). A sequence network maps tokens (batch, n) or values (batch, n,
-        in_features) to (batch, num_classes).
+        in_features) to (batch, num_classes). HamGAN makes images of one size from random vectors
+        and classes.
 
     Raises:
         ValueError: If the name or an option is unknown; the message suggests the right one.

@@ -93,10 +93,9 @@ class SequenceConfig(NetworkConfig):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
 
-    @property
-    def size(self) -> int:
-        """Its length."""
-        return self.length
+    def cost_size(self, wanted: int | None = None) -> int:
+        """Return a length."""
+        return wanted or self.length
 
     @property
     def skips(self) -> bool:
@@ -117,12 +116,12 @@ class SequenceConfig(NetworkConfig):
         links = self.factor_count + 1 if self.protocol == "chord" else self.links
         return self.depth * self.factor_count * positions * links * self.dim
 
-    def example(self, size: int | tuple[int, int]) -> Tensor:
+    def example(self, size: int | tuple[int, int]) -> tuple[Tensor, ...]:
         """Return a sequence of zeros: tokens (1, n), or values (1, n, in_features)."""
         length = size if isinstance(size, int) else math.prod(size)
         if self.vocab_size is None:
-            return torch.zeros(1, length, self.in_features)
-        return torch.zeros(1, length, dtype=torch.int64)
+            return (torch.zeros(1, length, self.in_features),)
+        return (torch.zeros(1, length, dtype=torch.int64),)
 
     def build(self) -> SequenceNetwork:
         """Build the network, randomly initialised."""

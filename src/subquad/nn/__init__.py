@@ -1,6 +1,7 @@
 """Modules: parameters, state and randomness around `subquad.ops`. Needs torch alone."""
 
 from subquad.nn.attention import NoContext, SelfAttention
+from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.contract import Check, Report, check_mixer
 from subquad.nn.ham import Ham
 from subquad.nn.hamburger import Hamburger
@@ -8,9 +9,11 @@ from subquad.nn.insert import insert_context, remove_context
 from subquad.nn.links import LinkNetworks
 from subquad.nn.paramixer import Paramixer
 from subquad.nn.sharing import sharing_dictionary, watching_input
+from subquad.nn.spectral_norm import SpectralNorm, spectral_norm
 
 __all__ = [
     "Check",
+    "ConditionalBatchNorm",
     "Ham",
     "Hamburger",
     "LinkNetworks",
@@ -18,9 +21,11 @@ __all__ = [
     "Paramixer",
     "Report",
     "SelfAttention",
+    "SpectralNorm",
     "check_mixer",
     "insert_context",
     "remove_context",
     "sharing_dictionary",
+    "spectral_norm",
     "watching_input",
 ]

@@ -1,0 +1,162 @@
+"""One small HamGAN with the hamburger, with self-attention and with no context, some seeds each.
+
+SUBQUAD_DATA=... python experiments/hamgan/run.py --steps 2000     writes results.json and a grid for each run
+
+Each run is a process of its own, so that its memory is its own. What is not known here goes to
+`subquad fit`, such as --data.batch_size 64 --trainer.accelerator cuda, or another --config.
+"""
+
+import argparse
+import csv
+import json
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from subquad.cli.features import main as make_features
+from subquad.cli.fit_hamgan import fit, parser
+from subquad.cli.test_hamgan import open_real, pictures
+from subquad.evaluation.generation import GenerationProtocol, open_features, score_generator
+from subquad.training.hamgan import HamGANTask
+
+HERE = Path(__file__).parent
+RECIPE = HERE.parents[1] / "recipes" / "hamgan" / "fashion_mnist.yaml"
+CONTEXTS = ("hamburger", "attention", "none")
+
+
+def timed(seconds: list[float]):
+    """Return a training step that also tells how long it took."""
+    original = HamGANTask.training_step
+
+    def step(self, batch, batch_idx):
+        started = time.perf_counter()
+        original(self, batch, batch_idx)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+
+    return step
+
+
+def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) -> dict:
+    p = parser()
+    arguments = [
+        f"--config={given.recipe}",
+        f"--model.context={context}",
+        f"--seed={seed}",
+        f"--features={given.features}",
+        f"--trainer.max_steps={given.steps}",
+        f"--trainer.val_check_interval={given.steps // given.evaluations}",
+        "--trainer.max_epochs=-1",
+        *extra,
+    ]
+    seconds: list[float] = []
+    HamGANTask.training_step = timed(seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        options = p.instantiate(p.parse_args(arguments))
+        task = fit(options, Path(folder))
+        log = Path(folder) / "logs" / "version_0" / "metrics.csv"
+        rows = [row for row in csv.DictReader(log.open(newline="")) if row.get("val/proxy-FID")]
+        grid = sorted((Path(folder) / "samples").iterdir())[-1]
+        shutil.copy(grid, Path(given.output).parent / f"{context}_seed{seed}.png")
+    on_gpu = torch.cuda.is_available() and bool(torch.cuda.max_memory_allocated())
+    device = "cuda" if on_gpu else "cpu"
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if on_gpu:
+        megabytes = torch.cuda.max_memory_allocated() / 2**20
+    network = task.network.to(device).eval()
+    real, others = open_real(network.config, options.data, "the run")
+    protocol = GenerationProtocol(samples=10_000, seed=1000)
+    scores = score_generator(
+        network.generator,
+        open_features(given.features, None).to(device),
+        pictures(real, protocol.samples, 500),
+        pictures(others, protocol.samples, 500),
+        protocol,
+        batch_size=200,
+    )
+    return {
+        "context": context,
+        "seed": seed,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "curve": [[int(row["step"]) + 1, float(row["val/proxy-FID"])] for row in rows],
+        "milliseconds_per_step": round(1000 * statistics.median(seconds), 2),
+        "megabytes": round(megabytes),
+        "memory_of": "tensors on the GPU" if on_gpu else "the process",
+        "final": scores.to_json(),
+    }
+
+
+def device_name() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    arguments.add_argument("--contexts", nargs="+", default=list(CONTEXTS), choices=CONTEXTS)
+    arguments.add_argument("--steps", type=int, default=2000)
+    arguments.add_argument("--evaluations", type=int, default=5)
+    arguments.add_argument("--recipe", default=str(RECIPE))
+    arguments.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "cifar10"))
+    arguments.add_argument("--features", help="proxy features; made with --feature_epochs if not given")
+    arguments.add_argument("--feature_epochs", type=int, default=2)
+    arguments.add_argument("--output", default=str(HERE / "results.json"))
+    arguments.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    given, extra = arguments.parse_known_args()
+    if given.one:
+        result = run(given.one[0], int(given.one[1]), given, extra)
+        Path(given.output).with_suffix(".one").write_text(json.dumps(result))
+        return
+    if given.features is None:
+        given.features = str(Path(tempfile.mkdtemp()) / "features.safetensors")
+        make_features(
+            [f"--data.name={given.data}", f"--epochs={given.feature_epochs}", f"--output={given.features}"]
+        )
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE)
+    runs, one = [], Path(given.output).with_suffix(".one")
+    for seed in given.seeds:
+        for context in given.contexts:
+            same = [f"--{name}={getattr(given, name)}" for name in ("steps", "evaluations", "recipe")]
+            same += [f"--features={given.features}", f"--output={given.output}"]
+            command = [sys.executable, __file__, "--one", context, str(seed), *same, *extra]
+            subprocess.run(command, check=True)
+            runs.append(json.loads(one.read_text()))
+            one.unlink()
+            result = {
+                "commit": commit.stdout.strip(),
+                "device": device_name(),
+                "torch": torch.__version__,
+                "recipe": Path(given.recipe).name,
+                "steps": given.steps,
+                "options": extra,
+                "runs": runs,
+            }
+            Path(given.output).write_text(json.dumps(result, indent=1) + "\n")
+    print("| context | proxy-FID | classes recognised | ms / step | MB |\n|---|--:|--:|--:|--:|")
+    for context in given.contexts:
+        mine = [r for r in runs if r["context"] == context]
+        distances = [r["final"]["distance"] for r in mine]
+        spread = statistics.stdev(distances) if len(mine) > 1 else float("nan")
+        right = 100 * statistics.mean(r["final"]["class_accuracy"] for r in mine)
+        milliseconds = statistics.median(r["milliseconds_per_step"] for r in mine)
+        megabytes = max(r["megabytes"] for r in mine)
+        print(
+            f"| {context} | {statistics.mean(distances):.2f} ± {spread:.2f} | {right:.1f} % | "
+            f"{milliseconds:.0f} | {megabytes} |"
+        )
+    print(f"real to real: {runs[0]['final']['real_distance']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

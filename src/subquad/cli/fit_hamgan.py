@@ -1,0 +1,172 @@
+"""`subquad fit` of a HamGAN."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from subquad.cli.options import given_options, model_options
+from subquad.cli.parsing import Parser
+from subquad.cli.recipes import given_recipes
+from subquad.cli.run import (
+    absolute_paths,
+    add_run_options,
+    add_trainer_options,
+    check_seed,
+    is_first_process,
+    load_start,
+    quiet_lightning,
+    refuse_run,
+    train,
+)
+from subquad.data.class_images import ClassImageOptions, ClassImages, open_class_images
+from subquad.models import model_config
+from subquad.models.config import override, solver_from_json
+from subquad.models.hamgan import HamGANConfig
+from subquad.training.hamgan_options import HamGANOptions
+from subquad.training.hamgan_watch import GridOptions
+
+# Their values are fixed, or the data tells them.
+TOLD = ("class_names", "mean", "std")
+HamGANModelOptions = model_options([HamGANConfig], name="hamgan_baby", told=TOLD)
+
+
+def parser() -> Parser:
+    """Return the options of `subquad fit` for HamGANs."""
+    p = Parser(prog="subquad fit", description="Train a network that makes images of a class.")
+    add_run_options(p)
+    add_feature_options(p)
+    p.add_class_arguments(HamGANModelOptions, "model")
+    p.add_class_arguments(ClassImageOptions, "data")
+    p.add_class_arguments(HamGANOptions, "optimizer")
+    p.add_class_arguments(GridOptions, "grids")
+    add_trainer_options(p)
+    return p
+
+
+def add_feature_options(p: Parser) -> None:
+    """Add the two files that features can come from."""
+    for name, help in {
+        "features": "Proxy features of `subquad features`, for a proxy-FID.",
+        "inception": "File of Inception's weights, for FID; docs/hamgan.md says where it is had.",
+    }.items():
+        p.add_argument(f"--{name}", type=str | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, train, print where the weights are."""
+    p = parser()
+    p.recipes = given_recipes(arguments)
+    options = p.parse_args(arguments)
+    absolute_paths(options, "root")
+    folder = Path(options.output)
+    if is_first_process():
+        refuse_run(folder, options.resume)
+
+    def save_options() -> None:
+        p.save(options, folder / "config.yaml", overwrite=True, skip_unset=False)
+
+    task = fit(p.instantiate(options), folder, save_options)
+    if is_first_process():
+        if task.distance is not None:
+            sys.stdout.write(f"{task.features.distance_name} {task.distance:.3f}\n")
+        best = folder / "best.safetensors"
+        sys.stdout.write(f"weights of the best evaluation: {best}; images: {folder / 'samples'}\n")
+
+
+def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> Any:
+    """Train as the options say; resume if the folder holds a run.
+
+    Args:
+        options: Of `parser`, instantiated.
+        folder: For `best.safetensors`, `last.safetensors`, `last.ckpt`, `samples` and `logs`.
+        before_training: Called once all options have proved good, on the first process.
+
+    Returns:
+        The `HamGANTask`, whose `distance` is that of the last evaluation.
+    """
+    import torch
+
+    from subquad.data.class_images import ClassImageData
+    from subquad.training.hamgan import HamGANTask
+
+    quiet_lightning()
+    # A checkpoint is wanted of the end of a step, whoever steps the optimisers.
+    warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
+    check_seed(options.seed)
+    _check_trainer(options.trainer)
+    features = resolve_features(options)
+    config, train_split, evaluation = resolve_hamgan(options.model, options.data)
+    data = ClassImageData(
+        train_split,
+        evaluation,
+        batch_size=options.data.batch_size,
+        eval_batch_size=options.data.eval_batch_size,
+        workers=options.data.workers,
+        seed=options.seed,
+    )
+    torch.manual_seed(options.seed)
+    network = config.build()
+    load_start(network, options.model.weights)
+    task = HamGANTask(
+        network, options.optimizer, options.seed, ema=options.ema, features=features, grids=options.grids
+    )
+    options.ema = None  # the task averages the generator alone
+    if options.trainer.strategy == "ddp":
+        # In each update one of the two networks has no gradient.
+        options.trainer.strategy = "ddp_find_unused_parameters_true"
+    train(task, data, options, folder, before_training)
+    return task
+
+
+def _check_trainer(trainer: Any) -> None:
+    """Raise ValueError where Lightning would ask for what a GAN cannot do."""
+    for name, usual in {"gradient_clip_val": None, "accumulate_grad_batches": 1}.items():
+        if trainer[name] != usual:
+            raise ValueError(
+                f"--trainer.{name} {trainer[name]} is for networks with one optimiser, a GAN has two; leave "
+                f"it out."
+            )
+
+
+def resolve_features(options: Any) -> Any:
+    """Return the features that evaluations compare; None if no file is given."""
+    from subquad.evaluation.generation import open_features
+
+    if options.features is None and options.inception is None:
+        return None
+    return open_features(options.features, options.inception)
+
+
+def resolve_hamgan(model: Any, data: ClassImageOptions) -> tuple[HamGANConfig, ClassImages, ClassImages]:
+    """Return the configuration of a network for these options, and the splits for it.
+
+    Raises:
+        ValueError: If the network is of another kind, or the data has other images or classes than it.
+        FileNotFoundError: If something is not there.
+    """
+    overrides = given_options(model)
+    named = model_config(model.name)
+    if not isinstance(named, HamGANConfig):
+        raise ValueError(f"{model.name} does not generate images; give --model.name hamgan_baby.")
+    if isinstance(overrides.get("solver"), dict):
+        overrides["solver"] = solver_from_json(overrides["solver"])
+    fixed = data.fixed()
+    if fixed is not None:
+        overrides = {"in_channels": fixed[0], "size": fixed[1], **overrides}
+    asked = overrides.pop("num_classes", None)
+    config = override(named, overrides)
+    splits = [
+        open_class_images(data, split, side=config.size, channels=config.in_channels)
+        for split in (data.train, data.evaluation)
+    ]
+    names = splits[0].class_names
+    if asked is not None and asked != len(names):
+        raise ValueError(
+            f"--model.num_classes {asked}, but the data has {len(names)} classes ({', '.join(names[:3])}, "
+            f"...); leave the option out."
+        )
+    return override(config, {"num_classes": len(names), "class_names": names}), splits[0], splits[1]

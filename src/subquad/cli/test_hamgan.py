@@ -1,0 +1,151 @@
+"""`subquad test` of a HamGAN: FID and IS, or proxy-FID."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from subquad.cli.fit_hamgan import add_feature_options
+from subquad.cli.generate import load_hamgan
+from subquad.cli.parsing import Parser
+from subquad.data.class_images import ClassImageOptions, open_class_images
+
+Preset = Literal["hamgan", "standard", "small"]
+
+
+def parser() -> Parser:
+    """Return the options of `subquad test` for HamGANs."""
+    p = Parser(prog="subquad test", description="Score the images of a HamGAN.")
+    p.add_argument(
+        "checkpoint",
+        type=str,
+        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
+    )
+    add_feature_options(p)
+    p.add_argument(
+        "--preset",
+        type=Preset,  # pyright: ignore[reportArgumentType]
+        default="small",
+        help="hamgan: 50,176 images, Inception score of all at once, as published; standard: 50,000 images, "
+        "10 splits; small: 10,000 images.",
+    )
+    for name, kind, help in (
+        ("samples", int, "Generated images, instead of the preset's."),
+        ("splits", int, "Of the Inception score, instead of the preset's."),
+        ("truncation", float, "Bound of the latent vectors; not given: not truncated."),
+    ):
+        p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+    p.add_argument("--seed", type=int, default=0, help="Of latent vectors and classes.")
+    p.add_argument("--allow_small", type=bool, default=False, help="Score fewer than 10,000 images.")
+    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+    p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
+    p.add_argument(
+        "--json",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Write the scores and how they were measured to this file.",
+    )
+    p.add_class_arguments(ClassImageOptions, "data")
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, score, print."""
+    from subquad.cli.tables import print_table
+    from subquad.evaluation.generation import open_features, score_generator
+
+    p = parser()
+    p.set_defaults(_options_of_run(arguments))
+    options: Any = p.instantiate(p.parse_args(arguments))
+    if options.json and Path(options.json).is_dir():
+        raise ValueError(f"--json {options.json} is a folder; give the name of a file.")
+    protocol = resolve_protocol(options)
+    features = open_features(options.features, options.inception)
+    network = load_hamgan(options.checkpoint, options.device)
+    real, others = open_real(network.config, options.data, options.checkpoint)
+    scores = score_generator(
+        network.generator,
+        features.to(options.device),
+        pictures(real, protocol.samples, options.data.eval_batch_size),
+        None if others is None else pictures(others, protocol.samples, options.data.eval_batch_size),
+        protocol,
+        batch_size=options.batch_size,
+    )
+    name = scores.distance_name
+    rows = [(name, f"{scores.distance:.3f}")]
+    if scores.real_distance is not None:
+        rows.append((f"{name} of other real images", f"{scores.real_distance:.3f}"))
+    if scores.inception_score is not None:
+        rows.append(("Inception score", f"{scores.inception_score:.3f} ± {scores.inception_score_sd:.3f}"))
+    if scores.class_accuracy is not None:
+        rows.append(("classes recognised", f"{100 * scores.class_accuracy:.2f} %"))
+    print_table(f"{scores.generated:,} generated, {scores.real:,} real images", ("score", "value"), rows)
+    sys.stdout.write(f"features: {scores.features}; resized: {scores.resize}\n")
+    if options.json:
+        target = Path(options.json)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found = {"preset": options.preset, "real_images": real.where, **scores.to_json()}
+        target.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def resolve_protocol(options: Any) -> Any:
+    """Return the protocol of the preset with what is given besides."""
+    from subquad.evaluation.generation import PROTOCOLS
+
+    given = {name: getattr(options, name) for name in ("samples", "splits", "truncation")}
+    given = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(
+        PROTOCOLS[options.preset], **given, seed=options.seed, allow_small=options.allow_small
+    )
+
+
+def open_real(config: Any, data: ClassImageOptions, checkpoint: str) -> tuple[Any, Any]:
+    """Return the split to compare with, and the training split if it is another one.
+
+    Raises:
+        ValueError: If the network was trained for other classes or other images.
+    """
+    split = open_class_images(data, data.evaluation, side=config.size, channels=config.in_channels)
+    if config.num_classes != len(split.class_names) or (
+        config.class_names and config.class_names != split.class_names
+    ):
+        raise ValueError(
+            f"{checkpoint} knows {config.num_classes} classes ({', '.join(config.class_names[:3])}, ...), "
+            f"the data has {len(split.class_names)} ({', '.join(split.class_names[:3])}, ...); evaluate on "
+            f"the data it was trained for."
+        )
+    try:
+        others = open_class_images(data, data.train, side=config.size, channels=config.in_channels)
+    except FileNotFoundError:
+        return split, None
+    return split, None if others.where == split.where else others
+
+
+def pictures(split: Any, most: int, batch_size: int) -> Any:
+    """Yield batches of at most so many pictures in -1..1, drawn from all classes."""
+    import torch
+
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most].tolist()
+    for first in range(0, len(order), batch_size):
+        yield split.pictures(order[first : first + batch_size])
+
+
+def _options_of_run(arguments: list[str]) -> dict[str, Any]:
+    """Return the data and the features of the run whose folder is among the arguments, as defaults."""
+    for argument in arguments:
+        config = Path(argument) / "config.yaml"
+        if not argument.startswith("-") and config.is_file():
+            content = yaml.safe_load(config.read_text())
+            data = content.get("data") if isinstance(content, dict) else None
+            if not isinstance(data, dict):
+                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
+            found = {f"data.{name}": value for name, value in data.items()}
+            if not any(other.startswith(("--features", "--inception")) for other in arguments):
+                found |= {name: content.get(name) for name in ("features", "inception")}
+            return found
+    return {}

@@ -1,0 +1,118 @@
+"""Options of HamGAN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from subquad.models.config import ImageConfig, solver_from_json
+from subquad.nn.ham import Start
+from subquad.ops import NMF, Solver
+
+if TYPE_CHECKING:
+    from subquad.models.hamgan.network import HamGAN
+
+Context = Literal["hamburger", "attention", "none"]
+Version = Literal["v1", "v2"]
+SIZES = (32, 64, 128)
+FIRST_SIDE = 4  # of the generator's first map and the discriminator's last one
+
+
+@dataclass(frozen=True, kw_only=True)
+class HamGANConfig(ImageConfig):
+    """Options of `HamGAN`.
+
+    Images are -1..1, so `mean` and `std` are 0.5 and cannot be chosen.
+
+    Attributes:
+        size: Height and width of the images: 32, 64 or 128.
+        latent: Length of the random vector that an image is made from.
+        width: Channels at the full size; they double as the side halves, up to 16 times as many.
+        context: What gives global context, once in each network: "hamburger", "attention"
+            (the self-attention of SAGAN) or "none".
+        version: Of the hamburger.
+        solver: Of the hamburger: NMF or CD of the originals, or VQ. By name, CD is the originals':
+            temperature 0.01, ridge 0.01.
+        generator_rank: Columns of the dictionary in the generator.
+        discriminator_rank: The same in the discriminator.
+        steps: Iterations while training.
+        eval_steps: Iterations in evaluation; None takes `steps`.
+        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient.
+        start: Where the dictionary starts while training; see `subquad.nn.Ham`.
+    """
+
+    family: ClassVar[str] = "hamgan"
+
+    num_classes: int = 1000
+    size: int = 128
+    latent: int = 128
+    width: int = 64
+    context: Context = "hamburger"
+    version: Version = "v1"
+    solver: Solver = NMF()  # noqa: RUF009  a frozen value
+    generator_rank: int = 32
+    discriminator_rank: int = 16
+    steps: int = 6
+    eval_steps: int | None = None
+    grad_steps: int = 0
+    start: Start = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, allowed in {
+            "size": SIZES,
+            "context": get_args(Context),
+            "version": get_args(Version),
+        }.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(map(str, allowed))
+                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}.")
+        for name in ("latent", "width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("mean", "std"):
+            value = getattr(self, name)
+            if value is not None and set(value) != {0.5}:
+                raise ValueError(f"images of a HamGAN are -1..1, which is {name} 0.5; got {value}.")
+
+    def cost_size(self, wanted: int | None = None) -> int:
+        """Return the size of its images: it makes no other."""
+        return self.size
+
+    def example(self, size: int | tuple[int, int]) -> tuple[Tensor, ...]:
+        """Return a random vector and a class, both zero; `size` plays no part."""
+        return torch.zeros(1, self.latent), torch.zeros(1, dtype=torch.int64)
+
+    @property
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation, which bring 0..1 to -1..1."""
+        return (0.5,) * self.in_channels, (0.5,) * self.in_channels
+
+    @property
+    def resamplings(self) -> int:
+        """How often the generator doubles the side, and the discriminator halves it."""
+        return int(log2(self.size // FIRST_SIDE))
+
+    @property
+    def context_side(self) -> int:
+        """The side of the maps that get context: a quarter of the image, and 16 at least."""
+        return max(16, self.size // 4)
+
+    def channels_at(self, side: int) -> int:
+        """Return the channels of the generator's map of that side."""
+        return self.width * min(16, self.size // side)
+
+    def solver_called(self, name: str) -> Solver:
+        """Return the solver of that name, with the originals' hyper-parameters."""
+        ridge = {"ridge": 0.01} if name == "CD" else {}
+        return solver_from_json({"type": name, **ridge})
+
+    def build(self) -> HamGAN:
+        """Build the networks, randomly initialised."""
+        from subquad.models.hamgan.network import HamGAN  # which is built from this
+
+        return HamGAN(self)

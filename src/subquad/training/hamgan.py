@@ -1,0 +1,231 @@
+"""Training of a HamGAN, as a Lightning module."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback
+from torch import Tensor
+
+from subquad.evaluation.generation import (
+    FeatureNet,
+    FeatureStatistics,
+    frechet_distance,
+    latents,
+    to_bytes,
+    uniform_labels,
+)
+from subquad.models.hamgan import HamGAN
+from subquad.models.hamgan.generator import Generator
+from subquad.nn.distributed import sum_over_processes
+from subquad.training.hamgan_loss import average_into, discriminator_loss, generator_loss
+from subquad.training.hamgan_options import HamGANOptions
+from subquad.training.hamgan_watch import CollapseWatch, GridOptions, SampleGrids
+from subquad.training.task import Task
+
+
+class HamGANTask(Task):
+    """Generator and discriminator against each other, with the hinge loss.
+
+    It takes the batches that `subquad.data.class_images` describes. A step is one update of the
+    discriminator, on the batch and as many generated images, and then one of the generator; each
+    draws its own noise and its own classes, uniformly. The discriminator sees real and generated
+    images in one pass. Lightning's `global_step` and `max_steps` count the generator's updates.
+
+    An evaluation generates an image for each real one, always the same latent vectors and classes.
+    With features it gives their Frechet distance, without the discriminator's loss on real images
+    that it was not trained on.
+
+    Args:
+        network: Of `create_model`; its generator is the one that is evaluated and saved.
+        optimizer: Hyper-parameters of training.
+        seed: Of the steps' randomness, and of the images that are looked at.
+        ema: Decay of the moving average of the generator, such as 0.999, which takes the place of the
+            generator in `network`; None: no average.
+        features: What evaluations compare; None: nothing.
+        grids: Of images while training; None: none.
+
+    Attributes:
+        generator: The one that is trained: the network's, or the one behind the average.
+        score: 1 / (1 + Frechet distance), while the distance itself is logged; without features the step:
+            then the newest counts as best, and nothing is logged.
+        distance: Frechet distance of the last evaluation; None without features.
+
+    Raises:
+        ValueError: If the network is no HamGAN, or the decay is not between 0 and 1.
+    """
+
+    score_name = "score"
+    score_words = "Frechet distance"
+
+    def __init__(
+        self,
+        network: HamGAN,
+        optimizer: HamGANOptions | None = None,
+        seed: int = 0,
+        *,
+        ema: float | None = None,
+        features: FeatureNet | None = None,
+        grids: GridOptions | None = None,
+    ) -> None:
+        if not isinstance(network, HamGAN):
+            raise ValueError(f"only a HamGAN can be trained to generate, got {type(network).__name__}.")
+        if ema is not None and not 0 < ema < 1:
+            raise ValueError(f"ema is a decay between 0 and 1, such as 0.999; got {ema}.")
+        super().__init__(network.to(memory_format=torch.channels_last), seed)  # pyright: ignore[reportCallIssue]
+        self.automatic_optimization = False
+        self.optimizer_options = optimizer or HamGANOptions()
+        self.optimizer_options.set_momentum(network.generator)
+        self.ema, self.features, self.grids = ema, features, grids
+        if ema is not None:
+            self.behind_average = copy.deepcopy(network.generator)
+            network.generator.requires_grad_(False)
+        if features is not None:
+            self.score_name = features.distance_name  # pyright: ignore[reportAttributeAccessIssue]
+        self.distance: float | None = None
+        self.last: dict[str, Tensor] = {}  # losses and logits of the last step
+        self._went_wrong: Tensor | None = None
+        self._real: FeatureStatistics | None = None
+        self._made: FeatureStatistics | None = None
+        self._sums = torch.zeros(2, dtype=torch.float64)
+
+    @property
+    def generator(self) -> Generator:
+        """The generator that is trained."""
+        return self.network.generator if self.ema is None else self.behind_average
+
+    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
+        """Make images with the generator that is saved."""
+        return self.network(latent, labels)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Bring along what looks at the images and the losses."""
+        grids = [] if self.grids is None else [SampleGrids(self.grids, self.seed)]
+        return [*grids, CollapseWatch()]
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimisers of generator and discriminator."""
+        return self.optimizer_options.build(self.generator, self.network)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Update the discriminator, then the generator."""
+        optimizers: Any = self.optimizers()
+        for_generator, for_discriminator = optimizers
+        discriminator = self.network.discriminator
+        real = batch["image"].contiguous(memory_format=torch.channels_last)
+
+        with torch.no_grad():
+            fake, fake_labels = self._generated(len(real))
+        logits = discriminator(torch.cat([real, fake]), torch.cat([batch["label"], fake_labels]))
+        on_real, on_fake = logits.split(len(real))
+        loss = discriminator_loss(on_real, on_fake)
+        for_discriminator.zero_grad()
+        self.manual_backward(loss)
+        # By the strategy: the optimiser's own step would be counted as one of training.
+        self.trainer.strategy.optimizer_step(for_discriminator.optimizer, _nothing)
+
+        discriminator.requires_grad_(False)
+        fake, fake_labels = self._generated(len(real))
+        made_loss = generator_loss(discriminator(fake, fake_labels))
+        for_generator.zero_grad()
+        self.manual_backward(made_loss)
+        discriminator.requires_grad_(True)
+        for_generator.step()
+        if self.ema is not None:
+            average_into(self.network.generator, self.behind_average, self.ema)
+
+        self.last = {
+            "train/loss": loss.detach(),
+            "train/generator_loss": made_loss.detach(),
+            "train/logit_real": on_real.detach().float().mean(),
+            "train/logit_fake": on_fake.detach().float().mean(),
+        }
+        self.log_dict(self.last, prog_bar=False)
+        self._check_losses(batch_idx)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting anew; the real images are the same each time, and counted once."""
+        self._refuse_nan_weights()
+        self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
+        if self.features is not None:
+            self.features.to(self.device)
+            self._made = FeatureStatistics(self.features.length, self.device)
+            if self.distance is None:
+                self._real = FeatureStatistics(self.features.length, self.device)
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Count a batch of real images, and generate as many."""
+        counts = batch["index"] >= 0
+        real, labels = batch["image"][counts], batch["label"][counts]
+        if not len(real):
+            return
+        if self.features is None:
+            logits = self.network.discriminator(real, labels).double()
+            self._sums += torch.stack([(1 - logits).relu().sum(), counts.sum()])
+            return
+        indices = batch["index"][counts].tolist()
+        chosen = uniform_labels(self.seed, indices, self.config.num_classes).to(self.device)
+        noise = latents(self.seed, indices, self.config.latent).to(self.device)
+        assert self._made is not None and self._real is not None
+        self._made.update(self.features(to_bytes(self(noise, chosen).float()))[0])
+        if self.distance is None:
+            self._real.update(self.features(to_bytes(real))[0])
+
+    def on_validation_epoch_end(self) -> None:
+        """Sum over processes, then log what all of them agree on."""
+        if self.features is None:
+            sum_over_processes(self._sums)
+            self.score = float(self.global_step)
+            found = {"val/loss": float(self._sums[0] / self._sums[1])}
+        else:
+            assert self._made is not None and self._real is not None
+            self._made.sum_over_processes()
+            if self.distance is None:
+                self._real.sum_over_processes()
+            self.distance = frechet_distance(self._made, self._real)
+            self.score = 1 / (1 + self.distance)
+            found = {f"val/{self.score_name}": self.distance}
+            value = torch.tensor(self.distance, dtype=torch.float32)
+            self.log(self.score_name, value, prog_bar=True, logger=False)
+        # Equal on all processes already: nothing is left to synchronise.
+        self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in found.items()})
+
+    def on_train_epoch_end(self) -> None:
+        """See that nothing broken is written at the end."""
+        self._refuse_nan_weights()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say in the checkpoint which network it is of; a broken one is not written."""
+        self._refuse_nan_weights()
+        super().on_save_checkpoint(checkpoint)
+
+    def _generated(self, count: int) -> tuple[Tensor, Tensor]:
+        labels = torch.randint(self.config.num_classes, (count,), device=self.device)
+        return self.generator(torch.randn(count, self.config.latent, device=self.device), labels), labels
+
+    def _check_losses(self, batch_idx: int) -> None:
+        wrong = ~torch.stack([self.last["train/loss"], self.last["train/generator_loss"]]).isfinite().all()
+        self._went_wrong = wrong if self._went_wrong is None else self._went_wrong | wrong
+        looks = self.device.type == "cpu" or batch_idx % self.optimizer_options.check_every == 0
+        if looks and bool(self._went_wrong):
+            self._stop()
+
+    def _refuse_nan_weights(self) -> None:
+        parts = [self.network] if self.ema is None else [self.network, self.behind_average]
+        if not all(bool(tensor.isfinite().all()) for part in parts for tensor in part.parameters()):
+            self._stop()
+
+    def _stop(self) -> None:
+        options = self.optimizer_options
+        raise ValueError(
+            f"training became NaN by step {self.global_step} (learning rates {options.generator_lr} and "
+            f"{options.discriminator_lr}, precision {self.trainer.precision}); the files written before are "
+            f"whole: start again with lower --optimizer.generator_lr and --optimizer.discriminator_lr, or "
+            f"--trainer.precision 32-true."
+        )
+
+
+def _nothing() -> None:
+    """Be the closure of an optimiser whose gradients are there already."""
