@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# A process for each core, which then needs no threads of its own.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test nightly lint docs clean
@@ -16,10 +18,10 @@ demo: $(STAMP) ## Train with and without global context on built-in scenes; writ
 	$(BIN)/subquad demo --output demo
 
 test: $(STAMP) ## Run the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 nightly: $(STAMP) ## Run all tests, the slow ones too
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(STAMP) ## Check style, format and types
 	$(BIN)/ruff check

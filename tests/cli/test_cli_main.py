@@ -10,7 +10,10 @@ from cli_helpers import contents, fit_arguments
 import subquad
 from subquad.cli import main as cli
 
-COMMANDS = ["fit", "test", "predict", "export", "demo", "models", "info", "convert", "bench", "data"]
+COMMANDS = [
+    "fit", "test", "predict", "generate", "features", "export", "demo", "models", "info", "convert", "bench",
+    "data",
+]  # fmt: skip
 
 
 def shell(*arguments, **variables):

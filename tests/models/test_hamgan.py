@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from subquad import create_model, list_models, load_model, save_model
-from subquad.models import HamGAN, cost
+from subquad.models import HamGAN, cost, model_config
 from subquad.models.card import model_card
 from subquad.nn import SpectralNorm
 
@@ -53,7 +53,7 @@ def test_parameters(context, version):
 def test_names_and_costs():
     assert list_models("hamgan_*") == ["hamgan_baby", "hamgan_strong"]
     assert cost.parameters("hamgan_strong") == sum(PARAMETERS["hamburger", "v1"])
-    assert cost.usual_size("hamgan_baby") == 128
+    assert model_config("hamgan_baby").cost_size() == 128
     # Convolutions of the plain generator by hand, 4 x 4 to 32 x 32; its shortcuts run before upsampling.
     widths, total = (64, 32, 16, 8), 16 * 64 * 16
     for level, (before, after) in enumerate(pairwise(widths)):
@@ -61,7 +61,7 @@ def test_names_and_costs():
         total += side**2 * 9 * (before + after) * after + side**2 // 4 * before * after
     total += 32**2 * 9 * 8 * 3
     assert cost.multiply_adds("hamgan_baby", **SMALL, context="none") == total
-    assert (cost.usual_size("hamgan_baby", 512), cost.usual_size("van_tiny", 512)) == (128, 512)
+    assert [model_config(n).cost_size(512) for n in ("hamgan_baby", "van_tiny")] == [128, 512]
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])
