@@ -17,7 +17,7 @@ class ConditionalBatchNorm(nn.Module):
     one. `torch.nn.SyncBatchNorm.convert_sync_batchnorm` makes the statistics those of all processes.
 
     Args:
-        channels: Of the input, (batch, channels, *spatial).
+        channels: Of the input, `(batch, channels, *spatial)`.
         num_classes: Rows of the tables; None: one scale and shift for all, no labels.
         eps: Added to the variance.
         momentum: Share of the newest batch in the moving statistics.
@@ -41,7 +41,7 @@ class ConditionalBatchNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_classes or 1, channels))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Normalise `x` (batch, channels, *spatial); `labels` (batch,) are the classes, from 0.
+        """Normalise `x` `(batch, channels, *spatial)`; `labels` (batch,) are the classes, from 0.
 
         Raises:
             ValueError: If labels are missing, or given where there are no classes.

@@ -18,12 +18,10 @@ class LinkNetworks(nn.Module):
     The parameters of all factors are stacked, so that the first layers are one product. Network m
     of the original, `fs.{m}.network.{0,2}`, is cut out like this, with h = `hidden`:
 
-    | original | here |
-    |---|---|
-    | `network.0.weight` (h, dim) | `weight1[m * h : (m + 1) * h]` |
-    | `network.0.bias` (h) | `bias1[m * h : (m + 1) * h]` |
-    | `network.2.weight` (n_links, h) | `weight2[m]` |
-    | `network.2.bias` (n_links) | `bias2[m]` |
+    - `network.0.weight` (h, dim) is `weight1[m * h : (m + 1) * h]`
+    - `network.0.bias` (h) is `bias1[m * h : (m + 1) * h]`
+    - `network.2.weight` (n_links, h) is `weight2[m]`
+    - `network.2.bias` (n_links) is `bias2[m]`
 
     Args:
         dim: Channels of the context.

@@ -59,8 +59,8 @@ class FeatureStatistics:
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Return the Frechet distance between the Gaussians of two sets of features, squared as in FID.
 
-    |m - n|^2 + tr A + tr B - 2 tr (A B)^(1/2). The last trace is the sum of the singular values of
-    A^(1/2) B^(1/2), which asks for no inverse and no root of a matrix that is not symmetric: covariances
+    `|m - n|^2 + tr A + tr B - 2 tr (A B)^(1/2)`. The last trace is the sum of the singular values of
+    `A^(1/2) B^(1/2)`, which asks for no inverse and no root of a matrix that is not symmetric: covariances
     may be singular, as those of fewer samples than features are.
 
     References:
