@@ -1,6 +1,6 @@
 """Adding and Temporal Order: what mixes, how it is read out, and what a network without mixing does.
 
-python experiments/sequences/run.py --tasks adding order --lengths 128 --mixers paramixer none --readouts cls mean
+python experiments/sequences/run.py --tasks adding order --lengths 128 --mixers paramixer none
 
 Every run adds a line to experiments/sequences/results.jsonl; a run that is there is not run again.
 """

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.export import Dim, export
 
 from helpers import load_case, relative_error, weights_of
 from subquad import create_model, load_model, load_original, save_model
@@ -204,6 +205,20 @@ def test_identity_start_with_norm_starts_as_a_position_wise_network():
     other = tokens.clone()
     other[0, 1:] = (other[0, 1:] + 1) % 7
     assert torch.equal(network(tokens), network(other))
+
+
+@pytest.mark.parametrize("options", [{"norm": True}, {"protocol": "cdil", "pooling": "cls"}])
+def test_a_graph_for_any_batch_and_length(options):
+    network = small(**{"pooling": "mean"} | options).eval()
+    anything = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
+    shapes = {"inputs": anything, "lengths": {0: Dim.DYNAMIC}}
+    with torch.no_grad():
+        example = torch.randint(7, (2, 13)), {"lengths": torch.tensor([13, 4])}
+        program = export(network, example[:1], example[1], dynamic_shapes=shapes).module()
+        for lengths in ([2], [5, 1, 9], [20, 21]):
+            tokens, counts = torch.randint(7, (len(lengths), max(lengths))), torch.tensor(lengths)
+            expected = network(tokens, lengths=counts)
+            torch.testing.assert_close(program(tokens, lengths=counts), expected)
 
 
 def test_a_checkpoint_keeps_everything(tmp_path):

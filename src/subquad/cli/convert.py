@@ -13,10 +13,10 @@ def parser() -> Parser:
     """Return the options of `subquad convert`."""
     p = Parser(
         prog="subquad convert",
-        description="Turn a checkpoint of HamNet, Light-Ham, SegNeXt or VAN into a .safetensors file with "
+        description="Turn a checkpoint of HamNet, Light-Ham, SegNeXt, VAN, Paramixer or HamGAN into a file with "
         "its configuration; the network is recognised by its names and shapes.",
     )
-    p.add_argument("file", type=str, help="The original checkpoint, .pth or .safetensors.")
+    p.add_argument("file", type=str, help="The original checkpoint: .pth, .safetensors or .npz.")
     p.add_argument("--to", type=str, required=True, help="The file to write.")
     p.add_argument("--overwrite", action="store_true", help="Replace the file if it is there.")
     for name, kind, what in (

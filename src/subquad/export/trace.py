@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx import GraphModule, Node
 
-from subquad.models import ImageConfig
+from subquad.models import ImageConfig, NetworkConfig
 
 # What a random operator is told to be none: dropout in evaluation, attention without dropout.
 _SWITCHES = ("train", "training", "dropout_p")
@@ -85,10 +85,15 @@ def trace(
             configuration.
 
     Raises:
-        ValueError: If the network cannot be traced for any size, draws random numbers, or if
-            `in_channels` or the normalisation is unknown.
+        ValueError: If the network is not on images, cannot be traced for any size, draws random
+            numbers, or if `in_channels` or the normalisation is unknown.
     """
     config = getattr(network, "config", None)
+    if isinstance(config, NetworkConfig) and config.family in ("sequence", "hamgan"):
+        raise ValueError(
+            f"only networks that map images to logits are exported like this, and a {type(network).__name__} "
+            f"does not; torch.export takes it as it is, see the end of its page in the documentation."
+        )
     config = config if isinstance(config, ImageConfig) else None
     channels = in_channels if config is None else config.in_channels
     if channels is None:
