@@ -13,8 +13,8 @@ def parser() -> Parser:
     """Return the options of `subquad convert`."""
     p = Parser(
         prog="subquad convert",
-        description="Turn a checkpoint of HamNet, Light-Ham, SegNeXt, VAN, Paramixer or HamGAN into a file with "
-        "its configuration; the network is recognised by its names and shapes.",
+        description="Turn a checkpoint of HamNet, Light-Ham, SegNeXt, VAN, Paramixer or HamGAN into a "
+        ".safetensors file with its configuration; the network is recognised by its names and shapes.",
     )
     p.add_argument("file", type=str, help="The original checkpoint: .pth, .safetensors or .npz.")
     p.add_argument("--to", type=str, required=True, help="The file to write.")
