@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.fit_hamgan import add_feature_options
 from subquad.cli.generate import load_hamgan
 from subquad.cli.parsing import Parser
 from subquad.data.class_images import ClassImageOptions, open_class_images
+from subquad.models.files import check_writable, write_whole
 
 Preset = Literal["hamgan", "standard", "small"]
 
@@ -21,11 +20,7 @@ Preset = Literal["hamgan", "standard", "small"]
 def parser() -> Parser:
     """Return the options of `subquad test` for HamGANs."""
     p = Parser(prog="subquad test", description="Score the images of a HamGAN.")
-    p.add_argument(
-        "checkpoint",
-        type=str,
-        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
-    )
+    add_test_options(p)
     add_feature_options(p)
     p.add_argument(
         "--preset",
@@ -44,12 +39,6 @@ def parser() -> Parser:
     p.add_argument("--allow_small", type=bool, default=False, help="Score fewer than 10,000 images.")
     p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
     p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
-    p.add_argument(
-        "--json",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Write the scores and how they were measured to this file.",
-    )
     p.add_class_arguments(ClassImageOptions, "data")
     return p
 
@@ -62,8 +51,8 @@ def main(arguments: list[str]) -> None:
     p = parser()
     p.set_defaults(_options_of_run(arguments))
     options: Any = p.instantiate(p.parse_args(arguments))
-    if options.json and Path(options.json).is_dir():
-        raise ValueError(f"--json {options.json} is a folder; give the name of a file.")
+    if options.json:
+        check_writable(options.json)
     protocol = resolve_protocol(options)
     features = open_features(options.features, options.inception)
     network = load_hamgan(options.checkpoint, options.device)
@@ -87,10 +76,8 @@ def main(arguments: list[str]) -> None:
     print_table(f"{scores.generated:,} generated, {scores.real:,} real images", ("score", "value"), rows)
     sys.stdout.write(f"features: {scores.features}; resized: {scores.resize}\n")
     if options.json:
-        target = Path(options.json)
-        target.parent.mkdir(parents=True, exist_ok=True)
         found = {"preset": options.preset, "real_images": real.where, **scores.to_json()}
-        target.write_text(json.dumps(found, indent=1) + "\n")
+        write_whole(options.json, f"{json.dumps(found, indent=1)}\n".encode())
 
 
 def resolve_protocol(options: Any) -> Any:
@@ -137,15 +124,7 @@ def pictures(split: Any, most: int, batch_size: int) -> Any:
 
 def _options_of_run(arguments: list[str]) -> dict[str, Any]:
     """Return the data and the features of the run whose folder is among the arguments, as defaults."""
-    for argument in arguments:
-        config = Path(argument) / "config.yaml"
-        if not argument.startswith("-") and config.is_file():
-            content = yaml.safe_load(config.read_text())
-            data = content.get("data") if isinstance(content, dict) else None
-            if not isinstance(data, dict):
-                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
-            found = {f"data.{name}": value for name, value in data.items()}
-            if not any(other.startswith(("--features", "--inception")) for other in arguments):
-                found |= {name: content.get(name) for name in ("features", "inception")}
-            return found
-    return {}
+    content = config_of_run(arguments)
+    if not content or any(other.startswith(("--features", "--inception")) for other in arguments):
+        return data_defaults(content)
+    return data_defaults(content) | {name: content.get(name) for name in ("features", "inception")}

@@ -7,8 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.options import DataOptions, build_data, check_classes, checkpoint_path
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
@@ -25,17 +24,7 @@ def parser() -> Parser:
     from lightning.pytorch import Trainer
 
     p = Parser(prog="subquad test", description="Evaluate a checkpoint.")
-    p.add_argument(
-        "checkpoint",
-        type=str,
-        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
-    )
-    p.add_argument(
-        "--json",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Write the scores to this file.",
-    )
+    add_test_options(p)
     p.add_class_arguments(DataOptions, "data")
     p.add_class_arguments(ProtocolOptions, "protocol")
     p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
@@ -107,16 +96,7 @@ def write_scores(scores: SegmentationScores, names: tuple[str, ...], path: Path)
 
 def _options_of_run(arguments: list[str]) -> dict[str, Any]:
     """Return data and protocol of the run whose folder is among the arguments, as defaults."""
-    for argument in arguments:
-        config = Path(argument) / "config.yaml"
-        if not argument.startswith("-") and config.is_file():
-            content = yaml.safe_load(config.read_text())
-            data = content.get("data") if isinstance(content, dict) else None
-            if not isinstance(data, dict):
-                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
-            defaults = {f"data.{name}": value for name, value in data.items()}
-            # A protocol that is asked for by name is that one, and not mixed with the run's.
-            if not any(a.split("=")[0] == "--protocol.name" for a in arguments):
-                defaults |= protocol_defaults(content.get("protocol") or {})
-            return defaults
-    return {}
+    content = config_of_run(arguments)
+    # A protocol that is asked for by name is that one, and not mixed with the run's.
+    named = any(argument.split("=")[0] == "--protocol.name" for argument in arguments)
+    return data_defaults(content) | ({} if named else protocol_defaults(content.get("protocol") or {}))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.options import checkpoint_path
 from subquad.cli.parsing import Parser
 from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
@@ -22,17 +20,7 @@ def parser() -> Parser:
     from lightning.pytorch import Trainer
 
     p = Parser(prog="subquad test", description="Evaluate a checkpoint of a sequence network.")
-    p.add_argument(
-        "checkpoint",
-        type=str,
-        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
-    )
-    p.add_argument(
-        "--json",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Write the scores to this file.",
-    )
+    add_test_options(p)
     p.add_argument("--seed", type=int, default=0, help="Of made sequences and of the split.")
     p.add_class_arguments(SequenceOptions, "data", skip={"seed"})
     p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
@@ -46,7 +34,8 @@ def main(arguments: list[str]) -> None:
     from subquad.training import SequenceTask
 
     p = parser()
-    p.set_defaults(_options_of_run(arguments))
+    run = config_of_run(arguments)
+    p.set_defaults(data_defaults(run) | {"seed": run.get("seed", 0)})
     options: Any = p.instantiate(p.parse_args(arguments))
     quiet_lightning()
     if options.json:
@@ -85,16 +74,3 @@ def check_fits(config: Any, data: Any, path: str) -> None:
         raise ValueError(
             f"{path} reads {theirs}, the data has {ours}; evaluate on the data it was trained for."
         )
-
-
-def _options_of_run(arguments: list[str]) -> dict[str, Any]:
-    """Return data and seed of the run whose folder is among the arguments, as defaults."""
-    for argument in arguments:
-        config = Path(argument) / "config.yaml"
-        if not argument.startswith("-") and config.is_file():
-            content = yaml.safe_load(config.read_text())
-            data = content.get("data") if isinstance(content, dict) else None
-            if not isinstance(data, dict):
-                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
-            return {f"data.{name}": value for name, value in data.items()} | {"seed": content.get("seed", 0)}
-    return {}

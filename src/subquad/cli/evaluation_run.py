@@ -1,0 +1,46 @@
+"""What `subquad test` of every kind of network has in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from subquad.cli.parsing import Parser
+
+
+def add_test_options(p: Parser) -> None:
+    """Add the checkpoint and where the scores go."""
+    p.add_argument(
+        "checkpoint",
+        type=str,
+        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
+    )
+    p.add_argument(
+        "--json",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Write the scores to this file.",
+    )
+
+
+def config_of_run(arguments: list[str]) -> dict[str, Any]:
+    """Return what is in config.yaml of the run whose folder is among the arguments; {} if none is.
+
+    Raises:
+        ValueError: If it has no section `data`.
+    """
+    for argument in arguments:
+        config = Path(argument) / "config.yaml"
+        if not argument.startswith("-") and config.is_file():
+            content = yaml.safe_load(config.read_text())
+            if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
+                raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
+            return content
+    return {}
+
+
+def data_defaults(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of a run as defaults of `--data.*`."""
+    return {f"data.{name}": value for name, value in content.get("data", {}).items()}
