@@ -26,10 +26,10 @@ def trained(task, steps, folder, **options):
     for message in (".*many workers.*", ".*litlogger.*", ".*smaller than the logging.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message)  # Lightning's advice; pytest takes the filters out again
     data = ClassImageData(pictures(), pictures(9), batch_size=4, eval_batch_size=4)
+    options = {"num_sanity_val_steps": 0, **options}
     trainer = Trainer(
         max_steps=steps, accelerator="cpu", logger=False, enable_checkpointing=False, default_root_dir=folder,
-        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
-        use_distributed_sampler=False, **options,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False, **options,
     )  # fmt: skip
     trainer.fit(task, data)
     return trainer

@@ -3,14 +3,13 @@
 SUBQUAD_DATA=... python experiments/hamgan/run.py --steps 2000     writes results.json and a grid for each run
 
 Each run is a process of its own, so that its memory is its own. What is not known here goes to
-`subquad fit`, such as --data.batch_size 64 --trainer.accelerator cuda, or another --config.
+`subquad fit`, such as --data.batch_size 64 --trainer.accelerator cuda.
 """
 
 import argparse
 import csv
 import json
 import platform
-import resource
 import shutil
 import statistics
 import subprocess
@@ -28,7 +27,7 @@ from subquad.evaluation.generation import GenerationProtocol, open_features, sco
 from subquad.training.hamgan import HamGANTask
 
 HERE = Path(__file__).parent
-RECIPE = HERE.parents[1] / "recipes" / "hamgan" / "fashion_mnist.yaml"
+RECIPES = HERE.parents[1] / "recipes" / "hamgan"
 CONTEXTS = ("hamburger", "attention", "none")
 
 
@@ -69,9 +68,7 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         shutil.copy(grid, Path(given.output).parent / f"{context}_seed{seed}.png")
     on_gpu = torch.cuda.is_available() and bool(torch.cuda.max_memory_allocated())
     device = "cuda" if on_gpu else "cpu"
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    if on_gpu:
-        megabytes = torch.cuda.max_memory_allocated() / 2**20
+    megabytes = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else most_memory()
     network = task.network.to(device).eval()
     real, others = open_real(network.config, options.data, "the run")
     protocol = GenerationProtocol(samples=10_000, seed=1000)
@@ -90,9 +87,17 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         "curve": [[int(row["step"]) + 1, float(row["val/proxy-FID"])] for row in rows],
         "milliseconds_per_step": round(1000 * statistics.median(seconds), 2),
         "megabytes": round(megabytes),
-        "memory_of": "tensors on the GPU" if on_gpu else "the process",
+        "memory_of": "most tensors on the GPU at once, in training and its evaluations"
+        if on_gpu
+        else "most of the process at once, with Python, the data and the evaluations",
         "final": scores.to_json(),
     }
+
+
+def most_memory() -> float:
+    """Return the most MB that this process held. `ru_maxrss` would begin with those of the one before it."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def device_name() -> str:
@@ -102,18 +107,23 @@ def device_name() -> str:
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+        allow_abbrev=False,  # an option of `subquad fit` may begin like one of these
+    )
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     arguments.add_argument("--contexts", nargs="+", default=list(CONTEXTS), choices=CONTEXTS)
     arguments.add_argument("--steps", type=int, default=2000)
     arguments.add_argument("--evaluations", type=int, default=5)
-    arguments.add_argument("--recipe", default=str(RECIPE))
+    arguments.add_argument("--recipe", help="that of --data if not given")
     arguments.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "cifar10"))
     arguments.add_argument("--features", help="proxy features; made with --feature_epochs if not given")
     arguments.add_argument("--feature_epochs", type=int, default=2)
     arguments.add_argument("--output", default=str(HERE / "results.json"))
     arguments.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given, extra = arguments.parse_known_args()
+    given.recipe = given.recipe or str(RECIPES / f"{given.data}.yaml")
     if given.one:
         result = run(given.one[0], int(given.one[1]), given, extra)
         Path(given.output).with_suffix(".one").write_text(json.dumps(result))
@@ -143,7 +153,7 @@ def main() -> None:
                 "runs": runs,
             }
             Path(given.output).write_text(json.dumps(result, indent=1) + "\n")
-    print("| context | proxy-FID | classes recognised | ms / step | MB |\n|---|--:|--:|--:|--:|")
+    print("| context | proxy-FID | classes recognised | ms / step | MB at most |\n|---|--:|--:|--:|--:|")
     for context in given.contexts:
         mine = [r for r in runs if r["context"] == context]
         distances = [r["final"]["distance"] for r in mine]

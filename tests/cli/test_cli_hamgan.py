@@ -37,12 +37,14 @@ def trained(tmp_path_factory):
     features.main(
         [*data, "--data.batch_size=6", "--epochs=1", "--width=4", f"--output={root / 'f.safetensors'}"]
     )
-    fit_hamgan.main(
-        [
-            *TINY, *data, "--trainer.max_steps=3", "--trainer.val_check_interval=3", "--grids.every=2",
-            "--grids.columns=2", f"--output={root / 'run'}", f"--features={root / 'f.safetensors'}",
-        ]
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch, pytest.warns(UserWarning, match="is of 18 images, fewer"):
+        patch.chdir(root)
+        fit_hamgan.main(
+            [
+                *TINY, *data, "--trainer.max_steps=3", "--trainer.val_check_interval=3", "--grids.every=2",
+                "--grids.columns=2", f"--output={root / 'run'}", "--features=f.safetensors",
+            ]
+        )  # fmt: skip
     return root
 
 
@@ -82,6 +84,8 @@ def test_scores_are_written_with_their_protocol(trained, tmp_path, capsys):
     [
         ([], "10000 generated images|are too few"),
         (["--samples=50"], "50 generated images are too few"),
+        (["--seed=-1"], "--seed must be 0 or more, got -1"),
+        (["--batch_size=0"], "--batch_size must be at least 1, got 0"),
         (["--features=null", "--samples=18", "--allow_small=true"], "one of them"),
         (["--inception=x.pth", "--samples=18", "--allow_small=true"], "no Inception file x.pth"),
     ],
@@ -114,7 +118,44 @@ def test_other_classes_are_said(trained, tmp_path):
     for option in ("gradient_clip_val=1.0", "accumulate_grad_batches=2"):
         with pytest.raises(ValueError, match="is for networks with one optimiser, a GAN has two"):
             fit_hamgan.main([*wrong, f"--trainer.{option}"])
+    for option, message in (
+        ("precision=bf16-true", "--trainer.precision bf16-true does not keep the weights in float32"),
+        ("precision=64-true", "give 32-true, bf16-mixed or 16-mixed"),
+        (
+            "strategy=fsdp",
+            "--trainer.strategy fsdp cannot train two networks that take turns; give one of auto",
+        ),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit_hamgan.main([*wrong, f"--trainer.{option}"])
     assert not (tmp_path / "run").exists()
+
+
+def test_features_of_other_data_are_said_before_any_work(trained, tmp_path):
+    write_class_folder(tmp_path / "data", classes=["cow", "pig"])
+    features_file = f"--features={trained / 'f.safetensors'}"
+    arguments = [*TINY, f"--data.root={tmp_path / 'data'}", f"--output={tmp_path / 'run'}"]
+    with pytest.raises(
+        ValueError, match=r"features are of 3 classes \(bird, cat, dog, ...\), the network has 2"
+    ):
+        fit_hamgan.main([*arguments, features_file])
+    write_class_folder(tmp_path / "one", classes=["cow"], count=1)
+    one = [*arguments, f"--data.root={tmp_path / 'one'}", "--data.batch_size=1", "--trainer.max_steps=1"]
+    features.main([f"--data.root={tmp_path / 'one'}", "--data.batch_size=1", "--epochs=1", "--width=2",
+                   f"--output={tmp_path / 'one.safetensors'}"])  # fmt: skip
+    with pytest.raises(ValueError, match="holds 1 picture, but a proxy-FID needs two at least"):
+        fit_hamgan.main([*one, f"--features={tmp_path / 'one.safetensors'}"])
+    assert not (tmp_path / "run").exists()
+
+
+def test_several_devices_look_for_weights_without_a_gradient():
+    def strategy(*arguments):
+        trainer = fit_hamgan.parser().parse_args(["--trainer.accelerator=cpu", *arguments]).trainer
+        return fit_hamgan._strategy(trainer)
+
+    assert strategy() == strategy("--trainer.devices=1") == "auto"
+    for arguments in (["--trainer.devices=2"], ["--trainer.num_nodes=2"], ["--trainer.strategy=ddp"]):
+        assert strategy(*arguments) == "ddp_find_unused_parameters_true"
 
 
 @each_recipe()

@@ -88,6 +88,7 @@ def test_help_tells_the_options_of_the_network_s_kind(call):
         (["--model.num_classes=5"], ["--model.num_classes 5", "2 classes (cat, dog"]),
         (["--data.task=regression"], ["row 2", "'cat' is no finite number"]),
         (["--model.pooling=max"], ["pooling", "max"]),
+        (["--model.pooling=cls"], ["reads the first position", "--data.cls true"]),
         (["--model.positions=true", "--model.length=4"], ["--model.length 4", "--data.length 4"]),
         (["--data.file=missing.csv"], ["missing.csv"]),
         (["--seed=-1"], ["--seed must be 0 or more, got -1"]),
@@ -113,7 +114,10 @@ def test_a_checkpoint_meets_other_data(table, tmp_path, call, complains):
     complains("test", run, f"--data.file={other}", quoting=["cat, dog", "cat, fox"])
     narrow = tmp_path / "narrow.csv"
     narrow.write_text(table.read_text().replace("G", "A").replace("T", "A"))
-    complains("test", run, f"--data.file={narrow}", quoting="evaluate on the data it was trained for")
+    complains("test", run, f"--data.file={narrow}", quoting="give the data it was trained for")
+    renamed = tmp_path / "renamed.csv"
+    renamed.write_text(table.read_text().replace("A", "B"))
+    complains("test", run, f"--data.file={renamed}", quoting=["is not 'B' as in the data"])
     complains(*fit_table(table, run), quoting="holds a run already")
 
 
@@ -221,7 +225,7 @@ def test_published_recipes_are_the_spec_s(task):
 def test_the_data_tell_the_network_what_it_must_know():
     class Data:
         num_classes, class_names, vocab_size, in_features, length = 3, ("a", "b", "c"), 12, None, 77
-        task, cls = "classification", False
+        task, cls, vocabulary = "classification", True, None
 
     config = resolve_sequence_model(SequenceModelOptions(name="paramixer_text", dim=6), Data())
     assert (config.num_classes, config.vocab_size, config.length, config.dim) == (3, 12, 77, 6)

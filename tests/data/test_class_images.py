@@ -61,6 +61,11 @@ def test_cifar10_in_binary_and_as_jpeg(tmp_path):
     np.savez(npz / "train.npz", header=head, bodies=np.frombuffer(bodies, np.uint8), offsets=offsets,
              labels=rows[:, 0])  # fmt: skip
     assert torch.equal(cifar10(npz, "train").pictures(range(10)), expected)
+    for wrong in (offsets[:-1], [*offsets[:-1], offsets[-1] - 1], [0, *offsets[:0:-1]]):
+        np.savez(npz / "train.npz", header=head, bodies=np.frombuffer(bodies, np.uint8), offsets=wrong,
+                 labels=rows[:, 0])  # fmt: skip
+        with pytest.raises(ValueError, match=r"train.npz has 10 labels, 1[01] offsets and .* do not belong"):
+            cifar10(npz, "train")
 
 
 @pytest.mark.data
@@ -125,6 +130,9 @@ def test_wrong_files_are_said(tmp_path, monkeypatch):
     write_idx(path.with_suffix(""), np.zeros((4, 28, 28), np.uint8))
     path.with_suffix("").write_bytes(path.with_suffix("").read_bytes()[:-1])
     with pytest.raises(ValueError, match="no IDX file of bytes with 3 axes, or cut off"):
+        fashion_mnist(tmp_path, "train")
+    path.with_suffix("").write_bytes(b"\0\0\x08\3\0")
+    with pytest.raises(ValueError, match="train-images-idx3-ubyte is no IDX file of bytes with 3 axes"):
         fashion_mnist(tmp_path, "train")
     (tmp_path / "data_batch_1").touch()
     with pytest.raises(ValueError, match="pickles, which may run any code"):

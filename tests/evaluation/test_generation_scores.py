@@ -16,6 +16,7 @@ from subquad.evaluation.generation import (
     Proxy,
     ProxyConfig,
     ProxyFeatures,
+    check_features,
     count_features,
     frechet_distance,
     inception_score,
@@ -82,6 +83,14 @@ def test_identical_features_are_at_distance_zero_and_singular_covariances_are_sa
     assert apart == pytest.approx(4 * 30, rel=1e-6)
 
 
+def test_features_that_are_not_finite_have_no_distance():
+    good, broken = torch.randn(9, 3), torch.randn(9, 3)
+    broken[4, 1] = float("nan")
+    for pair in ((good, broken), (broken, good)):
+        with pytest.raises(ValueError, match="the features hold NaN or infinity, of which there is no"):
+            frechet_distance(*map(statistics, pair))
+
+
 def test_the_distance_is_that_of_torchmetrics_and_torch_fidelity():
     x, y = torch.randn(200, 8).double(), (torch.randn(200, 8) @ torch.randn(8, 8) + 1).double()
     a, b = statistics(x), statistics(y)
@@ -138,6 +147,23 @@ def test_wrong_files_of_features_are_said(tmp_path):
         load_proxy(tmp_path / "m.safetensors")
 
 
+def test_features_of_other_images_than_the_networks_are_said():
+    def config(**options):
+        return create_model("hamgan_baby", **{"size": 32, "width": 1, "num_classes": 2, **options}).config
+
+    proxy = Proxy(ProxyFeatures(CONFIG))
+    check_features(proxy, config(in_channels=1))
+    check_features(proxy, config(in_channels=1, class_names=("a", "b")))
+    for options, message in (
+        ({}, r"32 x 32 images with 1 channel\(s\), the network's are 32 x 32 with 3; make features"),
+        ({"in_channels": 1, "size": 64}, "the network's are 64 x 64 with 1"),
+        ({"in_channels": 1, "num_classes": 3}, r"of 2 classes \(a, b, ...\), the network has 3; make"),
+        ({"in_channels": 1, "class_names": ("b", "a")}, r"the network has 2 \(b, a, ...\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check_features(proxy, config(**options))
+
+
 class Mean(nn.Module):
     """A "generator" whose images are its label's."""
 
@@ -171,6 +197,17 @@ def test_scores_tell_how_they_were_measured():
     assert told["resize"] == "none: 32 x 32"
     again = scored(protocol)
     assert again.distance == pytest.approx(scores.distance, rel=1e-9)
+
+
+def test_as_many_other_images_are_compared_as_are_generated():
+    config = create_model("hamgan_baby", size=32, width=1, num_classes=2, in_channels=1, latent=4).config
+    network = Proxy(ProxyFeatures(CONFIG))
+    real, others = (list((torch.rand(n, 1, 32, 32) * 2 - 1).split(16)) for n in (20, 40))
+    protocol = GenerationProtocol(samples=30, allow_small=True)
+    scores = score_generator(Mean(config), network, real, others, protocol)
+    thirty = count_features(network, [torch.cat(others)[:30]])
+    expected = frechet_distance(thirty, count_features(network, real))
+    assert scores.real == 20 and scores.real_distance == pytest.approx(expected, rel=1e-5)
 
 
 def test_few_samples_and_values_out_of_range_are_refused():

@@ -245,6 +245,34 @@ def test_recognised(tmp_path):
         expected = {"num_classes": 5, "size": 32, "latent": 16, "width": 8} | told
         assert (found.name, found.overrides) == ("hamgan_baby", expected)
         assert ("ranks 32 and 16" in found.assumed) == (told["context"] == "hamburger")
+        both = "for hamgan_baby or hamgan_strong (the same network), since"
+        assert (both in found.assumed) == (told["context"] == "hamburger")
+
+
+@pytest.mark.parametrize("half", ["generator", "discriminator", None])
+def test_vectors_that_are_not_in_the_file_are_found(half):
+    source, target = perturbed(), perturbed(seed=3)
+    if half is not None:
+        source, target = getattr(source, half), getattr(target, half)
+    plain = {n: t for n, t in source.state_dict().items() if not n.endswith(".u")}
+    report = load_original(target, plain)
+    assert all(name.endswith(".u") for name in report.missing) and report.missing
+    norms = [m for m in target.modules() if hasattr(m, "parametrizations")]
+    assert norms and not any(m.training for m in target.modules())
+    for module in norms:
+        weight = module.parametrizations.weight.original.detach().flatten(1).double()
+        largest = float(torch.linalg.svdvals(weight)[0])
+        exact = module.parametrizations.weight[0].exact
+        expected = weight / (largest if exact else max(1, largest))
+        assert relative_error(module.weight.detach().flatten(1).double(), expected) < 0.03
+
+
+def test_variables_that_tell_the_sizes_are_needed():
+    variables = written(perturbed())
+    name = next(name for name in variables if name.endswith("g_snconv_last/kernel"))
+    del variables[name]
+    with pytest.raises(ValueError, match="has no variable g_snconv_last/kernel, which tells"):
+        recognise(read_weights(variables))
 
 
 def test_bad_files(tmp_path):

@@ -10,6 +10,7 @@ from subquad.models import model_config
 from subquad.models.cost import multiply_adds, parameters
 from subquad.models.originals import read_weights
 from subquad.models.recognise import recognise
+from subquad.nn import Paramixer
 
 RIVALS = ("transformer", "linformer", "performer", "nystromformer", "reformer")
 
@@ -31,10 +32,10 @@ PUBLISHED = [
     ("pathfinder", {"protocol": "cdil"}, 238_972),
     ("text", {}, 394_500),
     ("text", {"protocol": "cdil"}, 369_345),
-    ("long_document", {"factors": "floor"}, 2_301_814),
-    ("long_document", {"factors": "floor", "protocol": "cdil"}, 2_290_978),
-    ("long_document", {"length": 32_769, "factors": "floor"}, 3_957_012),
-    ("long_document", {"length": 32_769, "factors": "floor", "protocol": "cdil"}, 3_943_467),
+    ("long_document", {}, 2_301_814),
+    ("long_document", {"protocol": "cdil"}, 2_290_978),
+    ("long_document", {"length": 32_769}, 3_957_012),
+    ("long_document", {"length": 32_769, "protocol": "cdil"}, 3_943_467),
     ("genome", {}, 1_667_604),
     ("genome", {"protocol": "cdil"}, 1_656_768),
     ("genome", {"vocab_size": 6}, 1_667_636),
@@ -117,10 +118,58 @@ def test_another_class_count_swaps_the_classifier():
     assert torch.equal(network.classifier.weight, before)
 
 
-def test_a_checkpoint_of_another_depth_is_refused():
-    case, network = of_case("paramixer_lra_chord", depth=4)
+@pytest.mark.parametrize("changes", [{"depth": 3}, {"protocol": "cdil"}, {"hidden": 8}])
+def test_a_checkpoint_of_other_blocks_is_refused(changes):
+    # Whatever its tables cover: those of positions and of the readout are most of a network.
+    case, network = of_case("paramixer_lra_chord", **changes)
     with pytest.raises(ValueError, match="95% are needed"):
         load_original(network, weights_of(case))
+
+
+def test_another_readout_starts_anew_and_it_is_said():
+    case, network = of_case("paramixer_lra_chord", pooling="cls")
+    assert "the classifier has other inputs than the network's" in str(
+        load_original(network, weights_of(case))
+    )
+
+
+def test_a_block_takes_the_first_block_of_a_checkpoint():
+    case, network = of_case("paramixer_lra_chord")
+    load_original(network, weights_of(case))
+    block = Paramixer(24, 16, factors=6)
+    report = load_original(block, {n: t for n, t in weights_of(case).items() if n.startswith("attention.0.")})
+    assert report.coverage == 1
+    x = torch.randn(2, 60, 24)
+    assert torch.equal(block(x), network.blocks[0](x))
+
+
+def test_eight_factors_of_nine_links_are_told_to_be_ambiguous():
+    network = small(length=256, unused_tables=True)
+    names = {"classifier": "final", "positions": "apc_embedding", "blocks": "attention"}
+    state = {}
+    for name, tensor in network.state_dict().items():
+        first, rest = name.split(".", 1)
+        state[f"{names.get(first, first)}.{rest}"] = tensor
+    for layer, part in {
+        "weight1": "0.weight",
+        "bias1": "0.bias",
+        "weight2": "2.weight",
+        "bias2": "2.bias",
+    }.items():
+        for block in range(2):
+            stacked = state.pop(f"attention.{block}.links.{layer}")
+            rows = stacked.chunk(8) if layer.endswith("1") else stacked.unbind()
+            for factor, tensor in enumerate(rows):
+                state[f"attention.{block}.fs.{factor}.network.{part}"] = tensor
+    for block in range(2):
+        for name in [n for n in state if n.startswith(f"attention.{block}.g.")]:
+            state[name.replace(".g.", ".g.network.")] = state.pop(name)
+    found = recognise(state)
+    assert "8 factors of 9 links" in found.assumed
+    again = create_model(found.name, **found.overrides, positions=False).eval()
+    load_original(again, state)
+    tokens = torch.randint(7, (2, 256))
+    assert torch.equal(again(tokens), network.eval()(tokens))
 
 
 def small(**options):
@@ -154,6 +203,46 @@ def test_padding_of_real_values_may_hold_anything_and_gets_no_gradient():
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
 
 
+def test_padding_of_tokens_may_hold_numbers_of_no_token():
+    network = small(pooling="mean").eval()
+    tokens, lengths = torch.randint(7, (2, 9)), torch.tensor([9, 4])
+    expected = network(tokens, lengths=lengths)
+    tokens[1, 4:] = -100
+    assert torch.equal(network(tokens, lengths=lengths), expected)
+
+
+def test_the_mean_of_half_precision_does_not_overflow():
+    network = small(pooling="mean", vocab_size=None, length=3000).half()
+    with torch.no_grad():
+        network.blocks = torch.nn.ModuleList([_Constant()])
+        outputs = network(torch.zeros(2, 3000, 1, dtype=torch.float16), lengths=torch.tensor([3000, 2999]))
+    assert torch.isfinite(outputs).all()
+
+
+class _Constant(torch.nn.Module):
+    def forward(self, values, context, *, lengths=None):
+        return torch.full_like(values, 100.0)
+
+
+def test_a_second_dropout_acts_on_what_is_mixed_alone():
+    torch.manual_seed(0)
+    network = small(dropout=0.5, double_dropout=True, depth=1)
+    seen = {}
+    network.blocks[0].register_forward_pre_hook(
+        lambda _, arguments: seen.update(v=arguments[0], c=arguments[1])
+    )
+    network(torch.randint(7, (4, 21)))
+    kept = {name: float((tensor != 0).float().mean()) for name, tensor in seen.items()}
+    assert kept["c"] == pytest.approx(0.5, abs=0.08)
+    assert kept["v"] == pytest.approx(0.25, abs=0.08)
+
+
+def test_unused_tables_ask_for_no_gradient():
+    network = create_model("paramixer_adding", length=8, unused_tables=True)
+    network(torch.randn(2, 8, 2)).sum().backward()
+    assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
+
+
 @pytest.mark.parametrize("length", [1, 2, 5, 1999])
 def test_any_length_runs(length):
     network = small(pooling="mean", length=1999)
@@ -183,16 +272,15 @@ def test_rivals_are_not_causal(mixer):
     assert (values.grad[0, 1:].abs() > 0).float().mean() > (0.3 if mixer == "reformer" else 0.99)
 
 
-@pytest.mark.parametrize("mixer", ["transformer", "nystromformer"])
-def test_rivals_do_not_read_the_padding(mixer):
-    network = small(length=128, mixer=mixer, pooling="cls").eval()
+def test_the_transformer_does_not_read_the_padding():
+    network = small(length=128, mixer="transformer", pooling="cls").eval()
     tokens, lengths = torch.randint(7, (2, 128)), torch.tensor([128, 60])
     before = network(tokens, lengths=lengths)
     tokens[1, 60:] = (tokens[1, 60:] + 1) % 7
     assert relative_error(network(tokens, lengths=lengths), before) < 1e-5
 
 
-@pytest.mark.parametrize("mixer", ["linformer", "performer", "reformer"])
+@pytest.mark.parametrize("mixer", ["linformer", "performer", "nystromformer", "reformer"])
 def test_rivals_without_an_exact_mask_refuse_mixed_lengths(mixer):
     network = small(mixer=mixer)
     with pytest.raises(ValueError, match="has no exact mask"):
@@ -268,6 +356,11 @@ def test_a_sequence_without_a_real_position_is_refused():
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"length": 0}, "length must be at least 1, got 0"),
         ({"protocol": "cdil", "links": 4}, "odd number of links"),
+        ({"protocol": "CHORD", "mixer": "none"}, "protocol must be one of"),
+        ({"residual": "sum"}, "residual must be one of"),
+        ({"heads": 3}, "heads must divide dim = 8, got 3"),
+        ({"regression": True}, "num_classes must be 1, got 3"),
+        ({"token_names": ("a",)}, "token_names has 1 entries for 7 tokens"),
     ],
 )
 def test_wrong_options_get_a_sentence(options, message):

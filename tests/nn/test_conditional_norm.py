@@ -111,6 +111,22 @@ def test_half_precision_keeps_its_type():
         assert norm(x, torch.tensor([0, 1])).dtype == torch.bfloat16
 
 
+def test_half_precision_rounds_scale_and_shift_once():
+    norm = filled(4)
+    x, labels = torch.randn(2, 3, 4, 4, dtype=torch.bfloat16), torch.tensor([0, 3])
+    normal = norm._normalised(x)
+    scale, shift = norm.weight[labels][:, :, None, None], norm.bias[labels][:, :, None, None]
+    assert torch.equal(norm(x, labels), (normal.float() * scale + shift).bfloat16())
+
+
+def test_an_input_that_is_refused_leaves_the_statistics_in_place():
+    norm = filled(4)
+    kept = norm.norm.running_var
+    with pytest.raises(ValueError):
+        norm(torch.randn(1, 3, 1, 1), torch.tensor([0]))  # one value a channel has no variance
+    assert norm.norm.running_var is kept
+
+
 def test_labels_where_they_belong():
     x = torch.randn(2, 3, 2, 2)
     with pytest.raises(ValueError, match="has 4 classes, got no labels"):

@@ -144,17 +144,44 @@ def test_the_average_is_what_is_evaluated_and_saved(tmp_path):
 def test_an_evaluation_generates_the_same_images_each_time(tmp_path):
     proxy = Proxy(ProxyFeatures(ProxyConfig(class_names=NAMES, channels=1, side=32, width=4)))
     task = HamGANTask(network(), HamGANOptions(generator_lr=1e-30), features=proxy)
-    trainer = trained(task, 1, tmp_path, val_check_interval=1)
+    with pytest.warns(UserWarning, match="each proxy-FID of this run is of 9 images, fewer than 10000"):
+        trainer = trained(task, 1, tmp_path, val_check_interval=1)
     distance = task.distance
     assert distance > 0 and task.score == 1 / (1 + distance)
     assert float(trainer.callback_metrics["val/proxy-FID"]) == pytest.approx(distance, rel=1e-6)
     assert task._made.count == task._real.count == 9
-    task.distance = None  # what was counted once is counted again
-    trainer.validate(task, trainer.datamodule, verbose=False)
+    trainer.validate(task, trainer.datamodule, verbose=False)  # what was counted once is not counted again
     assert task.distance == pytest.approx(distance, rel=1e-6)
     without = HamGANTask(network())
     trained(without, 3, tmp_path, val_check_interval=3)
     assert without.distance is None and without.score == 3  # the newest counts as best
+
+
+@pytest.mark.filterwarnings("ignore:each proxy-FID")
+def test_a_sanity_check_leaves_nothing_behind(tmp_path):
+    torch.manual_seed(4)
+    proxy = Proxy(ProxyFeatures(ProxyConfig(class_names=NAMES, channels=1, side=32, width=4)))
+    found = []
+    for checked in (0, 1):  # one batch: not the whole evaluation set
+        torch.manual_seed(3)
+        task = HamGANTask(network(), features=proxy)
+        seen = []
+        task.on_train_start = lambda seen=seen, task=task: seen.append((task.distance, task.score))
+        trained(task, 1, tmp_path, val_check_interval=1, num_sanity_val_steps=checked)
+        assert seen == [(None, None)] and task._real.count == 9
+        found.append(task.distance)
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_a_run_goes_on_with_the_average_and_the_features_that_it_had():
+    proxy = Proxy(ProxyFeatures(ProxyConfig(class_names=NAMES, channels=1, side=32, width=4)), "those of A")
+    task, checkpoint = HamGANTask(network(), ema=0.9, features=proxy), {}
+    task.on_save_checkpoint(checkpoint)
+    task.on_load_checkpoint(checkpoint)
+    with pytest.raises(ValueError, match=r"made with ema 0.9, not None; resume with the options of config"):
+        HamGANTask(network(), features=proxy).on_load_checkpoint(checkpoint)
+    with pytest.raises(ValueError, match="made with features those of A, not None"):
+        HamGANTask(network(), ema=0.9).on_load_checkpoint(checkpoint)
 
 
 @torch.no_grad()
@@ -183,10 +210,13 @@ def test_nan_stops_with_a_sentence_and_writes_nothing(tmp_path):
     path = tmp_path / "good.ckpt"
     trainer.save_checkpoint(path)
     good = path.read_bytes()
-    with torch.no_grad():
-        next(broken.network.parameters()).fill_(math.nan)
-    with pytest.raises(ValueError, match="training became NaN"):
-        trainer.save_checkpoint(path)
+    vector = broken.network.generator.project.parametrizations.weight[0].u
+    for tensor in (vector, next(broken.network.parameters())):
+        kept = tensor.detach().clone()
+        tensor.data.fill_(math.nan)
+        with pytest.raises(ValueError, match="training became NaN"):
+            trainer.save_checkpoint(path)
+        tensor.data.copy_(kept)
     assert path.read_bytes() == good
 
 

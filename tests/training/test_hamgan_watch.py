@@ -56,6 +56,15 @@ def test_identical_samples_are_warned_of_and_grids_have_a_row_a_class(tmp_path):
     assert float(images.std(dim=1).mean()) > 0.02
 
 
+def test_no_grid_is_drawn_of_nan(tmp_path):
+    task = HamGANTask(net := network(), grids=GridOptions(every=2))
+    trained(task, 1, tmp_path, limit_val_batches=0)
+    with torch.no_grad():
+        net.generator.norm.norm.running_mean.fill_(float("nan"))
+    with pytest.raises(ValueError, match="training became NaN by step 1"):
+        SampleGrids(task.grids, 0).on_train_end(task.trainer, task)
+
+
 def test_a_proxy_learns_and_counts_no_filler():
     data = pictures(60)
     for number in range(3):
@@ -70,3 +79,6 @@ def test_a_proxy_learns_and_counts_no_filler():
     assert proxy_accuracy(proxy, [everything]) == proxy.config.accuracy
     with pytest.raises(ValueError, match="an epoch and a batch at least, got 0 of 5"):
         train_proxy(config, lambda epoch: [], [], steps=5, epochs=0)
+    everything["image"] = everything["image"] * float("nan")
+    with pytest.raises(ValueError, match=r"became NaN in epoch 1 of 2 \(learning rate 0.003\); start again"):
+        train_proxy(config, lambda epoch: [everything] * 5, [everything], steps=5)

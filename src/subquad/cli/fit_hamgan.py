@@ -31,6 +31,9 @@ from subquad.training.hamgan_watch import GridOptions
 
 # Their values are fixed, or the data tells them.
 TOLD = ("class_names", "mean", "std")
+FIND_UNUSED = "ddp_find_unused_parameters_true"
+STRATEGIES = ("auto", "ddp", FIND_UNUSED)
+PRECISIONS = (None, 16, 32, "16", "32", "bf16", "32-true", "16-mixed", "bf16-mixed")
 HamGANModelOptions = model_options([HamGANConfig], name="hamgan_baby", told=TOLD)
 
 
@@ -62,6 +65,9 @@ def main(arguments: list[str]) -> None:
     p.recipes = given_recipes(arguments)
     options = p.parse_args(arguments)
     absolute_paths(options, "root")
+    for section, name in ((options, "features"), (options, "inception"), (options.model, "weights")):
+        if section[name] is not None:
+            section[name] = str(Path(section[name]).resolve())
     folder = Path(options.output)
     if is_first_process():
         refuse_run(folder, options.resume)
@@ -91,6 +97,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     import torch
 
     from subquad.data.class_images import ClassImageData
+    from subquad.evaluation.generation import check_features
     from subquad.training.hamgan import HamGANTask
 
     quiet_lightning()
@@ -100,6 +107,13 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     _check_trainer(options.trainer)
     features = resolve_features(options)
     config, train_split, evaluation = resolve_hamgan(options.model, options.data)
+    if features is not None:
+        check_features(features, config)
+        if len(evaluation) < 2:
+            raise ValueError(
+                f"{evaluation.where} holds {len(evaluation)} picture, but a {features.distance_name} needs "
+                f"two at least; add pictures, or leave --features and --inception out."
+            )
     data = ClassImageData(
         train_split,
         evaluation,
@@ -115,9 +129,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
         network, options.optimizer, options.seed, ema=options.ema, features=features, grids=options.grids
     )
     options.ema = None  # the task averages the generator alone
-    if options.trainer.strategy == "ddp":
-        # In each update one of the two networks has no gradient.
-        options.trainer.strategy = "ddp_find_unused_parameters_true"
+    options.trainer.strategy = _strategy(options.trainer)
     train(task, data, options, folder, before_training)
     return task
 
@@ -130,6 +142,35 @@ def _check_trainer(trainer: Any) -> None:
                 f"--trainer.{name} {trainer[name]} is for networks with one optimiser, a GAN has two; leave "
                 f"it out."
             )
+    if trainer.precision not in PRECISIONS:
+        raise ValueError(
+            f"--trainer.precision {trainer.precision} does not keep the weights in float32, as the spectral "
+            f"norms and Adam of a GAN need; give 32-true, bf16-mixed or 16-mixed."
+        )
+    if trainer.strategy not in STRATEGIES:
+        raise ValueError(
+            f"--trainer.strategy {trainer.strategy} cannot train two networks that take turns; give one of "
+            f"{', '.join(STRATEGIES)}."
+        )
+
+
+def _strategy(trainer: Any) -> str:
+    """Return the strategy for the devices: in each update one of the two networks has no gradient."""
+    from lightning.pytorch import Trainer
+
+    if trainer.strategy == "auto":
+        # Only Lightning knows how many devices "auto" and -1 are.
+        found = Trainer(
+            accelerator=trainer.accelerator,
+            devices=trainer.devices,
+            num_nodes=trainer.num_nodes,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+        )
+        if found.num_devices * found.num_nodes == 1:
+            return "auto"
+    return FIND_UNUSED
 
 
 def resolve_features(options: Any) -> Any:

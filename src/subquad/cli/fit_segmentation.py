@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from subquad.cli.options import (
 )
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.cli.recipes import given_recipes
 from subquad.cli.run import (
     absolute_paths,
     add_run_options,
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> None:
 
     arguments = spelled_out(arguments)
     p = parser()
-    p.recipes = re.findall(r"--config[= ](\S+)", " ".join(arguments))
+    p.recipes = given_recipes(arguments)
     options = p.parse_args(arguments)
     absolute_paths(options, "root", "classes")
     folder = Path(options.output)

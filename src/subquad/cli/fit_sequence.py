@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
+from subquad.cli.recipes import given_recipes
 from subquad.cli.run import (
     absolute_paths,
     add_run_options,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from subquad.training import SequenceScores
 
 # What the data tells: the options of a network that a user does not give.
-TOLD = ("class_names", "vocab_size", "in_features", "regression")
+TOLD = ("class_names", "token_names", "vocab_size", "in_features", "regression")
 SequenceModelOptions = model_options([SequenceConfig], name="paramixer_text", told=TOLD)
 
 
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> None:
     from subquad.cli.tables import print_sequence_scores
 
     p = parser()
-    p.recipes = re.findall(r"--config[= ](\S+)", " ".join(arguments))
+    p.recipes = given_recipes(arguments)
     options = p.parse_args(arguments)
     absolute_paths(options, "root", "file", "val_file", "test_file")
     folder = Path(options.output)
@@ -74,7 +74,8 @@ def main(arguments: list[str]) -> None:
     if is_first_process():
         print_sequence_scores(scores)
         best = folder / "best.safetensors"
-        sys.stdout.write(f"weights with the best accuracy of all evaluations: {best}\n")
+        what = "accuracy" if scores.is_classification else "loss"
+        sys.stdout.write(f"weights with the best {what} of all evaluations: {best}\n")
 
 
 def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> SequenceScores:
@@ -129,10 +130,17 @@ def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:
             **overrides,
             "class_names": data.class_names,
             "vocab_size": data.vocab_size,
+            "token_names": data.vocabulary.tokens if data.vocabulary else (),
             "in_features": data.in_features or 1,
             "regression": data.task == "regression",
         },
     )
+    # The first symbol of Temporal Order is as good as any; that of a text is not.
+    if config.pooling == "cls" and data.vocabulary and not data.cls and data.options.name != "order":
+        raise ValueError(
+            "--model.pooling cls reads the first position, which holds the first token of each sequence; put "
+            "one in front with --data.cls true, or take --model.pooling mean."
+        )
     if config.length < data.length and (config.positions or config.pooling == "flatten"):
         raise ValueError(
             f"--model.length {config.length}, but the data has sequences of up to {data.length}; leave the "

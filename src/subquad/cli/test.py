@@ -18,6 +18,8 @@ def _kind(arguments: list[str]) -> Kind:
     """Return the kind of the checkpoint among the arguments; without one, the parser will complain."""
     from subquad.models import read_config
 
+    if arguments and not arguments[0].startswith("-"):
+        checkpoint_path(arguments[0])  # raises if it is not there
     for argument in arguments:
         if not argument.startswith("-") and Path(argument).exists():
             try:

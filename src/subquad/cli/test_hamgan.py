@@ -11,6 +11,7 @@ from subquad.cli.evaluation_run import add_test_options, config_of_run, data_def
 from subquad.cli.fit_hamgan import add_feature_options
 from subquad.cli.generate import load_hamgan
 from subquad.cli.parsing import Parser
+from subquad.cli.run import check_seed
 from subquad.data.class_images import ClassImageOptions, open_class_images
 from subquad.models.files import check_writable, write_whole
 
@@ -35,7 +36,9 @@ def parser() -> Parser:
         ("truncation", float, "Bound of the latent vectors; not given: not truncated."),
     ):
         p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
-    p.add_argument("--seed", type=int, default=0, help="Of latent vectors and classes.")
+    p.add_argument(
+        "--seed", type=int, default=1000, help="Of latent vectors and classes, not those that `fit` looks at."
+    )
     p.add_argument("--allow_small", type=bool, default=False, help="Score fewer than 10,000 images.")
     p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
     p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
@@ -46,16 +49,20 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Parse, score, print."""
     from subquad.cli.tables import print_table
-    from subquad.evaluation.generation import open_features, score_generator
+    from subquad.evaluation.generation import check_features, open_features, score_generator
 
     p = parser()
     p.set_defaults(_options_of_run(arguments))
     options: Any = p.instantiate(p.parse_args(arguments))
+    check_seed(options.seed)
+    if options.batch_size < 1:
+        raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
     if options.json:
         check_writable(options.json)
     protocol = resolve_protocol(options)
     features = open_features(options.features, options.inception)
     network = load_hamgan(options.checkpoint, options.device)
+    check_features(features, network.config)
     real, others = open_real(network.config, options.data, options.checkpoint)
     scores = score_generator(
         network.generator,

@@ -63,6 +63,15 @@ def check_fits(config: Any, data: Any, path: str) -> None:
             f"has {data.num_classes or 'values'} ({', '.join(data.class_names[:3]) or 'none named'}); "
             f"evaluate on the data it was trained for."
         )
+    tokens = data.vocabulary.tokens if data.vocabulary else ()
+    if config.token_names and tokens and config.token_names != tokens:
+        other = next(
+            i for i, pair in enumerate(zip(config.token_names, tokens, strict=False)) if len(set(pair)) > 1
+        )
+        raise ValueError(
+            f"{path} reads {len(config.token_names)} tokens, and number {other} is not {tokens[other]!r} as in "
+            f"the data; give the data it was trained for."
+        )
     if config.vocab_size != data.vocab_size or (data.in_features or 1) != config.in_features:
         theirs, ours = (
             f"{tokens} tokens" if tokens else f"{features} values at a position"

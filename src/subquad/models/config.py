@@ -208,6 +208,8 @@ def override(config: NetworkConfig, overrides: dict[str, Any]) -> Any:
     if overrides.get("num_classes", config.num_classes) != config.num_classes:
         stale = {name: () for name in ("class_names", "palette") if name in known}
         overrides = {**stale, **overrides}
+    if "token_names" in known and "vocab_size" in overrides:
+        overrides = {"token_names": (), **overrides}
     if (
         isinstance(config, ImageConfig)
         and overrides.get("in_channels", config.in_channels) != config.in_channels

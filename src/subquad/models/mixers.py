@@ -82,34 +82,33 @@ class Packaged(nn.Module):
     Args:
         network: Maps (batch, n, dim) to the same shape.
         mask: The name of its option that hides padding; None if it has none.
-        exact: Whether nothing of the padding is seen through the mask. Not so Performer's, where it
-            counts in the sum that normalises, nor Reformer's, where it takes part in the sorting.
-            They are for sequences of one length.
         multiple: n is padded with zeros to a multiple of this.
+
+    They are for sequences of one length. What is padded changes the answer even where there is a mask:
+    Nyströmformer's landmarks are segments of the padded length, in Performer the padding counts in the
+    sum that normalises, in Reformer it takes part in the sorting.
     """
 
-    def __init__(
-        self, network: nn.Module, *, mask: str | None = None, exact: bool = False, multiple: int = 1
-    ) -> None:
+    def __init__(self, network: nn.Module, *, mask: str | None = None, multiple: int = 1) -> None:
         super().__init__()
-        self.network, self.mask, self.exact, self.multiple = network, mask, exact, multiple
+        self.network, self.mask, self.multiple = network, mask, multiple
 
     def forward(self, values: Tensor, context: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Mix the positions.
 
         Raises:
-            ValueError: If sequences differ in length and the rival knows no mask.
+            ValueError: If sequences differ in length.
         """
         n = values.shape[1]
-        if lengths is not None and not self.exact:
+        if lengths is not None:
             raise ValueError(
                 f"{type(self.network).__name__} has no exact mask, so sequences of different lengths cannot "
                 f"share a batch; give batches of one length."
             )
         x = nn.functional.pad(values, (0, 0, 0, -n % self.multiple))
-        if self.mask is None or (lengths is None and x.shape[1] == n):
+        if self.mask is None or x.shape[1] == n:
             return self.network(x)[:, :n]
-        real = torch.full((len(x),), n) if lengths is None else lengths
+        real = torch.full((len(x),), n)
         return self.network(x, **{self.mask: real_positions(real, x).squeeze(-1)})[:, :n]
 
 
@@ -148,7 +147,6 @@ def _nystromformer(config: SequenceConfig) -> nn.Module:
             num_landmarks=min(LANDMARKS, config.length),
         ),
         mask="mask",
-        exact=True,
     )
 
 

@@ -73,7 +73,13 @@ _PARAMIXERS = {
     "order": SequenceConfig(vocab_size=6, num_classes=4, length=128, pooling="cls", positions=True),
     "listops": SequenceConfig(vocab_size=17, num_classes=10, length=1999, dim=128, positions=True),
     "image": SequenceConfig(
-        vocab_size=256, num_classes=10, length=1024, positions=True, dropout=0.2, block_dropout=0.8
+        vocab_size=256,
+        num_classes=10,
+        length=1024,
+        positions=True,
+        dropout=0.2,
+        double_dropout=True,
+        block_dropout=0.8,
     ),
     "pathfinder": SequenceConfig(vocab_size=225, num_classes=2, length=1024, dim=64, positions=True),
     "text": SequenceConfig(
@@ -84,6 +90,7 @@ _PARAMIXERS = {
         depth=3,
         pooling="cls",
         dropout=0.4,
+        double_dropout=True,
         embedding_range=0.1,
     ),
     "long_document": SequenceConfig(
@@ -92,8 +99,10 @@ _PARAMIXERS = {
         length=16385,
         dim=100,
         hidden=128,
+        factors="floor",
         pooling="cls",
         dropout=0.2,
+        double_dropout=True,
         embedding_range=0.1,
     ),
     "genome": SequenceConfig(
@@ -103,6 +112,7 @@ _PARAMIXERS = {
         hidden=128,
         positions=True,
         dropout=0.2,
+        double_dropout=True,
         block_dropout=0.8,
     ),
 }

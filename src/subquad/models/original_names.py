@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from subquad.models.backbones import MSCAN, VAN, ResNet
 from subquad.models.backbones.mscan import STRIPS
 from subquad.models.sequence import SequenceNetwork
+from subquad.nn import Paramixer
 from subquad.nn.hamburger import Version
 
 Rules = tuple[tuple[str, str], ...]  # (pattern, replacement), the first that matches counts
@@ -108,6 +109,10 @@ _PARAMIXER: Rules = (
     (r"attention\.(\d+)\.g\.network\.([02])\.(\w+)", r"blocks.\1.g.\2.\3"),
     (r"final\.(weight|bias)", r"classifier.\1"),
 )
+_PARAMIXER_BLOCK: Rules = (
+    (r"attention\.0\.links\.(\w+)", r"links.\1"),
+    (r"attention\.0\.g\.network\.([02])\.(\w+)", r"g.\1.\2"),
+)
 _CLASSIFIER: Rules = ((r"head\.(weight|bias)", r"classifier.\1"),)
 
 _BACKBONES: tuple[tuple[type[nn.Module], Rules], ...] = ((VAN, _VAN), (MSCAN, _MSCAN), (ResNet, _RESNET))
@@ -140,6 +145,8 @@ def _rules_of(network: nn.Module) -> Rules:
         return own
     if isinstance(network, SequenceNetwork):
         return _PARAMIXER
+    if isinstance(network, Paramixer):
+        return _PARAMIXER_BLOCK
     backbone = getattr(network, "backbone", None)
     if backbone is None:
         return _HAMBURGER

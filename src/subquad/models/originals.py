@@ -19,6 +19,7 @@ from subquad.models.mismatch import remedy
 from subquad.models.original_links import stack_links
 from subquad.models.original_names import hamburger_version, renaming
 from subquad.nn import Hamburger
+from subquad.nn.spectral_norm import settle_vectors
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class LoadReport:
         reshaped: "name: their shape, our shape" of those that fit by name but not by shape; left
             as they were.
         coverage: Share of the network's parameters that were filled, 0 to 1.
-        backbone_coverage: The same of its backbone; of all but the classifier if it has none.
+        backbone_coverage: The same of its backbone or blocks; of all but the classifier if it has neither.
         classes: Of the checkpoint and of the network, if they differ: the classifier was left as it was.
     """
 
@@ -54,6 +55,8 @@ class LoadReport:
                 f"the checkpoint has {self.classes[0]} classes, the network {self.classes[1]}: "
                 f"its classifier starts anew"
             )
+        elif any("classifier.weight:" in entry for entry in self.reshaped):
+            lines.append("the classifier has other inputs than the network's, which starts anew")
         for name in ("missing", "unexpected", "reshaped"):
             entries = getattr(self, name)
             if entries:
@@ -68,7 +71,8 @@ def load_original(
     """Fill a network or block from a checkpoint of the original code, or from plain weights of ours.
 
     Args:
-        network: Any network of `create_model`, a backbone, a `Hamburger`, or one half of a HamGAN.
+        network: Any network of `create_model`, a backbone, a `Hamburger`, a `Paramixer` (of the
+            checkpoint's first block), or one half of a HamGAN.
         source: A state dict (tensors or arrays), or the path of a .safetensors, .pth or .npz file: of
             the whole network, or of its ImageNet backbone. The wrappers `state_dict`, `net` and `model`
             and the prefix `module.` are seen through. For a HamGAN, TensorFlow's variables.
@@ -100,6 +104,8 @@ def load_original(
             f"other shapes such as {report.reshaped[:1]}. {remedy(network, tensors)}"
         )
     network.load_state_dict(fitting, strict=False)
+    if isinstance(network, (HamGAN, Generator, Discriminator)):
+        settle_vectors(network, fitting)
     return report
 
 
@@ -219,7 +225,7 @@ def _report(
 ) -> LoadReport:
     reshaped = [n for n in renamed if n in ours and n not in fitting]
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    backbone = {n: s for n, s in sizes.items() if n.startswith("backbone.")}
+    backbone = {n: s for n, s in sizes.items() if n.startswith(("backbone.", "blocks."))}
     backbone = backbone or {n: s for n, s in sizes.items() if not n.startswith("classifier.")}
 
     def share(part: Mapping[str, int]) -> float:

@@ -151,4 +151,6 @@ def _assumed(name: str, config: Any, tensors: Mapping[str, Tensor], given: Mappi
     parts.append(f"{config.steps} steps ({config.eval_steps or config.steps} in evaluation)")
     if "hamburger.lower_bread.weight" in tensors and "solver" not in given:
         parts.append("the solver CD")
+    if name.startswith("hamgan"):
+        name = "hamgan_baby or hamgan_strong (the same network)"
     return f"assumed as published for {name}, since no checkpoint tells it: {', '.join(parts)}"

@@ -23,7 +23,8 @@ def recognise_sequence(tensors: Mapping[str, Tensor]) -> tuple[str, dict[str, An
     """
     stacked = stack_links(tensors)
     try:
-        overrides = _overrides(stacked)
+        is_psf = any(name.startswith("fs.") for name in tensors)
+        overrides = _overrides(stacked, is_psf)
     except KeyError as missing:
         raise ValueError(
             f"the checkpoint has link networks but no {missing}; it is not the whole of a Paramixer."
@@ -35,12 +36,15 @@ def recognise_sequence(tensors: Mapping[str, Tensor]) -> tuple[str, dict[str, An
     used = "used" if config.positions else "built but not used"
     assumed = (
         f"assumed as published for {name}, since no checkpoint tells it: learned positions {used}, "
-        f"the residual {config.residual}, dropout {config.dropout} and {config.block_dropout}"
+        f"the residual {'none (PSF-Attn has none, or a fixed one)' if is_psf else config.residual}, dropout "
+        f"{config.dropout} and {config.block_dropout}"
     )
+    if stacked["attention.0.links.weight2"].shape[:2] == (8, 9):
+        assumed += ", the protocol chord (8 factors of 9 links are cdil's as well)"
     return name, overrides, assumed
 
 
-def _overrides(stacked: Mapping[str, Tensor]) -> dict[str, Any]:
+def _overrides(stacked: Mapping[str, Tensor], is_psf: bool) -> dict[str, Any]:
     positions = stacked.get("apc_embedding.weight", stacked.get("pos_embedding.weight"))
     if positions is None:
         raise KeyError("apc_embedding.weight")
@@ -60,6 +64,7 @@ def _overrides(stacked: Mapping[str, Tensor]) -> dict[str, Any]:
         "protocol": _protocol(factors, links),
         "links": 9 if links == factors + 1 else links,
         "factors": _rounding(length, factors),
+        **({"residual": None} if is_psf else {}),
         "pooling": "flatten" if width == length * dim else "cls",
         "unused_tables": True,
     }
@@ -74,12 +79,12 @@ def _protocol(factors: int, links: int) -> str:
     raise ValueError(f"{links} links for each of {factors} factors are neither CHORD's nor CDIL's.")
 
 
-def _rounding(length: int, factors: int) -> str:
+def _rounding(length: int, factors: int) -> str | int:
     for rounding in ("ceil", "floor"):
         config = SequenceConfig(num_classes=1, length=length, factors=rounding)
         if config.factor_count == factors:
             return rounding
-    raise ValueError(f"{factors} factors are not log2 of the length {length}, rounded up or down.")
+    return factors
 
 
 def _distance(config: Any, overrides: dict[str, Any]) -> tuple[int, int]:

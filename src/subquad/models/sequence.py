@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -26,6 +26,7 @@ class SequenceConfig(NetworkConfig):
 
     Attributes:
         vocab_size: Number of tokens; None for sequences of real values.
+        token_names: One a token, or empty: without them, nobody knows what the numbers stand for.
         in_features: Values at each position, where there are no tokens.
         length: Of the sequences it is meant for: decides the number of factors, the positions that
             can be learned, and the size of the head of "flatten".
@@ -38,8 +39,9 @@ class SequenceConfig(NetworkConfig):
         heads: Of the rivals.
         protocol: "chord" (offsets 0, 1, 2, 4, ...) or "cdil" (dilated neighbours on both sides).
         links: Non-zero entries in each row of a factor, odd; for "cdil" alone.
-        factors: How log2 of the length is rounded to the number of factors; "floor", as some of the
-            published networks have it, leaves positions unreached if the length is no power of two.
+        factors: How log2 of the length is rounded to the number of factors, or that number; "floor",
+            as some of the published networks have it, leaves positions unreached if the length is no
+            power of two.
         residual: What is added after each factor: "running" the value before it, "fixed" the value
             before the first factor, None nothing.
         norm: Layer norm before each block and before the readout, and a residual around each block.
@@ -49,6 +51,7 @@ class SequenceConfig(NetworkConfig):
             position), "mean" (over the real positions).
         positions: Whether a learned vector is added at each position.
         dropout: Of the embedded sequence.
+        double_dropout: Whether what the first block mixes is dropped out once more, as in the original.
         block_dropout: Of each block's output.
         embedding_range: Token vectors start uniform in plus or minus this; None: normal of variance 1.
         unused_tables: Whether to build the token and position tables that the original built without
@@ -59,6 +62,7 @@ class SequenceConfig(NetworkConfig):
     family: ClassVar[str] = "sequence"
 
     vocab_size: int | None = None
+    token_names: tuple[str, ...] = field(default=(), repr=False)
     in_features: int = 1
     length: int = 1024
     regression: bool = False
@@ -69,13 +73,14 @@ class SequenceConfig(NetworkConfig):
     heads: int = 1
     protocol: Protocol = "chord"
     links: int = 9
-    factors: Rounding = "ceil"
+    factors: Rounding | int = "ceil"
     residual: Residual | None = "running"
     norm: bool = False
     identity_start: bool = False
     pooling: Pooling = "flatten"
     positions: bool = False
     dropout: float = 0.0
+    double_dropout: bool = False
     block_dropout: float = 0.0
     embedding_range: float | None = None
     unused_tables: bool = False
@@ -86,9 +91,22 @@ class SequenceConfig(NetworkConfig):
         self._check_positive("in_features", "length", "dim", "hidden", "depth", "heads")
         if self.vocab_size is not None:
             self._check_positive("vocab_size")
-        for name, choices in {"mixer": Mixer, "factors": Rounding, "pooling": Pooling}.items():
-            if getattr(self, name) not in get_args(choices):
-                raise ValueError(f"{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}.")
+        if self.token_names and len(self.token_names) != self.vocab_size:
+            raise ValueError(f"token_names has {len(self.token_names)} entries for {self.vocab_size} tokens.")
+        choices = {"mixer": Mixer, "pooling": Pooling, "protocol": Protocol}
+        allowed = {name: get_args(kind) for name, kind in choices.items()}
+        allowed["residual"] = (*get_args(Residual), None)
+        if not isinstance(self.factors, int):
+            allowed["factors"] = get_args(Rounding)
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} must be one of {values}, got {getattr(self, name)!r}.")
+        if self.protocol == "cdil" and (self.links < 1 or self.links % 2 == 0):
+            raise ValueError(f"links must be an odd number of links for CDIL, got {self.links}.")
+        if self.dim % self.heads:
+            raise ValueError(f"heads must divide dim = {self.dim}, got {self.heads}.")
+        if self.regression and self.num_classes != 1:
+            raise ValueError(f"a regression has one value, so num_classes must be 1, got {self.num_classes}.")
         for name in ("dropout", "block_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
@@ -105,6 +123,8 @@ class SequenceConfig(NetworkConfig):
     @property
     def factor_count(self) -> int:
         """Sparse factors of a block, at least 1."""
+        if isinstance(self.factors, int):
+            return self.factors
         log = (self.length - 1).bit_length() if self.factors == "ceil" else int(math.log2(self.length))
         return max(1, log)
 
@@ -156,6 +176,9 @@ class SequenceNetwork(Network):
             nn.init.uniform_(self.embedding.weight, -config.embedding_range, config.embedding_range)
         has_positions = config.positions or config.unused_tables
         self.positions = nn.Embedding(config.length, dim) if has_positions else None
+        for table, used in ((self.embedding, tokens is not None), (self.positions, config.positions)):
+            if table is not None and not used:
+                table.requires_grad_(False)  # several processes wait for every gradient
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(make_block(config) for _ in range(config.depth))
         self.block_dropout = nn.Dropout(config.block_dropout)
@@ -168,6 +191,7 @@ class SequenceNetwork(Network):
 
         Args:
             inputs: Tokens (batch, n), integers in 0..vocab_size - 1, or values (batch, n, in_features).
+                Padding may hold anything.
             mask: (batch, n), True at the real positions, which come first.
             lengths: (batch,), the number of real positions of each sample, at least 1; instead of
                 `mask`. Without either, all are real. A sample gives what it gives alone.
@@ -184,7 +208,7 @@ class SequenceNetwork(Network):
         if lengths is not None and not torch.compiler.is_compiling() and int(lengths.min()) < 1:
             raise ValueError(f"every sequence must have a real position, got lengths {lengths.tolist()}.")
         context = self.dropout(self._embedded(inputs, lengths))
-        values = context
+        values = self.dropout(context) if self.config.double_dropout else context
         for block in self.blocks:
             mixed = self.block_dropout(block(values, context, lengths=lengths))
             values = values + mixed if self.config.skips else mixed
@@ -193,13 +217,14 @@ class SequenceNetwork(Network):
         return self.classifier(self._pooled(values, lengths))
 
     def _embedded(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is not None:  # padding may hold anything, NaN and numbers of no token too
+            real = real_positions(lengths, inputs)
+            inputs = inputs.where(real if inputs.dim() == 3 else real.squeeze(-1), 0)
         if self.input is None:
             assert self.embedding is not None
-            x = self.embedding(inputs)
+            x = self.embedding(inputs.long())
         else:
-            if lengths is not None:  # padding may hold anything, NaN too
-                inputs = inputs.where(real_positions(lengths, inputs), 0)
-            x = self.input(inputs)
+            x = self.input(inputs.to(self.input.weight.dtype))
         if self.config.positions:
             assert self.positions is not None
             x = x + self.positions.weight[: x.shape[1]]
@@ -213,7 +238,9 @@ class SequenceNetwork(Network):
         if self.config.pooling == "mean":
             if lengths is None:
                 return values.mean(dim=1)
-            return values.sum(dim=1) / lengths.to(values.device).unsqueeze(1)
+            # Sums of half precision overflow, and it cannot hold the lengths.
+            total = values.to(torch.promote_types(values.dtype, torch.float32)).sum(dim=1)
+            return (total / lengths.to(values.device).clamp_min(1).unsqueeze(1)).to(values.dtype)
         missing = self.config.length - values.shape[1]
         return F.pad(values, (0, 0, 0, missing)).flatten(1)
 
@@ -222,7 +249,8 @@ class SequenceNetwork(Network):
         real = config.vocab_size is None
         expected = f"(batch, n, {config.in_features}) values" if real else "(batch, n) integer tokens"
         fits = inputs.dim() == 3 and inputs.shape[2] == config.in_features if real else inputs.dim() == 2
-        if not fits or inputs.is_floating_point() != real or inputs.shape[1] < 1:
+        is_wrong = inputs.is_floating_point() != real or inputs.dtype == torch.bool
+        if not fits or is_wrong or inputs.shape[1] < 1:
             raise ValueError(f"expected {expected}, got {tuple(inputs.shape)} of {inputs.dtype}.")
         if inputs.shape[1] > config.length and (config.positions or config.pooling == "flatten"):
             what = "positions are learned" if config.positions else "its readout is built"

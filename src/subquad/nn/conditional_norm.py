@@ -43,6 +43,8 @@ class ConditionalBatchNorm(nn.Module):
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Normalise `x` `(batch, channels, *spatial)`; `labels` (batch,) are the classes, from 0.
 
+        Scale and shift are applied in float32 under any autocast; the type is that of the norm's output.
+
         Raises:
             ValueError: If labels are missing, or given where there are no classes.
         """
@@ -57,7 +59,9 @@ class ConditionalBatchNorm(nn.Module):
         else:
             scale, shift = F.embedding(labels, self.weight), F.embedding(labels, self.bias)
         shape = (*scale.shape, *[1] * (x.dim() - 2))
-        return normal * scale.to(normal.dtype).view(shape) + shift.to(normal.dtype).view(shape)
+        precise = torch.promote_types(normal.dtype, torch.float32)
+        scale, shift = scale.to(precise).view(shape), shift.to(precise).view(shape)
+        return (normal.to(precise) * scale + shift).to(normal.dtype)
 
     def _normalised(self, x: Tensor) -> Tensor:
         norm = self.norm
@@ -67,14 +71,16 @@ class ConditionalBatchNorm(nn.Module):
         assert isinstance(kept, Tensor)
         # The graph keeps the variance that the norm is given, which must not change afterwards.
         norm.running_var = kept.clone()
-        normal = norm(x)
-        count = torch.full((), x.numel() // x.shape[1], device=x.device, dtype=torch.float32)
-        if isinstance(norm, nn.SyncBatchNorm):
-            sum_over_processes(count)
-        with torch.no_grad():
-            old = (1 - self.momentum) * kept
-            kept.copy_(old + (norm.running_var - old) * (1 - 1 / count))
-        norm.running_var = kept
+        try:
+            normal = norm(x)
+            count = torch.full((), x.numel() // x.shape[1], device=x.device, dtype=torch.float32)
+            if isinstance(norm, nn.SyncBatchNorm):
+                sum_over_processes(count)
+            with torch.no_grad():
+                old = (1 - self.momentum) * kept
+                kept.copy_(old + (norm.running_var - old) * (1 - 1 / count))
+        finally:  # also of an input that the norm refuses
+            norm.running_var = kept
         return normal
 
     def extra_repr(self) -> str:

@@ -46,7 +46,8 @@ class Paramixer(nn.Module):
             block is g. Otherwise the links start at random, as in the original, and the output
             grows with M.
         dropout: Probability of zeroing an entry of the result in training.
-        recompute: Keep only V between factors for the backward pass, and compute links again there.
+        recompute: In training, keep only V between factors for the backward pass, and compute links
+            again there.
 
     Attributes:
         g: The value map, an `nn.Sequential`; its layers 0 and 2 are the original's
@@ -130,7 +131,7 @@ class Paramixer(nn.Module):
     def _chain(self, start: Tensor, context: Tensor, lengths: Tensor | None) -> Tensor:
         """Apply the factors, W_1 first."""
         values = start
-        if self.recompute and torch.is_grad_enabled():
+        if self.recompute and self.training and torch.is_grad_enabled():
             for factor in range(self.factors):
                 mixed = checkpoint(
                     self._link_and_mix, values, start, context, lengths, factor,

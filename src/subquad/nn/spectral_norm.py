@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar
 
 import torch
@@ -98,6 +99,25 @@ def spectral_norm(module: Module, *, exact: bool = True, name: str = "weight") -
         module, name, SpectralNorm(getattr(module, name), exact=exact), unsafe=True
     )
     return module
+
+
+@torch.no_grad()
+def settle_vectors(network: nn.Module, loaded: Collection[str], *, rounds: int = 50) -> None:
+    """Run power iterations for weights that came without their vector, which is then random.
+
+    Args:
+        network: Its spectral norms are looked at.
+        loaded: Names of the tensors that were filled.
+        rounds: Of power iteration.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, SpectralNorm) and f"{name}.u" not in loaded:
+            weight = network.get_parameter(f"{name.rpartition('.')[0]}.original")
+            training = module.training
+            module.train()
+            for _ in range(rounds):
+                module(weight)
+            module.train(training)
 
 
 def _unit(vector: Tensor, *, fallback: Tensor | None) -> Tensor:

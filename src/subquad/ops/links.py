@@ -109,7 +109,7 @@ class _LinkMix(torch.autograd.Function):
         values: Tensor, links: Tensor, offsets: Offsets, residual: bool, lengths: Tensor | None
     ) -> Tensor:
         """Return the mixed values."""
-        if torch.compiler.is_compiling():
+        if torch.compiler.is_compiling() or _is_many_launches(values, lengths):
             return _sum_of_shifts(values, links, offsets, residual, lengths)
         return mix_rows(values, links, offsets, residual, lengths).to(values.dtype)
 
@@ -126,6 +126,7 @@ class _LinkMix(torch.autograd.Function):
         values, links = ctx.saved_tensors
         # Formulas of ordinary operations, if a compiler fuses them or someone differentiates them.
         plain = torch.compiler.is_compiling() or torch.is_grad_enabled()
+        plain = plain or _is_many_launches(values, ctx.lengths)
         to_values, to_links = (_values_gradient, _links_gradient) if plain else (mix_rows_back, compare_rows)
         with autocast_off(grad):
             dvalues = dlinks = None
@@ -134,6 +135,11 @@ class _LinkMix(torch.autograd.Function):
             if ctx.needs_input_grad[1]:
                 dlinks = to_links(grad, values, ctx.offsets, ctx.lengths).to(links.dtype)
         return dvalues, dlinks, None, None, None
+
+
+def _is_many_launches(values: Tensor, lengths: Tensor | None) -> bool:
+    """Say whether shifted views, one set for each run of equal lengths, are too many for a GPU."""
+    return values.is_cuda and lengths is not None
 
 
 # Ordinary operations: the reference, and what a compiler fuses.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ class SaveBest(Callback):
 
     def __init__(self, folder: str | Path) -> None:
         self.path = Path(folder) / "best.safetensors"
-        self.best = -1.0
+        self.best = -math.inf
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare and write."""

@@ -42,19 +42,22 @@ def parameter_groups(
         for kind, _ in module.named_parameters(recurse=False)
     }
 
+    def is_bias(name: str) -> bool:
+        return name.split(".")[-1].startswith("bias")  # of link networks, stacked, bias1 and bias2
+
     def is_exempt(name: str, dims: int) -> bool:
         if exempt == "nothing":
             return False
         if name.split(".")[-1] == "dictionary":
             return True
         if exempt == "norms_and_biases":
-            return dims <= 1
+            return dims <= 1 or is_bias(name)
         is_kept = exempt == "backbone_norms_but_stem" and ".stem." in name
         return name in norm_parameters and name.startswith("backbone.") and not is_kept
 
     def factor(name: str) -> float:
         of_head = 1.0 if name.startswith("backbone.") else head_lr
-        return of_head * (bias_lr if name.split(".")[-1] == "bias" else 1.0)
+        return of_head * (bias_lr if is_bias(name) else 1.0)
 
     members: dict[Key, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from subquad.evaluation.generation import (
+    LEAST_SAMPLES,
     FeatureNet,
     FeatureStatistics,
     frechet_distance,
@@ -25,6 +27,8 @@ from subquad.training.hamgan_options import HamGANOptions
 from subquad.training.hamgan_watch import CollapseWatch, GridOptions, SampleGrids
 from subquad.training.task import Task
 
+OPTIONS_KEY = "subquad_hamgan"  # in a checkpoint to resume from
+
 
 class HamGANTask(Task):
     """Generator and discriminator against each other, with the hinge loss.
@@ -36,7 +40,7 @@ class HamGANTask(Task):
 
     An evaluation generates an image for each real one, always the same latent vectors and classes.
     With features it gives their Frechet distance, without the discriminator's loss on real images
-    that it was not trained on.
+    that it was not trained on. Lightning's sanity check tells nothing and leaves nothing behind.
 
     Args:
         network: Of `create_model`; its generator is the one that is evaluated and saved.
@@ -88,6 +92,7 @@ class HamGANTask(Task):
         self.last: dict[str, Tensor] = {}  # losses and logits of the last step
         self._went_wrong: Tensor | None = None
         self._real: FeatureStatistics | None = None
+        self._real_counted = False  # by a whole evaluation, so that the next ones need not
         self._made: FeatureStatistics | None = None
         self._sums = torch.zeros(2, dtype=torch.float64)
 
@@ -118,6 +123,8 @@ class HamGANTask(Task):
 
         with torch.no_grad():
             fake, fake_labels = self._generated(len(real))
+        # Autocast would hand the weights that it cast here, which know no gradient, to the next update.
+        torch.clear_autocast_cache()
         logits = discriminator(torch.cat([real, fake]), torch.cat([batch["label"], fake_labels]))
         on_real, on_fake = logits.split(len(real))
         loss = discriminator_loss(on_real, on_fake)
@@ -147,12 +154,12 @@ class HamGANTask(Task):
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew; the real images are the same each time, and counted once."""
-        self._refuse_nan_weights()
+        self.refuse_nan()
         self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         if self.features is not None:
             self.features.to(self.device)
             self._made = FeatureStatistics(self.features.length, self.device)
-            if self.distance is None:
+            if not self._real_counted:
                 self._real = FeatureStatistics(self.features.length, self.device)
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -170,11 +177,13 @@ class HamGANTask(Task):
         noise = latents(self.seed, indices, self.config.latent).to(self.device)
         assert self._made is not None and self._real is not None
         self._made.update(self.features(to_bytes(self(noise, chosen).float()))[0])
-        if self.distance is None:
+        if not self._real_counted:
             self._real.update(self.features(to_bytes(real))[0])
 
     def on_validation_epoch_end(self) -> None:
         """Sum over processes, then log what all of them agree on."""
+        if self.trainer.sanity_checking:
+            return
         if self.features is None:
             sum_over_processes(self._sums)
             self.score = float(self.global_step)
@@ -182,8 +191,10 @@ class HamGANTask(Task):
         else:
             assert self._made is not None and self._real is not None
             self._made.sum_over_processes()
-            if self.distance is None:
+            if not self._real_counted:
                 self._real.sum_over_processes()
+                self._real_counted = True
+                self._warn_of_few(self._real.count)
             self.distance = frechet_distance(self._made, self._real)
             self.score = 1 / (1 + self.distance)
             found = {f"val/{self.score_name}": self.distance}
@@ -194,27 +205,52 @@ class HamGANTask(Task):
 
     def on_train_epoch_end(self) -> None:
         """See that nothing broken is written at the end."""
-        self._refuse_nan_weights()
+        self.refuse_nan()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in the checkpoint which network it is of; a broken one is not written."""
-        self._refuse_nan_weights()
+        self.refuse_nan()
         super().on_save_checkpoint(checkpoint)
+        checkpoint[OPTIONS_KEY] = self._told()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raise ValueError if the run that goes on had another average or other features."""
+        ours = self._told()
+        theirs = checkpoint.get(OPTIONS_KEY, ours)
+        for name, value in ours.items():
+            if theirs[name] != value:
+                raise ValueError(
+                    f"the checkpoint to resume from was made with {name} {theirs[name]}, not {value}; resume "
+                    f"with the options of config.yaml beside it, or choose another --output."
+                )
+
+    def refuse_nan(self) -> None:
+        """Raise ValueError if a weight, a statistic or a vector of a spectral norm is no finite number."""
+        if not all(bool(tensor.isfinite().all()) for tensor in self.state_dict().values()):
+            self._stop()
 
     def _generated(self, count: int) -> tuple[Tensor, Tensor]:
         labels = torch.randint(self.config.num_classes, (count,), device=self.device)
-        return self.generator(torch.randn(count, self.config.latent, device=self.device), labels), labels
+        size = count, self.config.latent
+        return self.generator(torch.randn(size, dtype=torch.float32, device=self.device), labels), labels
+
+    def _told(self) -> dict[str, Any]:
+        features = None if self.features is None else self.features.description
+        return {"ema": self.ema, "features": features}
+
+    def _warn_of_few(self, count: int) -> None:
+        if count < LEAST_SAMPLES:
+            rank_zero_warn(
+                f"each {self.score_name} of this run is of {count} images, fewer than {LEAST_SAMPLES}, and "
+                "so too large: compare it with those of as many images alone.",
+                category=UserWarning,
+            )
 
     def _check_losses(self, batch_idx: int) -> None:
         wrong = ~torch.stack([self.last["train/loss"], self.last["train/generator_loss"]]).isfinite().all()
         self._went_wrong = wrong if self._went_wrong is None else self._went_wrong | wrong
         looks = self.device.type == "cpu" or batch_idx % self.optimizer_options.check_every == 0
         if looks and bool(self._went_wrong):
-            self._stop()
-
-    def _refuse_nan_weights(self) -> None:
-        parts = [self.network] if self.ema is None else [self.network, self.behind_average]
-        if not all(bool(tensor.isfinite().all()) for part in parts for tensor in part.parameters()):
             self._stop()
 
     def _stop(self) -> None:

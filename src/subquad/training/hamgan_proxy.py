@@ -44,7 +44,7 @@ def train_proxy(
         The network in evaluation mode, on the device.
 
     Raises:
-        ValueError: If there is nothing to train for.
+        ValueError: If there is nothing to train for, or the loss is no finite number.
     """
     if epochs < 1 or steps < 1:
         raise ValueError(f"training needs an epoch and a batch at least, got {epochs} of {steps} batches.")
@@ -56,6 +56,11 @@ def train_proxy(
     for epoch in range(epochs):
         for batch in training(epoch):
             loss = F.cross_entropy(network(batch["image"].to(device)), batch["label"].to(device))
+            if not bool(loss.isfinite()):
+                raise ValueError(
+                    f"the features became NaN in epoch {epoch + 1} of {epochs} (learning rate {lr}); "
+                    f"start again with a lower --lr."
+                )
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -73,6 +73,7 @@ class SampleGrids(Callback):
     def _write(self, trainer: Trainer, task: Any) -> None:
         if not trainer.is_global_zero:
             return
+        task.refuse_nan()
         images = class_samples(task.network.generator, self.options, self.seed)
         path = Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:07d}.png"
         write_png(image_grid(images), path)

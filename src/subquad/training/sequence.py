@@ -26,6 +26,7 @@ class SequenceScores:
         count: Sequences.
         loss: Mean cross-entropy, or mean squared error of a regression.
         accuracy: Share of sequences whose class is right, or whose value is nearer than 0.04.
+        is_classification: Whether classes are told, not values.
         roc_auc: Area under the ROC curve of the scores, 0 to 1; None unless there are two classes, and
             sequences of both.
     """
@@ -34,6 +35,7 @@ class SequenceScores:
     loss: float
     accuracy: float
     roc_auc: float | None
+    is_classification: bool
 
 
 class SequenceTask(Task):
@@ -101,8 +103,9 @@ class SequenceTask(Task):
         auc = None
         if self.roc_auc is not None and 0 < positive < count:
             auc = float(self.roc_auc.compute())
-        self.scores = SequenceScores(int(count), loss / count, right / count, auc)
-        self.score = self.scores.accuracy
+        self.scores = SequenceScores(int(count), loss / count, right / count, auc, not self.config.regression)
+        # Nearness within 0.04 says nothing of values of another scale.
+        self.score = -self.scores.loss if self.config.regression else self.scores.accuracy
         # Equal on all processes already: nothing is left to synchronise.
         log = {"val/loss": self.scores.loss, "val/accuracy": self.scores.accuracy}
         if auc is not None:

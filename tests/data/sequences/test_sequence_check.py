@@ -53,8 +53,8 @@ def test_labels_that_do_not_fit_the_task(tmp_path: Path) -> None:
     rows = "".join(f"{n},{n / 7:.3f}\n" for n in range(30))
     (problem,) = checked(tmp_path, rows).problems
     assert (
-        "30 different labels in 30 sequences; if they are numbers to be predicted, give task=regression"
-        in problem
+        "30 different labels in 30 sequences; if they are numbers to be predicted, give task=regression "
+        "(--data.task regression)." in problem
     )
     report = checked(tmp_path, rows + "a,b\n", task="regression")
     assert len(report.problems) == 1 and "the label 'b' is no finite number" in report.problems[0]

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from subquad.data.sequences import BYTES, DNA, SequenceOptions, check_sequences, open_sequences
 from subquad.data.sequences.grey import to_grey
+
+RECIPES = Path(__file__).parents[3] / "recipes" / "sequences"
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -131,6 +134,39 @@ def test_long_documents(tmp_path: Path) -> None:
     assert all(torch.equal(splits["val"][i].inputs, again["val"][i].inputs) for i in range(4))
 
 
+@pytest.mark.parametrize("kind", ["text", "long_document"])
+def test_equal_files_stay_on_one_side(kind: str, tmp_path: Path) -> None:
+    above = tmp_path / "train" if kind == "text" else tmp_path
+    for name in ("neg", "pos"):
+        for number in range(40):
+            end, packing = ("\n", "") if number % 3 else ("", ".gz")
+            write(above / name / f"{number:02}.txt{packing}", f"{name}\n{number % 10:04b}{end}")
+    splits = open_sequences(SequenceOptions(kind, str(tmp_path), val_fraction=0.2, test_fraction=0.2))
+    assert {split: len(data) for split, data in splits.items()} == {"train": 48, "val": 16, "test": 16}
+    parts = [
+        {bytes(i for i in data[n].inputs.tolist() if i != 10) for n in range(len(data))}
+        for data in splits.values()
+    ]
+    assert list(map(len, parts)) == [12, 4, 4] and len(set().union(*parts)) == 20
+
+
+@pytest.mark.parametrize("name", ["long_document", "long_document_modern"])
+def test_recipes_split_as_published(name: str) -> None:
+    options = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())["data"]
+    assert options["val_fraction"] == 0.2 and SequenceOptions(**options).test_fraction == 0.1
+
+
+def test_broken_packed_documents_are_reported(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for number in range(10):
+            write(tmp_path / name / f"{number}.txt.gz", f"{name} {number}")
+    (tmp_path / "a/3.txt.gz").write_bytes(b"no such packing")
+    options = SequenceOptions("long_document", str(tmp_path))
+    assert "3.txt.gz cannot be unpacked" in check_sequences(options).problems[0]
+    with pytest.raises(ValueError, match="3.txt.gz cannot be unpacked"):
+        open_sequences(options)
+
+
 def test_documents_without_text(tmp_path: Path) -> None:
     write(tmp_path / "a/0.txt", "text")
     write(tmp_path / "b/0.txt", "\n\n")
@@ -195,16 +231,16 @@ def test_missing_files_tell_what_there_is(kind: str, root: str, message: str, tm
 def test_where_the_data_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SUBQUAD_DATA", raising=False)
     with pytest.raises(
-        ValueError, match="'text' does not know where the data are; give root= or set SUBQUAD_DATA"
+        ValueError, match=r"'text' .* where the data are; give root \(--data.root\) or set SUBQUAD_DATA"
     ):
         open_sequences(SequenceOptions("text"))
-    with pytest.raises(ValueError, match="'csv' does not know where the data are; give root= or file="):
+    with pytest.raises(ValueError, match=r"'csv' .* give root \(--data.root\) or file \(--data.file\)\.$"):
         open_sequences(SequenceOptions())
     monkeypatch.setenv("SUBQUAD_DATA", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="there is no folder .*imdb"):
         open_sequences(SequenceOptions("text"))
     fasta = write(tmp_path / "a.fa", ">x\nACGT\n")
-    with pytest.raises(ValueError, match="is FASTA, which tells no class; give root="):
+    with pytest.raises(ValueError, match=r"is FASTA, which tells no class; give root \(--data.root\)"):
         open_sequences(SequenceOptions("genome", file=str(fasta)))
 
 
@@ -218,7 +254,7 @@ def test_broken_genomes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a.fa, line 1: no sequence follows the header"):
         open_sequences(SequenceOptions("genome", str(tmp_path)))
     write(tmp_path / "a.fa", ">x\nACGT\n")
-    with pytest.raises(ValueError, match="min_length=5, but the longest sequence of training has 4 letters"):
+    with pytest.raises(ValueError, match=r"has 4 letters; lower it \(--data.min_length\)"):
         open_sequences(SequenceOptions("genome", str(tmp_path), min_length=5))
     write(tmp_path / "a.fa", "")
     with pytest.raises(ValueError, match="a.fa holds no sequence"):

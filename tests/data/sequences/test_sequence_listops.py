@@ -86,6 +86,17 @@ def test_short_expressions() -> None:
     assert data.lengths is None
 
 
+def test_the_usual_length_may_be_given() -> None:
+    given, usual = (
+        open_sequences(SequenceOptions("listops", length=length))["train"] for length in (1999, None)
+    )
+    assert isinstance(given, ListOps) and isinstance(usual, ListOps)
+    assert (given.shortest, given.longest) == (usual.shortest, usual.longest) == (500, 2000)
+    for length in (4, 5, 7, 11, 200):
+        data = open_sequences(SequenceOptions("listops", length=length, samples=20))["train"]
+        assert all((length + 1) // 4 < len(data[index].inputs) <= length for index in range(20))
+
+
 def test_tokens_have_the_numbers_of_the_original() -> None:
     assert [LISTOPS.tokens[i] for i in (0, 9, 10, 11, 12, 13, 14)] == [*"09]", "[MAX", "[MED", "[MIN", "[SM"]
     assert (LISTOPS.pad_id, LISTOPS.cls_id, len(LISTOPS)) == (15, 16, 17)
@@ -150,6 +161,9 @@ def test_files_of_both_layouts(tmp_path: Path) -> None:
     broken = write(tmp_path / "broken.tsv", ["Source\tTarget", "7\t7", "[MAX 1 2 ]"])
     with pytest.raises(ValueError, match="row 3: it is not an expression, a tab, and a digit"):
         open_sequences(SequenceOptions("listops", file=broken))
+    header = write(tmp_path / "header.tsv", ["Source\tTarget"])
+    with pytest.raises(ValueError, match="header.tsv holds no expression"):
+        open_sequences(SequenceOptions("listops", file=header))
     unknown = write(tmp_path / "unknown.tsv", ["5\t[FIRST 5 2 ]"])
     with pytest.raises(ValueError, match=r"row 1: '\[FIRST' is none of the tokens"):
         open_sequences(SequenceOptions("listops", file=unknown, val_fraction=0, test_fraction=0))

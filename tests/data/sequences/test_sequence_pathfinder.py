@@ -8,7 +8,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from subquad.data.sequences import Pathfinder, PathfinderScene, SequenceOptions, open_sequences
+from subquad.data.sequences import (
+    Pathfinder,
+    PathfinderScene,
+    SequenceOptions,
+    check_sequences,
+    open_sequences,
+)
 from subquad.data.sequences.pathfinder import SIZES
 
 CASES = [(32, "easy"), (32, "medium"), (32, "hard"), (128, "hard")]
@@ -93,7 +99,7 @@ def test_disks_never_touch() -> None:
 def test_wrong_arguments() -> None:
     with pytest.raises(ValueError, match="size=64, difficulty='hard': take 32 or 128"):
         Pathfinder(1, size=64)
-    with pytest.raises(ValueError, match="length=1000: a picture of 32 x 32 has 1024 positions"):
+    with pytest.raises(ValueError, match=r"length=1000: a picture of 32 x 32 has 1024 .*\(--data.length\)"):
         open_sequences(SequenceOptions("pathfinder", length=1000))
 
 
@@ -117,8 +123,32 @@ def test_files_of_long_range_arena(tmp_path: Path) -> None:
     read = [splits[split][i] for split in splits for i in range(len(splits[split]))]
     assert all((s.inputs.numpy() == p.ravel()).all() for s, p in zip(read, pictures, strict=True))
     assert [int(sample.target) for sample in read] == [0, 1, 0, 1, 0, 0, 1, 0, 1, 0, 1]
+    (folder / "imgs/2/sample_3.png").unlink()
+    (folder / "imgs/2/sample_4.png").unlink()
+    lost = r"2.npy, row 4: there is no picture .*2/sample_3.png, nor that of 1 other row\(s\); copy them"
+    with pytest.raises(ValueError, match=lost):
+        open_sequences(SequenceOptions("pathfinder", root=str(tmp_path)))
     with pytest.raises(FileNotFoundError, match="no .*curv_baseline/metadata"):
         open_sequences(SequenceOptions("pathfinder", root=str(tmp_path), difficulty="easy"))
     (folder / "metadata/2.npy").write_text("imgs/2 sample_0.png\n")
     with pytest.raises(ValueError, match="row 1: 'imgs/2 sample_0.png' is not folder, file, number, label"):
         open_sequences(SequenceOptions("pathfinder", root=str(tmp_path)))
+
+
+@pytest.mark.parametrize("written", [0, 2])
+def test_files_without_enough_pictures(written: int, tmp_path: Path) -> None:
+    folder = tmp_path / "curv_contour_length_14"
+    (folder / "metadata").mkdir(parents=True)
+    (folder / "imgs/1").mkdir(parents=True)
+    (folder / "metadata/1.npy").write_text("".join(f"imgs/1 {n}.png {n} {n % 2}\n" for n in range(4)))
+    options = SequenceOptions("pathfinder", root=str(tmp_path))
+    assert len(check_sequences(options).problems) == 2
+    for number in range(4):
+        path = folder / f"imgs/1/{number}.png"
+        path.write_bytes(b"")
+        if number < written:
+            Image.new("L", (32, 32), number).save(path)
+    few = f"curv_contour_length_14 has {written} pictures of its metadata, too few for training, validation"
+    with pytest.raises(ValueError, match=few) as error:
+        open_sequences(options)
+    assert "\n" not in str(error.value)

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 import torch
 
-from subquad.data.sequences import SequenceDataset, SequenceOptions, open_sequences
+from subquad.data.sequences import (
+    SequenceData,
+    SequenceDataset,
+    SequenceOptions,
+    check_sequences,
+    open_sequences,
+)
 
 WHOLE = {"val_fraction": 0.0, "test_fraction": 0.0}
 ROWS = "sequence,label\nab,x\nbca,y\n"
@@ -69,6 +75,13 @@ def test_tokens(tmp_path: Path) -> None:
     assert pairs[0].target == 1 and pairs.info.length == 3
 
 
+def test_characters_that_json_writes_in_halves(tmp_path: Path) -> None:
+    row = json.dumps({"sequence": "a😀", "label": 1})
+    assert r"\ud83d\ude00" in row
+    data = opened(table(tmp_path / "a.jsonl", row), tokens="bytes")
+    assert data.lengths is not None and data.lengths.tolist() == [5] == [len(data[0].inputs)]
+
+
 def test_without_header(tmp_path: Path) -> None:
     file = table(tmp_path / "n.tsv", "x\tab\ny\tba\n")
     data = opened(file, header=False, sequence_column="1", label_column="0")
@@ -113,12 +126,25 @@ def test_equal_sequences_stay_on_one_side(tmp_path: Path) -> None:
     assert list(map(len, texts)) == [14, 4, 2] and list(map(len, splits.values())) == [70, 20, 10]
 
 
+def test_tables_too_small_to_split(tmp_path: Path) -> None:
+    file = table(tmp_path / "four.csv", ROWS + "cc,x\nb,y\n")
+    remedy = r"; give val_file \(--data.val_file\) or more rows, or, with root, val beside train\.$"
+    with pytest.raises(ValueError, match=f"^4 sequences leave none for val{remedy}"):
+        open_sequences(SequenceOptions(file=file))
+    assert (
+        check_sequences(SequenceOptions(file=file)).problems[0].startswith("4 sequences leave none for val")
+    )
+    data = SequenceData(SequenceOptions(file=file, val_file=file))  # training can do without testing
+    with pytest.raises(ValueError, match=r"^4 sequences leave none for test; give test_file"):
+        data.test_dataloader()
+
+
 BROKEN: dict[str, tuple[str, str | bytes, dict[str, Any], str]] = {
     "column": (
         "a.csv",
         "text,class\nab,x\n",
         {},
-        "row 2: there is no column 'sequence'; its columns are 'text', 'class'",
+        r"row 2: .* 'sequence'; its columns are 'text', 'class'; give .*\(--data.label_column\)\.$",
     ),
     "label column": (
         "a.csv",
@@ -143,7 +169,7 @@ BROKEN: dict[str, tuple[str, str | bytes, dict[str, Any], str]] = {
         "a.csv",
         ROWS,
         {"task": "regression"},
-        "row 2: the label 'x' is no finite number; .* task=classification",
+        r"row 2: the label 'x' is no finite number; .* task=classification \(--data.task classification\)",
     ),
     "infinite": (
         "a.csv",
@@ -159,14 +185,31 @@ BROKEN: dict[str, tuple[str, str | bytes, dict[str, Any], str]] = {
         {},
         "a.csv is not UTF-8, it holds the byte 0xe9; save it as UTF-8",
     ),
+    "half a character": (
+        "a.jsonl",
+        '{"sequence": "a", "label": 1}\n{"sequence": "b\\ud83d", "label": 1}\n',
+        {"tokens": "bytes"},
+        r"row 2: it holds '\\ud83d', half of a character",
+    ),
+    "half a label": (
+        "a.jsonl",
+        '{"sequence": "a", "label": "\\udc80"}\n',
+        {},
+        r"row 1: it holds '\\udc80', half of a character",
+    ),
     "quotes": ("a.csv", 'sequence,label\n"ab,x\n', {}, "cannot be read as a table"),
     "kind": ("a.xls", "x", {}, "is no table; take .csv, .tsv, .jsonl"),
-    "ids": ("a.csv", "sequence,label\n1 -2,x\n", {"tokens": "ids"}, "row 2: '-2' is no whole number from 0"),
+    "ids": (
+        "a.csv",
+        "sequence,label\n1 -2,x\n",
+        {"tokens": "ids"},
+        r"row 2: '-2' .* \(--data.tokens words\)",
+    ),
     "large ids": (
         "a.csv",
         "sequence,label\n99999999 1,x\n",
         {"tokens": "ids"},
-        "row 2: the id 99999999 is above",
+        r"row 2: the id 99999999 is above .* \(--data.tokens words\)",
     ),
     "numbers": (
         "a.csv",

@@ -124,10 +124,11 @@ def _read_idx(folder: Path, name: str, axes: int) -> Tensor:
         content = _OPENERS[suffix](path.read_bytes())
     except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}); copy it again.") from error
-    head = np.frombuffer(content[: 4 * (1 + axes)], ">u4")
+    whole = len(content) >= 4 * (1 + axes)
+    head = np.frombuffer(content[: 4 * (1 + axes)] if whole else b"", ">u4")
     shape = tuple(map(int, head[1:]))
     # The first number tells the type of the values (8: bytes) and the number of axes.
-    if len(head) != 1 + axes or head[0] != 0x800 + axes or len(content) != head.nbytes + np.prod(shape):
+    if not whole or head[0] != 0x800 + axes or len(content) != head.nbytes + np.prod(shape):
         raise ValueError(f"{path} is no IDX file of bytes with {axes} axes, or cut off; copy it again.")
     return torch.from_numpy(np.frombuffer(content, np.uint8, offset=head.nbytes).reshape(shape).copy())
 
@@ -151,6 +152,11 @@ def _read_npz(path: Path) -> tuple[Tensor, Tensor]:
         raise ValueError(
             f"{path} cannot be read ({error}); it is corrupt or not of this data set."
         ) from error
+    if len(offsets) != len(labels) + 1 or sorted(offsets) != offsets or offsets[-1] != len(bodies):
+        raise ValueError(
+            f"{path} has {len(labels)} labels, {len(offsets)} offsets and {len(bodies)} bytes of bodies, "
+            f"which do not belong together (see `cifar10`); make it again."
+        )
     pixels = np.empty((len(labels), SIDE, SIDE, 3), np.uint8)
     for number, (start, stop) in enumerate(pairwise(offsets)):
         pixels[number] = _decoded(header + bodies[start:stop], f"{path}, picture {number}")

@@ -113,7 +113,7 @@ class BucketOrder(Sampler[list[int]]):
         if self.batches == 0:
             raise ValueError(
                 f"training has {len(buckets)} sequences, fewer than one batch of {batch_size} for "
-                f"{processes} process(es); lower --data.batch_size."
+                f"{processes} process(es); lower batch_size (--data.batch_size)."
             )
 
     def set_epoch(self, epoch: int) -> None:

@@ -194,7 +194,9 @@ def _length(record: Record, encode: Callable[[Record], Tensor]) -> int:
         return len(sequence)
     if isinstance(sequence, str) and vocabulary is not None and vocabulary.unit != "words":
         return (
-            len(sequence) if vocabulary.unit == "characters" else len(sequence.encode(errors="surrogatepass"))
+            len(sequence)
+            if vocabulary.unit == "characters"
+            else len(sequence.encode(errors="surrogateescape"))
         )
     if isinstance(sequence, Path) and sequence.suffix == ".txt" and vocabulary is BYTES:
         return sequence.stat().st_size
@@ -210,12 +212,12 @@ def _make(options: SequenceOptions, samples: int, split: str) -> SequenceDataset
     if options.name == "listops":
         if options.length is None:
             return ListOps(samples, seed=options.seed, split=split)
-        shortest = min(500, options.length // 4)
+        shortest = min(500, (options.length + 1) // 4)  # of 1999 as of no length: more than 500
         return ListOps(samples, shortest=shortest, longest=options.length + 1, seed=options.seed, split=split)
     if options.length not in (None, options.size**2):
         raise ValueError(
             f"length={options.length}: a picture of {options.size} x {options.size} has {options.size**2} "
-            "positions; leave length out, or give another size."
+            "positions; leave length (--data.length) out, or give another size (--data.size)."
         )
     return Pathfinder(
         samples, size=options.size, difficulty=options.difficulty, seed=options.seed, split=split
@@ -233,12 +235,13 @@ def _largest(record: Record) -> int:
         if not (word.isascii() and word.isdecimal()):
             raise ValueError(
                 f"{record.where}: {word!r} is no whole number from 0 on; "
-                "take tokens=words for names, or tokens=numbers for real values."
+                "take tokens=words (--data.tokens words) for names, "
+                "or tokens=numbers (--data.tokens numbers) for real values."
             )
     largest = max(map(int, words))
     if largest > LARGEST_ID:
         raise ValueError(
             f"{record.where}: the id {largest} is above {LARGEST_ID}, and each has a row in a table; "
-            "number the tokens from 0 on, or take tokens=words."
+            "number the tokens from 0 on, or take tokens=words (--data.tokens words)."
         )
     return largest

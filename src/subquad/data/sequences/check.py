@@ -97,7 +97,7 @@ def _check_labels(options: SequenceOptions, splits: Splits, problems: list[str])
     elif len(names) > max(20, len(train) // 2):
         problems.append(
             f"training has {len(names)} different labels in {len(train)} sequences; "
-            "if they are numbers to be predicted, give task=regression."
+            "if they are numbers to be predicted, give task=regression (--data.task regression)."
         )
     return names
 

@@ -13,6 +13,7 @@ from subquad.data.sequences.batches import BucketOrder, Collate, EvaluationOrder
 from subquad.data.sequences.building import open_sequences
 from subquad.data.sequences.options import SequenceOptions
 from subquad.data.sequences.samples import SequenceDataset, SequenceInfo, Task
+from subquad.data.sequences.split import none_left
 from subquad.data.sequences.vocabulary import Vocabulary
 
 
@@ -151,7 +152,12 @@ class SequenceData(LightningDataModule):
 
     def _evaluation(self, split: str) -> DataLoader[Any]:
         if split not in self.datasets:
-            raise ValueError(f"there is no {split} split; give {split}_file, or {split}_fraction above 0.")
+            if getattr(self.options, f"{split}_fraction"):
+                raise ValueError(none_left(len(self.datasets["train"]), split))
+            raise ValueError(
+                f"there is no {split} split; give {split}_file (--data.{split}_file), or {split}_fraction "
+                f"(--data.{split}_fraction) above 0."
+            )
         dataset, options = self.datasets[split], self.options
         order = EvaluationOrder(_lengths(dataset, options.buckets), options.eval_batch_size, *self._place())
         return DataLoader(

@@ -35,7 +35,8 @@ class SequenceOptions:
         crop: Which end of longer sequences is kept.
         cls: Whether one more position is put in front, the token <cls> or a row of zeros: the place
             that a network with pooling "cls" reads.
-        pad: Fill up to the longest of a "batch", or always to `length`, as pooling "flatten" needs.
+        pad: Fill up to the longest of a "batch", or always to `length`, so that every batch is equally
+            wide (for compiled networks).
         samples: Made sequences in an epoch of training.
         eval_samples: Made sequences for validation, and for testing.
         size: Height and width of made pathfinder pictures, 32 or 128.

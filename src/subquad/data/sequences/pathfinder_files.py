@@ -20,12 +20,12 @@ FOLDERS = {"easy": "curv_baseline", "medium": "curv_contour_length_9", "hard": "
 def read_pathfinder(root: Path, difficulty: Difficulty, problem: Problem = refuse) -> Splits:
     """Find the pictures of one difficulty: the first 80 % train, 10 % validate, 10 % test.
 
-    Pictures without content, of which the release has one, are left out.
+    Files without content, of which the release has one, are left out.
 
     Args:
         root: The folder above `curv_contour_length_14` and its like.
         difficulty: Which of these.
-        problem: What is done about a broken line of the metadata.
+        problem: What is done about a broken line of the metadata, pictures that are missing, and too few.
 
     Raises:
         FileNotFoundError: If the folder is not there.
@@ -37,7 +37,13 @@ def read_pathfinder(root: Path, difficulty: Difficulty, problem: Problem = refus
         raise FileNotFoundError(f"there is no {folder / 'metadata'} with .npy files; {beside(folder / 'x')}")
     records = [record for path in tables for record in _read_metadata(path, folder, problem)]
     first, second = (len(records) * part // 10 for part in (8, 9))
-    return {"train": records[:first], "val": records[first:second], "test": records[second:]}
+    splits = {"train": records[:first], "val": records[first:second], "test": records[second:]}
+    if not all(splits.values()):
+        problem(
+            f"{folder} has {len(records)} pictures of its metadata, too few for training, validation and "
+            "testing; copy all of them."
+        )
+    return splits
 
 
 def encode_picture(record: Record) -> Tensor:
@@ -57,7 +63,8 @@ def encode_picture(record: Record) -> Tensor:
 
 
 def _read_metadata(path: Path, folder: Path, problem: Problem) -> list[Record]:
-    records = []
+    records: list[Record] = []
+    missing: list[str] = []
     with open_text(path) as lines:
         for number, line in enumerate(lines, 1):
             cells = line.split()
@@ -65,7 +72,12 @@ def _read_metadata(path: Path, folder: Path, problem: Problem) -> list[Record]:
                 wanted = "is not folder, file, number, label; mend it."
                 problem(f"{path}, row {number}: {line.strip()[:40]!r} {wanted}")
                 continue
-            picture = folder / cells[0] / cells[1]
-            if picture.is_file() and picture.stat().st_size:
-                records.append(Record(picture, CLASSES[int(cells[3])], f"{path}, row {number}"))
+            picture, where = folder / cells[0] / cells[1], f"{path}, row {number}"
+            if not picture.is_file():
+                missing.append(f"{where}: there is no picture {picture}")
+            elif picture.stat().st_size:
+                records.append(Record(picture, CLASSES[int(cells[3])], where))
+    if missing:
+        more = f", nor that of {len(missing) - 1} other row(s)" if len(missing) > 1 else ""
+        problem(f"{missing[0]}{more}; copy them, or take the rows out.")
     return records

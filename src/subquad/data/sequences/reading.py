@@ -51,7 +51,8 @@ def read_splits(options: SequenceOptions, problem: Problem = refuse) -> Splits:
     }[options.name]
     splits = reader(options, problem)
     by_label = options.name != "csv" or options.task == "classification"
-    return complete(splits, options.val_fraction, options.test_fraction, options.seed, by_label)
+    fractions = {"test": options.test_fraction, "val": options.val_fraction}
+    return complete(splits, fractions, options.seed, by_label, problem)
 
 
 def read_classes(root: Path, problem: Problem = refuse, classes: tuple[str, ...] = ()) -> Splits:
@@ -121,8 +122,8 @@ def _read_genome(options: SequenceOptions, problem: Problem) -> Splits:
         splits = read_genomes(_root(options), SPLIT_NAMES, problem)
     elif kind_of(Path(options.file)) in FASTA:
         raise ValueError(
-            f"file={options.file} is FASTA, which tells no class; give root=, a folder with one file, or "
-            "one folder of files, for each class."
+            f"file={options.file} is FASTA, which tells no class; give root (--data.root), a folder with one "
+            "file, or one folder of files, for each class."
         )
     else:
         splits = _read_tables(options, problem)
@@ -133,7 +134,10 @@ def _read_genome(options: SequenceOptions, problem: Problem) -> Splits:
     }
     if splits["train"] and not kept["train"]:
         longest = max(len(str(record.sequence)) for record in splits["train"])
-        raise ValueError(f"min_length={least}, but the longest sequence of training has {longest} letters.")
+        raise ValueError(
+            f"min_length={least}, but the longest sequence of training has {longest} letters; "
+            "lower it (--data.min_length)."
+        )
     return kept
 
 
@@ -172,6 +176,8 @@ def _listops_file(path: Path, problem: Problem) -> list[Record]:
                 problem(f"{where}: {error}")
             else:
                 records.append(Record(tokens, label, where))
+    if not records:
+        problem(f"{path} holds no expression with its value; fill it.")
     return records
 
 
@@ -202,5 +208,7 @@ def _root(options: SequenceOptions, shared: str = "") -> Path:
     if shared and folder:
         return Path(folder) / shared
     also = " or set SUBQUAD_DATA to the folder above it" if shared else ""
-    also = also or (" or file=" if options.name in ("csv", "genome") else "")
-    raise ValueError(f"name={options.name!r} does not know where the data are; give root={also}.")
+    also = also or (" or file (--data.file)" if options.name in ("csv", "genome") else "")
+    raise ValueError(
+        f"name={options.name!r} does not know where the data are; give root (--data.root){also}."
+    )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 from torch import Tensor
 
+from subquad.data.sequences.files import read_bytes
 from subquad.data.sequences.samples import Record
+from subquad.data.sequences.tables import Problem, refuse
 
 Splits = dict[str, list[Record]]
 
@@ -46,27 +50,46 @@ def hold_out(
     return kept, [record for index, record in enumerate(records) if index in taken]
 
 
-def complete(splits: Splits, val_fraction: float, test_fraction: float, seed: int, by_label: bool) -> Splits:
+def complete(
+    splits: Splits, fractions: dict[str, float], seed: int, by_label: bool, problem: Problem = refuse
+) -> Splits:
     """Take what is missing of validation and testing from training.
 
     Args:
         splits: `"train"`, and `"val"` and `"test"` if there are files of them.
-        val_fraction: Part of all of training for validation.
-        test_fraction: The same for testing.
+        fractions: Parts of all of training for `"test"` and `"val"`, in the order they are taken.
         seed: Decides which records.
         by_label: Whether each class loses the same part.
+        problem: What is done if too few records leave none for validation; testing can wait.
     """
     whole = len(splits["train"])
-    for step, (name, fraction) in enumerate({"test": test_fraction, "val": val_fraction}.items()):
+    for step, (name, fraction) in enumerate(fractions.items()):
         if name not in splits and fraction > 0 and whole:
             part = fraction * whole / max(len(splits["train"]), 1)
             left, taken = hold_out(splits["train"], min(part, 1), seed + step, by_label)
             splits = splits | {"train": left, name: taken}
+            if name == "val" and not taken:
+                problem(none_left(whole, name))
     return {name: splits[name] for name in ("train", "val", "test") if splits.get(name)}
 
 
+def none_left(records: int, split: str) -> str:
+    """Say that training is too small to give a split its part, and what helps."""
+    return (
+        f"{records} sequences leave none for {split}; give {split}_file (--data.{split}_file) or more rows, "
+        f"or, with root, {split} beside train."
+    )
+
+
 def _content(record: Record) -> str | bytes:
-    """Return what tells a sequence from others, if it was read already."""
+    """Return what tells a sequence from others; nothing if its file is broken, which is told elsewhere."""
     if isinstance(record.sequence, Tensor):
         return record.sequence.numpy().tobytes()
-    return record.sequence if isinstance(record.sequence, str | bytes) else ""
+    if isinstance(record.sequence, Path):
+        try:
+            data = read_bytes(record.sequence)
+        except ValueError:
+            return b""
+        # Documents lose their line ends, and texts that differ in them alone are equal enough.
+        return hashlib.sha256(data.translate(None, b"\r\n")).digest()
+    return record.sequence

@@ -54,6 +54,11 @@ def read_table(
                     problem(f"{where}: the sequence is empty; fill it in, or take the row out.")
                 elif not label.strip():
                     problem(f"{where}: the label is empty; fill it in, or take the row out.")
+                elif half := _half_character(sequence) or _half_character(label):
+                    problem(
+                        f"{where}: it holds {half!r}, half of a character, which no text in UTF-8 can; "
+                        "mend it, or take the row out."
+                    )
                 else:
                     records.append(Record(sequence, label.strip(), where))
         except csv.Error as error:
@@ -84,8 +89,8 @@ def _columns(
             if name not in row:
                 names = ", ".join(map(repr, row)) or "none"
                 raise ValueError(
-                    f"{path}, row {number}: there is no column {name!r}; its columns are {names}. "
-                    f"Give sequence_column and label_column."
+                    f"{path}, row {number}: there is no column {name!r}; its columns are {names}; give "
+                    "sequence_column (--data.sequence_column) and label_column (--data.label_column)."
                 )
         yield number, _as_text(row[wanted[0]]), _as_text(row[wanted[1]])
 
@@ -128,6 +133,15 @@ def _json_lines(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, object] |
             yield number, f"the line is no JSON ({error}); mend it."
             continue
         yield number, row if isinstance(row, dict) else "the line is no JSON object; write {...}."
+
+
+def _half_character(text: str) -> str:
+    """Return the first surrogate without its other half, which JSON can write; empty if there is none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return text[error.start]
+    return ""
 
 
 def _as_text(value: object) -> str:

@@ -58,7 +58,7 @@ def real_targets(records: Sequence[Record], problem: Problem = refuse) -> list[f
         if not math.isfinite(target):
             problem(
                 f"{record.where}: the label {record.label!r} is no finite number; "
-                "correct it, or take task=classification."
+                "correct it, or take task=classification (--data.task classification)."
             )
             target = math.nan
         targets.append(target)

@@ -1,11 +1,12 @@
 """Scores of generated images, their features, and images as files."""
 
-from subquad.evaluation.generation.features import FeatureNet, Inception, Proxy, open_features
+from subquad.evaluation.generation.features import FeatureNet, Inception, Proxy, check_features, open_features
 from subquad.evaluation.generation.frechet import FeatureStatistics, frechet_distance
 from subquad.evaluation.generation.images import image_grid, to_bytes, write_png
 from subquad.evaluation.generation.proxy import ProxyConfig, ProxyFeatures, load_proxy, save_proxy
 from subquad.evaluation.generation.sampling import between, generate, latents, uniform_labels
 from subquad.evaluation.generation.scores import (
+    LEAST_SAMPLES,
     PROTOCOLS,
     GenerationProtocol,
     GenerationScores,
@@ -15,6 +16,7 @@ from subquad.evaluation.generation.scores import (
 )
 
 __all__ = [
+    "LEAST_SAMPLES",
     "PROTOCOLS",
     "FeatureNet",
     "FeatureStatistics",
@@ -25,6 +27,7 @@ __all__ = [
     "ProxyConfig",
     "ProxyFeatures",
     "between",
+    "check_features",
     "count_features",
     "frechet_distance",
     "generate",

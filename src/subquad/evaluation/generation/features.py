@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from subquad.evaluation.generation.proxy import ProxyFeatures, load_proxy
+from subquad.models.hamgan import HamGANConfig
 from subquad.ops.decompose import autocast_off
 
 INCEPTION_RESIZE = "299 x 299, bilinear as TensorFlow 1: no half-pixel offset, no antialias"
@@ -23,6 +24,7 @@ class FeatureNet(Protocol):
         description: Which network it is, in words.
         length: Of a feature vector.
         class_names: That its logits stand for, in the order of the data set's; empty of Inception.
+        image_shape: (channels, side) of the only images that it takes; None: any.
     """
 
     distance_name: str
@@ -30,6 +32,7 @@ class FeatureNet(Protocol):
     description: str
     length: int
     class_names: tuple[str, ...]
+    image_shape: tuple[int, int] | None
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 (batch, channels, side, side) to features (batch, length) and logits."""
@@ -54,6 +57,7 @@ class Proxy:
         self.network = network.eval().requires_grad_(False)
         self.length = network.length
         self.class_names = network.config.class_names
+        self.image_shape: tuple[int, int] | None = network.config.channels, network.config.side
         self.resize = f"none: {network.config.side} x {network.config.side}"
         self.description = description
 
@@ -87,6 +91,7 @@ class Inception:
     resize = INCEPTION_RESIZE
     length = 2048
     class_names: tuple[str, ...] = ()
+    image_shape: tuple[int, int] | None = None
 
     def __init__(self, path: str | Path) -> None:
         if not Path(path).is_file():
@@ -143,3 +148,29 @@ def open_features(proxy: str | Path | None, inception: str | Path | None) -> Fea
     accuracy = network.config.accuracy
     told = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
     return Proxy(network, f"proxy features of {network.config.data or 'unknown data'}{told}")
+
+
+def check_features(features: FeatureNet, config: HamGANConfig) -> None:
+    """Refuse features that are of other images than those of a network.
+
+    Args:
+        features: Of `open_features`.
+        config: Of the network whose images are scored.
+
+    Raises:
+        ValueError: If they are of other classes, channels or sizes.
+    """
+    images = config.in_channels, config.size
+    if features.image_shape is not None and features.image_shape != images:
+        channels, side = features.image_shape
+        raise ValueError(
+            f"the features are of {side} x {side} images with {channels} channel(s), the network's are "
+            f"{images[1]} x {images[1]} with {images[0]}; make features of its data with `subquad features`."
+        )
+    theirs, ours = features.class_names, config.class_names
+    if theirs and (len(theirs) != config.num_classes or (ours and theirs != ours)):
+        known = f" ({', '.join(ours[:3])}, ...)" if ours else ""
+        raise ValueError(
+            f"the features are of {len(theirs)} classes ({', '.join(theirs[:3])}, ...), the network has "
+            f"{config.num_classes}{known}; make features of its data with `subquad features`."
+        )

@@ -63,11 +63,19 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
     `A^(1/2) B^(1/2)`, which asks for no inverse and no root of a matrix that is not symmetric: covariances
     may be singular, as those of fewer samples than features are.
 
+    Raises:
+        ValueError: If a feature was no finite number, or there are fewer than two feature vectors.
+
     References:
         Dowson and Landau, "The Frechet distance between multivariate normal distributions", 1982;
         Heusel et al., NIPS 2017.
     """
     a, b = first.covariance, second.covariance
+    if not all(bool(tensor.isfinite().all()) for tensor in (a, b, first.mean, second.mean)):
+        raise ValueError(
+            "the features hold NaN or infinity, of which there is no distance; check the file of features "
+            "and the weights of the network."
+        )
     shift = (first.mean - second.mean).square().sum()
     overlap = torch.linalg.svdvals(_root(a) @ _root(b)).sum()
     return max(0.0, float(shift + a.trace() + b.trace() - 2 * overlap))

@@ -92,7 +92,7 @@ def between(first: Tensor, second: Tensor, steps: int) -> Tensor:
 
 def _truncated(generator: torch.Generator, length: int, truncation: float | None) -> Tensor:
     if truncation is None:
-        return torch.randn(length, generator=generator)
+        return torch.randn(length, generator=generator, dtype=torch.float32)
     # The inverse of the distribution function: one draw a value, however narrow the bounds are.
     edge = math.erf(truncation / math.sqrt(2))
     uniform = torch.rand(length, generator=generator, dtype=torch.float64) * 2 - 1

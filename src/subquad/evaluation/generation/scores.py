@@ -73,7 +73,7 @@ class GenerationScores:
     Attributes:
         distance_name: "FID" or "proxy-FID"; the two have nothing to do with each other.
         distance: Of the generated images to the real ones.
-        real_distance: Of other real images to the real ones: what a perfect generator would get. None if
+        real_distance: Of other real images to the real ones: a mark to compare with, not a bound. None if
             there are no others.
         inception_score: Mean over the splits; None without Inception.
         inception_score_sd: Standard deviation over the splits.
@@ -144,7 +144,7 @@ def score_generator(
         generator: Of a HamGAN, on the device that is used.
         network: Of the features, on the same device.
         real: Images to compare with, batches in -1..1.
-        others: Other real images, of which as many are compared with the first; None: there are none.
+        others: Other real images, as many as are generated if there are so many; None: there are none.
         protocol: How many images, and so on.
         batch_size: Of generated images.
 
@@ -154,7 +154,7 @@ def score_generator(
     device = next(generator.parameters()).device
     known = count_features(network, real, device, protocol.samples)
     protocol.check_count(known.count, "real")
-    other = None if others is None else count_features(network, others, device, known.count)
+    other = None if others is None else count_features(network, others, device, protocol.samples)
     indices = range(protocol.samples)
     labels = uniform_labels(protocol.seed, indices, generator.config.num_classes)
     drawn = latents(protocol.seed, indices, generator.config.latent, protocol.truncation)

@@ -10,6 +10,7 @@ from subquad.models.hamgan.blocks import DownBlock, spectral
 from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.hamgan.context import make_context
 from subquad.models.hamgan.labels import check_labels
+from subquad.ops.decompose import autocast_off
 
 
 class Discriminator(nn.Module):
@@ -70,5 +71,6 @@ class Discriminator(nn.Module):
             if index == self.context_at and self.context is not None:
                 x = self.context(x, labels)
             x = block(x)
-        features = x.relu().sum(dim=(2, 3))  # (batch, channels)
-        return self.linear(features).squeeze(1) + (features * self.embedding(labels)).sum(dim=1)
+        with autocast_off(x):  # sums and logits are large: bfloat16 would round them to whole steps
+            features = x.to(self.linear.bias.dtype).relu().sum(dim=(2, 3))  # (batch, channels)
+            return self.linear(features).squeeze(1) + (features * self.embedding(labels)).sum(dim=1)

@@ -53,6 +53,12 @@ _NAMES = {
     "moving_variance": "norm.running_var",
     "sigma_ratio": "gate",
 }
+# What `options_of` needs: (place, kind) and their name.
+_TELLING = {
+    ("generator.project", "kernel"): "g_snh0/dense/kernel",
+    ("generator.to_image", "kernel"): "g_snconv_last/kernel",
+    ("generator.blocks.0.norm1", "gamma"): "g_block1/cbn_0/gamma",
+}
 
 
 def from_tensorflow(
@@ -93,8 +99,17 @@ def options_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return the options of the HamGAN that TensorFlow's variables belong to, where they are not the default.
 
     The number of classes, the context module and its version are always told.
+
+    Raises:
+        ValueError: If a variable of the generator that tells them is not there.
     """
     by_layer = {layer: tensors[name] for name in tensors if (layer := _layer(name)) is not None}
+    for layer, theirs in _TELLING.items():
+        if layer not in by_layer:
+            raise ValueError(
+                f"the checkpoint has no variable {theirs}, which tells the network's sizes; store all "
+                f"variables of the generator."
+            )
     first, last = by_layer[("generator.project", "kernel")], by_layer[("generator.to_image", "kernel")]
     blocks = {place.split(".")[2] for place, _ in by_layer if place.startswith("generator.blocks.")}
     default = HamGANConfig()
