@@ -197,12 +197,14 @@ def test_the_published_recipes_have_the_published_batches():
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_network(tmp_path):
+@pytest.mark.parametrize("strategy", ["ddp", "auto"])
+def test_two_processes_train_one_network(tmp_path, strategy):
     write_class_folder(tmp_path / "data")
     command = [
         sys.executable, "-m", "subquad", "fit", *TINY, f"--data.root={tmp_path / 'data'}",
-        "--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.max_steps=4", "--trainer.max_epochs=4",
-        "--ema=0.9", "--grids.every=2", "--grids.columns=2", f"--output={tmp_path / 'run'}",
+        "--trainer.devices=2", f"--trainer.strategy={strategy}", "--trainer.max_steps=4",
+        "--trainer.max_epochs=4", "--ema=0.9", "--grids.every=2", "--grids.columns=2",
+        f"--output={tmp_path / 'run'}",
     ]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)

@@ -183,6 +183,7 @@ def test_half_precision_trains():
     latent, labels = drawn(network)
     with torch.autocast("cpu", torch.bfloat16):
         logits = network.discriminator(network(latent, labels), labels)
+    assert logits.dtype == torch.float32  # of sums over positions, too large for a type with 8 bits
     logits.sum().backward()
     assert all(p.grad.isfinite().all() for p in network.parameters())
 
