@@ -69,8 +69,8 @@ def check_fits(config: Any, data: Any, path: str) -> None:
             i for i, pair in enumerate(zip(config.token_names, tokens, strict=False)) if len(set(pair)) > 1
         )
         raise ValueError(
-            f"{path} reads {len(config.token_names)} tokens, and number {other} is not {tokens[other]!r} as in "
-            f"the data; give the data it was trained for."
+            f"{path} reads {len(config.token_names)} tokens, and number {other} is not {tokens[other]!r} as "
+            f"in the data; give the data it was trained for."
         )
     if config.vocab_size != data.vocab_size or (data.in_features or 1) != config.in_features:
         theirs, ours = (
