@@ -10,16 +10,14 @@ from typing import Any
 
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
-from subquad.cli.recipes import given_recipes
 from subquad.cli.run import (
-    absolute_paths,
     add_run_options,
     add_trainer_options,
     check_seed,
     is_first_process,
     load_start,
     quiet_lightning,
-    refuse_run,
+    start_run,
     train,
 )
 from subquad.data.class_images import ClassImageOptions, ClassImages, open_class_images
@@ -62,19 +60,10 @@ def add_feature_options(p: Parser) -> None:
 def main(arguments: list[str]) -> None:
     """Parse, train, print where the weights are."""
     p = parser()
-    p.recipes = given_recipes(arguments)
-    options = p.parse_args(arguments)
-    absolute_paths(options, "root")
+    options, folder, save_options = start_run(p, arguments, "root")
     for section, name in ((options, "features"), (options, "inception"), (options.model, "weights")):
         if section[name] is not None:
             section[name] = str(Path(section[name]).resolve())
-    folder = Path(options.output)
-    if is_first_process():
-        refuse_run(folder, options.resume)
-
-    def save_options() -> None:
-        p.save(options, folder / "config.yaml", overwrite=True, skip_unset=False)
-
     task = fit(p.instantiate(options), folder, save_options)
     if is_first_process():
         if task.distance is not None:

@@ -18,16 +18,14 @@ from subquad.cli.options import (
 )
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
-from subquad.cli.recipes import given_recipes
 from subquad.cli.run import (
-    absolute_paths,
     add_run_options,
     add_trainer_options,
     check_seed,
     is_first_process,
     load_start,
     quiet_lightning,
-    refuse_run,
+    start_run,
     train,
 )
 from subquad.training.losses import LossOptions
@@ -81,16 +79,7 @@ def main(arguments: list[str]) -> None:
 
     arguments = spelled_out(arguments)
     p = parser()
-    p.recipes = given_recipes(arguments)
-    options = p.parse_args(arguments)
-    absolute_paths(options, "root", "classes")
-    folder = Path(options.output)
-    if is_first_process():
-        refuse_run(folder, options.resume)
-
-    def save_options() -> None:
-        p.save(options, folder / "config.yaml", overwrite=True, skip_unset=False)
-
+    options, folder, save_options = start_run(p, arguments, "root", "classes")
     result = fit(p.instantiate(options), folder, save_options)
     if is_first_process():
         print_scores(result.scores, result.names)

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
-from subquad.cli.recipes import given_recipes
 from subquad.cli.run import (
-    absolute_paths,
     add_run_options,
     add_trainer_options,
     check_seed,
     is_first_process,
     load_start,
     quiet_lightning,
-    refuse_run,
+    start_run,
     train,
 )
 from subquad.data.sequences import SequenceOptions
@@ -60,16 +58,7 @@ def main(arguments: list[str]) -> None:
     from subquad.cli.tables import print_sequence_scores
 
     p = parser()
-    p.recipes = given_recipes(arguments)
-    options = p.parse_args(arguments)
-    absolute_paths(options, "root", "file", "val_file", "test_file")
-    folder = Path(options.output)
-    if is_first_process():
-        refuse_run(folder, options.resume)
-
-    def save_options() -> None:
-        p.save(options, folder / "config.yaml", overwrite=True, skip_unset=False)
-
+    options, folder, save_options = start_run(p, arguments, "root", "file", "val_file", "test_file")
     scores = fit(p.instantiate(options), folder, save_options)
     if is_first_process():
         print_sequence_scores(scores)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPrivateImportUsage]
 
 from subquad.cli.parsing import Parser
-from subquad.cli.recipes import check_start
+from subquad.cli.recipes import check_start, given_recipes
 from subquad.models.checkpoint import config_to_json
 from subquad.training.task import CONFIG_KEY, Task
 
@@ -68,6 +68,30 @@ def absolute_paths(options: Namespace, *names: str) -> None:
     for name in names:
         if options.data[name] is not None:
             options.data[name] = str(Path(options.data[name]).resolve())
+
+
+def start_run(p: Parser, arguments: list[str], *paths: str) -> tuple[Any, Path, Callable[[], None]]:
+    """Parse the arguments of `subquad fit`, and refuse a folder that would lose a run.
+
+    Args:
+        p: The options of a kind of network.
+        arguments: Of the command.
+        paths: Names of the data's options that are paths; they are made absolute.
+
+    Returns:
+        The options, the folder of the run, and what saves the options there as `config.yaml`.
+    """
+    p.recipes = given_recipes(arguments)
+    options = p.parse_args(arguments)
+    absolute_paths(options, *paths)
+    folder = Path(options.output)
+    if is_first_process():
+        refuse_run(folder, options.resume)
+
+    def save_options() -> None:
+        p.save(options, folder / "config.yaml", overwrite=True, skip_unset=False)
+
+    return options, folder, save_options
 
 
 def load_start(network: Any, weights: str | None) -> None:
