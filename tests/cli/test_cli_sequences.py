@@ -51,6 +51,19 @@ def test_a_table_of_one_s_own_is_trained_and_tested(table, tmp_path, call):
     assert contents(run)["best.safetensors"] == contents(tmp_path / "again")["best.safetensors"]
 
 
+@pytest.mark.compile
+def test_a_compiled_network_is_trained_alike(table, tmp_path, call):
+    """Widths of batches and the size of the last one change: new shapes are compiled too."""
+    for name, extra in (("eager", ()), ("compiled", ("--compile=true",))):
+        # A compiled network draws it from another generator.
+        without_dropout = "--model.dropout=0", "--model.block_dropout=0"
+        result = call(*fit_table(table, tmp_path / name, *without_dropout, *extra))
+        assert result.code == 0, result.err
+        assert call("test", tmp_path / name, "--json", tmp_path / f"{name}.json").code == 0
+    eager, compiled = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("eager", "compiled"))
+    assert compiled["loss"] == pytest.approx(eager["loss"], rel=1e-4)
+
+
 def test_numbers_are_predicted_from_numbers(tmp_path, call):
     rng = np.random.default_rng(0)
     lines = [{"signal": rng.normal(size=(int(n), 2)).tolist(), "height": float(n)} for n in range(2, 32)]

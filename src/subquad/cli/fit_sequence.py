@@ -40,6 +40,12 @@ def parser() -> Parser:
     p.add_class_arguments(SequenceModelOptions, "model")
     p.add_class_arguments(SequenceOptions, "data", skip={"seed"})
     p.add_class_arguments(OptimizerOptions, "optimizer")
+    p.add_argument(
+        "--compile",
+        type=bool,
+        default=False,
+        help="Compile the network with torch.compile: half a minute or more at the start, faster steps.",
+    )
     add_trainer_options(p)
     p.set_defaults(
         {
@@ -89,6 +95,8 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     torch.manual_seed(options.seed)
     network = resolve_sequence_model(options.model, data).build()
     load_start(network, options.model.weights)
+    if options.compile:
+        network.compile()
     task = SequenceTask(network, options.optimizer, options.seed)
     train(task, data, options, folder, before_training)
     assert task.scores is not None

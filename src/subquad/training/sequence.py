@@ -12,6 +12,7 @@ from torchmetrics.classification import BinaryAUROC
 
 from subquad.models import SequenceConfig
 from subquad.nn.distributed import sum_over_processes
+from subquad.nn.lengths import resolve_lengths
 from subquad.training.optimizer import OptimizerOptions
 from subquad.training.task import Task
 
@@ -67,7 +68,8 @@ class SequenceTask(Task):
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Map sequences to logits or values, (batch, num_classes)."""
-        return self.network(inputs, lengths=lengths)
+        # None if all are full, which is faster: a compiled network cannot see what the lengths are.
+        return self.network(inputs, lengths=resolve_lengths(None, lengths, *inputs.shape[:2]))
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
