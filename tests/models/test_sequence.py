@@ -272,6 +272,28 @@ def test_rivals_are_not_causal(mixer):
     assert (values.grad[0, 1:].abs() > 0).float().mean() > (0.3 if mixer == "reformer" else 0.99)
 
 
+@pytest.mark.parametrize("mixer", RIVALS)
+def test_rivals_are_saved_and_loaded(mixer, tmp_path):
+    network = small(length=128, mixer=mixer, pooling="cls").eval()
+    path = tmp_path / "network.safetensors"
+    save_model(network, path)
+    tokens = torch.randint(7, (2, 128))
+    outputs = []
+    for each in (network, load_model(path)):
+        torch.manual_seed(0)  # Reformer hashes at random, in evaluation too
+        outputs.append(each.eval()(tokens))
+    assert torch.equal(*outputs)
+
+
+def test_the_random_features_of_performer_are_drawn_anew():
+    performer = small(mixer="performer").train().blocks[0].network
+    name = "net.layers.0.0.fn.fast_attention.projection_matrix"
+    before = performer.state_dict()[name].clone()
+    performer.proj_updater.calls_since_last_redraw.fill_(performer.proj_updater.feature_redraw_interval)
+    performer(torch.randn(1, 21, performer.net.layers[0][0].norm.weight.numel()))
+    assert not torch.equal(performer.state_dict()[name], before)
+
+
 def test_the_transformer_does_not_read_the_padding():
     network = small(length=128, mixer="transformer", pooling="cls").eval()
     tokens, lengths = torch.randint(7, (2, 128)), torch.tensor([128, 60])

@@ -92,6 +92,10 @@ class Packaged(nn.Module):
     def __init__(self, network: nn.Module, *, mask: str | None = None, multiple: int = 1) -> None:
         super().__init__()
         self.network, self.mask, self.multiple = network, mask, multiple
+        # Performer and Reformer hold parts of themselves under two names; a file holds each tensor once.
+        self.second_names = _second_names(self)
+        self.register_state_dict_post_hook(_drop_second_names)
+        self.register_load_state_dict_pre_hook(_add_second_names)
 
     def forward(self, values: Tensor, context: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Mix the positions.
@@ -110,6 +114,24 @@ class Packaged(nn.Module):
             return self.network(x)[:, :n]
         real = torch.full((len(x),), n)
         return self.network(x, **{self.mask: real_positions(real, x).squeeze(-1)})[:, :n]
+
+
+def _second_names(module: nn.Module) -> dict[str, str]:
+    """Return the further names of tensors that have several, each with the first."""
+    first: dict[Tensor, str] = {}
+    tensors = module.state_dict(keep_vars=True)
+    return {name: first[x] for name, x in tensors.items() if first.setdefault(x, name) != name}
+
+
+def _drop_second_names(module: Any, state: dict[str, Tensor], prefix: str, local_metadata: Any) -> None:
+    for name in module.second_names:
+        del state[prefix + name]
+
+
+def _add_second_names(module: Any, state: dict[str, Tensor], prefix: str, *args: Any) -> None:
+    for name, first in module.second_names.items():
+        if prefix + first in state:
+            state[prefix + name] = state[prefix + first]
 
 
 def _linformer(config: SequenceConfig) -> nn.Module:
