@@ -1,5 +1,6 @@
 """`subquad fit`, `test` and `features` of HamGANs, and their recipes."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -77,6 +78,16 @@ def test_scores_are_written_with_their_protocol(trained, tmp_path, capsys):
     }  # fmt: skip
     assert scores["generated"] == scores["real"] == 18 and scores["real_distance"] > 0
     assert scores["real_images"].endswith("val")
+    digest = hashlib.sha256((trained / "f.safetensors").read_bytes()).hexdigest()
+    assert scores["features"].endswith(f"sha256 {digest[:12]}")
+
+
+def test_features_are_not_lost(trained):
+    before = (trained / "f.safetensors").read_bytes()
+    again = [f"--data.root={trained / 'data'}", f"--output={trained / 'f.safetensors'}"]
+    with pytest.raises(ValueError, match="f.safetensors is there already; give --overwrite"):
+        features.main([*again, "--epochs=1", "--width=2", "--data.batch_size=6"])
+    assert (trained / "f.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from subquad.cli.parsing import Parser
 from subquad.data.class_images import ClassImageOptions, open_class_images
+from subquad.models.files import check_writable
 
 
 def parser() -> Parser:
@@ -17,6 +18,7 @@ def parser() -> Parser:
         "place where there is none: a Frechet distance of them is a proxy-FID, never a FID.",
     )
     p.add_argument("--output", type=str, default="features.safetensors", help="File to write.")
+    p.add_argument("--overwrite", action="store_true", help="Replace a file that is there.")
     p.add_argument("--size", type=int, default=32, help="Height and width of pictures from class folders.")
     p.add_argument("--channels", type=int, default=3, help="Of pictures from class folders, 1 or 3.")
     p.add_argument("--width", type=int, default=32, help="Channels of the first convolution.")
@@ -37,8 +39,9 @@ def main(arguments: list[str]) -> None:
     p = parser()
     options = p.instantiate(p.parse_args(arguments))
     target = Path(options.output)
-    if target.is_dir():
-        raise ValueError(f"--output {target} is a folder; give the name of a file.")
+    check_writable(target)
+    if target.exists() and not options.overwrite:
+        raise ValueError(f"{target} is there already; give --overwrite, or another --output.")
     channels, side = options.data.fixed() or (options.channels, options.size)
     train, evaluation = (
         open_class_images(options.data, split, side=side, channels=channels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Protocol
 
@@ -113,7 +114,7 @@ class Inception:
                 f"{path} is not torch-fidelity's Inception (weights-inception-2015-12-05-6726825d.pth): "
                 f"{type(error).__name__}; docs/hamgan.md says where it is had."
             ) from error
-        self.description = f"torch-fidelity inception-v3-compat, {Path(path).name}"
+        self.description = f"torch-fidelity inception-v3-compat, {Path(path).name}, {_fingerprint(path)}"
 
     def __call__(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 pixels to features and logits without bias; see `FeatureNet`."""
@@ -147,7 +148,13 @@ def open_features(proxy: str | Path | None, inception: str | Path | None) -> Fea
     network = load_proxy(proxy)
     accuracy = network.config.accuracy
     told = "" if accuracy is None else f", accuracy {100 * accuracy:.1f} %"
-    return Proxy(network, f"proxy features of {network.config.data or 'unknown data'}{told}")
+    data = network.config.data or "unknown data"
+    return Proxy(network, f"proxy features of {data}{told}, {_fingerprint(proxy)}")
+
+
+def _fingerprint(path: str | Path) -> str:
+    """Return what tells one file of features from another: scores of different files do not compare."""
+    return f"sha256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}"
 
 
 def check_features(features: FeatureNet, config: HamGANConfig) -> None:
