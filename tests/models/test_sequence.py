@@ -357,6 +357,8 @@ def test_the_model_card_s_code_runs(tmp_path, monkeypatch):
         ({}, torch.zeros(2, 5), r"expected \(batch, n\) integer tokens, got \(2, 5\) of torch.float32"),
         ({"vocab_size": None}, torch.zeros(2, 5, 3), r"expected \(batch, n, 1\) values, got \(2, 5, 3\)"),
         ({"positions": True}, torch.zeros(1, 22, dtype=torch.int64), "22 is longer than the 21"),
+        ({}, torch.full((1, 5), 7), "the inputs hold 7, but the network knows tokens 0 to 6"),
+        ({}, torch.tensor([[3, -1]]), "the inputs hold -1, but"),
         ({"pooling": "flatten"}, torch.zeros(1, 22, dtype=torch.int64), "build the network with length=22"),
     ],
 )

@@ -59,7 +59,7 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Parse, export, print the table of errors."""
-    from subquad.cli.options import checkpoint_path, is_checkpoint
+    from subquad.cli.checkpoints import checkpoint_path, is_checkpoint
     from subquad.cli.tables import print_table
     from subquad.export import export_onnx, export_torch
     from subquad.models import create_model, load_model

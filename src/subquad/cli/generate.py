@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from subquad.cli.options import checkpoint_path
+from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.parsing import Parser
 from subquad.models import load_model
 from subquad.models.hamgan import HamGANConfig
@@ -76,11 +76,7 @@ def load_hamgan(path: str, device: str) -> Any:
         raise ValueError(
             f"{path} is a {type(network).__name__}, which does not generate images; give a HamGAN."
         )
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"--device {device} cannot be used here: {reason}") from error
+    return move(network, device)
 
 
 def find_classes(asked: str | None, config: HamGANConfig) -> list[int]:

@@ -13,7 +13,7 @@ from subquad.models import NetworkConfig
 
 def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
-    from subquad.cli.options import checkpoint_path, is_checkpoint
+    from subquad.cli.checkpoints import checkpoint_path, is_checkpoint
     from subquad.cli.tables import print_table
     from subquad.models import load_model
     from subquad.models.cost import on_meta

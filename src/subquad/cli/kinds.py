@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import yaml
 
-from subquad.models import SequenceConfig, model_config
+from subquad.cli.checkpoints import checkpoint_path
+from subquad.models import SequenceConfig, model_config, read_config
 from subquad.models.hamgan import HamGANConfig
 
 Kind = Literal["segmentation", "sequence", "hamgan"]
@@ -37,6 +38,23 @@ def kind_of_arguments(arguments: Sequence[str]) -> Kind:
         elif option == "--config":
             name = _name_in_recipe(Path(value)) or name
     return kind_of_config(model_config(name)) if name else "segmentation"
+
+
+def kind_of_checkpoint(arguments: Sequence[str]) -> Kind:
+    """Return the kind of the checkpoint among the arguments; without one, the parser will complain.
+
+    Raises:
+        FileNotFoundError: If the first argument should be a checkpoint and is not there.
+    """
+    if arguments and not arguments[0].startswith("-"):
+        checkpoint_path(arguments[0])
+    for argument in arguments:
+        if not argument.startswith("-") and Path(argument).exists():
+            try:
+                return kind_of_config(read_config(checkpoint_path(argument)))
+            except (OSError, ValueError):
+                continue
+    return "segmentation"
 
 
 def _name_in_recipe(path: Path) -> str:

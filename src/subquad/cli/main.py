@@ -14,7 +14,7 @@ from subquad.models.suggest import did_you_mean
 COMMANDS = {
     "fit": "train a network",
     "test": "evaluate a checkpoint",
-    "predict": "segment images",
+    "predict": "segment images, classify sequences",
     "generate": "make images of a class",
     "features": "train the proxy features of a data set, for proxy-FID",
     "export": "write a network as ONNX or for PyTorch, checked",

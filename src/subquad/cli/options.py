@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from subquad.cli.refusals import refuse_classes
-from subquad.models import SegmentationConfig, list_models, model_config
+from subquad.models import SegmentationConfig, model_config
 from subquad.models.config import override, solver_from_json
 from subquad.models.registry import FAMILIES
 from subquad.models.suggest import did_you_mean
@@ -261,27 +261,6 @@ def weights_of_classes(rule: ClassWeights, data: Any) -> list[float]:
     from subquad.data import class_frequencies, class_weights
 
     return class_weights(class_frequencies(data.train, most=COUNTED), rule).tolist()
-
-
-def is_checkpoint(model: str) -> bool:
-    """Say whether the model of a command is a checkpoint rather than a name of `subquad models`."""
-    return model not in list_models() and (Path(model).exists() or "/" in model or "." in model)
-
-
-def checkpoint_path(path: str) -> Path:
-    """Return the weights that a path means: a file, or the best of a folder that `fit` wrote.
-
-    Raises:
-        FileNotFoundError: If there is neither.
-    """
-    found = Path(path)
-    if found.is_dir():
-        found = found / "best.safetensors"
-    if not found.is_file():
-        raise FileNotFoundError(
-            f"there is no checkpoint {found}; give a .safetensors file or a folder that `subquad fit` wrote."
-        )
-    return found
 
 
 def check_classes(network: Any, labels: Any, path: str) -> None:

@@ -7,8 +7,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
-from subquad.cli.options import DataOptions, build_data, check_classes, checkpoint_path
+from subquad.cli.options import DataOptions, build_data, check_classes
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
 from subquad.cli.refusals import require_segmentation

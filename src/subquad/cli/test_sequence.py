@@ -6,8 +6,8 @@ import dataclasses
 import json
 from typing import Any
 
+from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
-from subquad.cli.options import checkpoint_path
 from subquad.cli.parsing import Parser
 from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
 from subquad.data.sequences import SequenceOptions

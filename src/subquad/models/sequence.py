@@ -200,8 +200,8 @@ class SequenceNetwork(Network):
             (batch, num_classes).
 
         Raises:
-            ValueError: If the shape or type does not fit, or the sequence is longer than its
-                positions were learned for.
+            ValueError: If the shape or type does not fit, the sequence is longer than its positions
+                were learned for, or (on the CPU) a number is that of no token.
         """
         self._check(inputs)
         lengths = resolve_lengths(mask, lengths, *inputs.shape[:2])
@@ -222,6 +222,7 @@ class SequenceNetwork(Network):
             inputs = inputs.where(real if inputs.dim() == 3 else real.squeeze(-1), 0)
         if self.input is None:
             assert self.embedding is not None
+            _check_tokens(inputs, self.embedding.num_embeddings)
             x = self.embedding(inputs.long())
         else:
             x = self.input(inputs.to(self.input.weight.dtype))
@@ -258,3 +259,16 @@ class SequenceNetwork(Network):
                 f"a sequence of {inputs.shape[1]} is longer than the {config.length} that {what} for; "
                 f"build the network with length={inputs.shape[1]}, or cut the sequence."
             )
+
+
+def _check_tokens(inputs: Tensor, vocab_size: int) -> None:
+    """Raise ValueError if a number is that of no token, where looking does not make a device wait."""
+    if torch.compiler.is_compiling() or inputs.device.type != "cpu":
+        return
+    smallest, largest = (int(bound) for bound in inputs.aminmax())
+    if smallest < 0 or largest >= vocab_size:
+        wrong = smallest if smallest < 0 else largest
+        raise ValueError(
+            f"the inputs hold {wrong}, but the network knows tokens 0 to {vocab_size - 1}; number them as in "
+            f"training, or build the network with a larger vocab_size."
+        )

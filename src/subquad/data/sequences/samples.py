@@ -84,6 +84,17 @@ class Record(NamedTuple):
     where: str
 
 
+def cut(inputs: Tensor, longest: int, crop: Crop) -> Tensor:
+    """Return at most so many positions, of the beginning or of the end."""
+    return inputs[:longest] if crop == "head" else inputs[-longest:]
+
+
+def with_cls(inputs: Tensor, vocabulary: Vocabulary | None) -> Tensor:
+    """Put the token `<cls>` of the vocabulary in front; a row of zeros if there is none."""
+    first: Any = 0 if vocabulary is None else vocabulary.cls_id
+    return torch.cat([inputs.new_full((1, *inputs.shape[1:]), first), inputs])
+
+
 class Records(Dataset[SequenceSample]):
     """Samples made of records, each when it is asked for.
 
@@ -106,16 +117,15 @@ class Records(Dataset[SequenceSample]):
         crop: Crop = "head",
     ) -> None:
         self.records, self.targets, self.info = records, targets, info
-        self.encode, self.crop = encode, crop
+        self.encode = encode
+        self.crop: Crop = crop
         self.lengths: Tensor = lengths.clamp_max(info.length)
 
     def __len__(self) -> int:
         return len(self.records)
 
     def __getitem__(self, index: int) -> SequenceSample:
-        inputs = self.encode(self.records[index])
-        longest = self.info.length
-        inputs = inputs[:longest] if self.crop == "head" else inputs[-longest:]
+        inputs = cut(self.encode(self.records[index]), self.info.length, self.crop)
         return SequenceSample(inputs, self.targets[index])
 
 
@@ -138,6 +148,4 @@ class WithCLS(Dataset[SequenceSample]):
 
     def __getitem__(self, index: int) -> SequenceSample:
         inputs, target = self.dataset[index]
-        vocabulary: Any = self.info.vocabulary
-        first = inputs.new_full((1, *inputs.shape[1:]), 0 if vocabulary is None else vocabulary.cls_id)
-        return SequenceSample(torch.cat([first, inputs]), target)
+        return SequenceSample(with_cls(inputs, self.info.vocabulary), target)

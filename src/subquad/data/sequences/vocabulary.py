@@ -128,9 +128,7 @@ def learned_vocabulary(tokens: Iterable[str], unit: Unit) -> Vocabulary:
         tokens: The characters or words, in any order and number.
         unit: Which of the two they are.
     """
-    found = sorted(set(tokens) - {PAD, CLS, UNKNOWN})
-    size = len(found)
-    return Vocabulary((*found, UNKNOWN, PAD, CLS), unit, size + 1, size + 2, size)
+    return _with_special(sorted(set(tokens) - {PAD, CLS, UNKNOWN}), unit)
 
 
 def numbered_vocabulary(size: int) -> Vocabulary:
@@ -139,8 +137,35 @@ def numbered_vocabulary(size: int) -> Vocabulary:
     Args:
         size: One more than the largest number in training.
     """
-    tokens = (*map(str, range(size)), UNKNOWN, PAD, CLS)
-    return Vocabulary(tokens, "words", size + 1, size + 2, size)
+    return _with_special(map(str, range(size)), "words")
+
+
+def _with_special(tokens: Iterable[str], unit: Unit) -> Vocabulary:
+    tokens = (*tokens, UNKNOWN, PAD, CLS)
+    size = len(tokens)
+    return Vocabulary(tokens, unit, pad_id=size - 2, cls_id=size - 1, unknown_id=size - 3)
+
+
+def vocabulary_of(tokens: tuple[str, ...], unit: Unit) -> Vocabulary:
+    """Return the vocabulary that has these tokens: what a network that names its tokens can read.
+
+    Args:
+        tokens: All of them, in the order of their numbers.
+        unit: What texts are cut into, unless the tokens are those of a fixed vocabulary, which knows.
+
+    Raises:
+        ValueError: If no vocabulary of ours has such tokens.
+    """
+    for fixed in (BYTES, DNA, LISTOPS, ORDER, GREY):
+        for vocabulary in (fixed, fixed.with_cls()):
+            if vocabulary.tokens == tokens:
+                return vocabulary
+    if tokens[-3:] != (UNKNOWN, PAD, CLS):
+        raise ValueError(
+            f"{len(tokens)} tokens that end in {tokens[-3:]} are of no vocabulary of subquad, which ends in "
+            f"{(UNKNOWN, PAD, CLS)}; turn the texts into numbers as in training."
+        )
+    return _with_special(tokens[:-3], unit)
 
 
 BYTES = Vocabulary((*(f"<{byte:02x}>" for byte in range(256)), PAD, CLS), "bytes", 256, 257)

@@ -1,0 +1,42 @@
+"""Which checkpoint a command means, and where its network shall work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from subquad.models import list_models
+
+
+def is_checkpoint(model: str) -> bool:
+    """Say whether the model of a command is a checkpoint rather than a name of `subquad models`."""
+    return model not in list_models() and (Path(model).exists() or "/" in model or "." in model)
+
+
+def checkpoint_path(path: str) -> Path:
+    """Return the weights that a path means: a file, or the best of a folder that `fit` wrote.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+    """
+    found = Path(path)
+    if found.is_dir():
+        found = found / "best.safetensors"
+    if not found.is_file():
+        raise FileNotFoundError(
+            f"there is no checkpoint {found}; give a .safetensors file or a folder that `subquad fit` wrote."
+        )
+    return found
+
+
+def move(network: Any, device: str) -> Any:
+    """Return a network on a device.
+
+    Raises:
+        ValueError: If the device cannot be used.
+    """
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {device} cannot be used here: {reason}") from error

@@ -1,0 +1,33 @@
+"""What a network says of sequences of any lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+
+@torch.no_grad()
+def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_size: int = 64) -> Tensor:
+    """Return what a network says of each sequence, which is what it says of it alone.
+
+    Sequences of like length share a batch, whatever their order.
+
+    Args:
+        network: A sequence network of `create_model`, in evaluation mode, on any device.
+        sequences: At least one: tokens (n,) or values (n, in_features), each of its own length n.
+        batch_size: Sequences at a time, at least 1.
+
+    Returns:
+        Logits, or values of a regression: float32 (sequences, num_classes) on the CPU, in the order given.
+    """
+    device = next(network.parameters()).device
+    lengths = torch.tensor([len(sequence) for sequence in sequences])
+    order = lengths.argsort(stable=True)
+    outputs = []
+    for batch in order.split(batch_size):
+        inputs = pad_sequence([sequences[index] for index in batch.tolist()], batch_first=True)
+        outputs.append(network(inputs.to(device), lengths=lengths[batch]).float().cpu())
+    return torch.cat(outputs)[order.argsort()]
