@@ -91,6 +91,8 @@ def bench_mixing(
         return link_mix(values, links, offsets)
 
     ways: dict[str, Mix] = {ORIGINAL: gather_scatter(length, offsets, place), "link_mix": mix}
+    if place.type == "cuda":
+        ways["link_mix, Triton"] = lambda values, links: link_mix(values, links, offsets, impl="triton")
     if compile:
         ways["link_mix, compiled"] = torch.compile(mix, fullgraph=True)
     before = environment(place)

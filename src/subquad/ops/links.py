@@ -9,15 +9,15 @@ CVPR 2022, section 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from subquad.ops.decompose import autocast_off
+from subquad.ops.dispatch import Impl, use_triton
 from subquad.ops.link_rows import compare_rows, mix_rows, mix_rows_back, precision_of
 
-Impl = Literal["auto", "reference", "triton"]
 Offsets = tuple[int, ...]
 
 
@@ -81,21 +81,24 @@ def link_mix(
             never read. A tensor on the CPU spares a wait for the device.
         impl: "auto" adds shifted views or, while compiling or exporting, the sum that the
             compiler fuses into one loop. "reference" is that sum, differentiated by PyTorch.
+            "triton" is a kernel for GPUs, one launch each way.
 
     Returns:
         The mixed values, (batch, n, dim), of the type of `values`.
 
     Raises:
-        ValueError: If shapes, types, `lengths` or `impl` do not fit.
+        ValueError: If shapes, types, `lengths` or `impl` do not fit, or Triton cannot run here.
     """
     offsets = tuple(offsets)
     _check(values, links, offsets, lengths)
+    if use_triton(impl, values):
+        from subquad.ops.kernels.links import mix_links  # Triton is optional
+
+        if lengths is not None:
+            lengths = lengths.to(values.device, torch.int32)
+        return mix_links(values, links, lengths, list(offsets), residual, False)
     if impl == "reference":
         return _sum_of_shifts(values, links, offsets, residual, lengths)
-    if impl == "triton":
-        raise ValueError('link_mix has no Triton kernel in this version; use impl="auto".')
-    if impl != "auto":
-        raise ValueError(f'impl must be "auto", "reference" or "triton", got {impl!r}.')
     mixed = _LinkMix.apply(values, links, offsets, residual, lengths)
     assert isinstance(mixed, Tensor)
     return mixed

@@ -1,0 +1,1 @@
+"""Triton kernels, as custom operations that PyTorch can compile, export and differentiate."""
