@@ -190,8 +190,8 @@ def test_random_operators_of_an_onnx_graph_are_found_wherever_they_are():
 def test_a_random_operator_that_only_the_onnx_graph_has_is_refused(tmp_path, monkeypatch):
     convert = onnx_graph.convert
 
-    def planted(program, opset=None):
-        model = convert(program, opset)
+    def planted(*arguments):
+        model = convert(*arguments)
         model.graph.node.append(onnx.helper.make_node("RandomUniform", [], ["noise"], shape=[1]))
         return model
 
@@ -205,8 +205,8 @@ def off_by(amount):
     """Return a conversion that adds something to each bias."""
     convert = onnx_graph.convert
 
-    def planted(program, opset=None):
-        model = convert(program, opset)
+    def planted(*arguments):
+        model = convert(*arguments)
         for tensor in model.graph.initializer:
             if tensor.name.endswith("conv.bias"):
                 values = onnx.numpy_helper.to_array(tensor) + np.float32(amount)
@@ -230,7 +230,7 @@ def test_another_answer_is_refused_and_the_old_file_stays(tmp_path, monkeypatch)
 
 def check(**overrides):
     values = {"shape": (1, 3, 10, 10), "error": 0.0, "scale": 0.5, "agreement": 1.0, "repeatable": True}
-    return report.ShapeCheck(**values | overrides)
+    return report.ShapeCheck(**{"decisions": 100} | values | overrides)
 
 
 @pytest.mark.parametrize(

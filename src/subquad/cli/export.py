@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from subquad.cli.parsing import Parser
+from subquad.models import SequenceConfig
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -16,7 +17,7 @@ def parser() -> Parser:
     p = Parser(
         prog="subquad export",
         description="Write a network for onnxruntime or PyTorch. Nothing is written unless the file gives "
-        "the network's answers at three image sizes it was not made with; PATH.report.json tells the errors.",
+        "the network's answers at three sizes it was not made with; PATH.report.json tells the errors.",
     )
     p.add_argument(
         "model", type=str, help="A checkpoint of `fit` (a file or its folder), or a name of `subquad models`."
@@ -33,8 +34,8 @@ def parser() -> Parser:
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
-        default=[192, 256],
-        help="Of the example that is traced; the file takes any size whatever it is.",
+        default=None,
+        help="Of the image that is traced, 192 256 if not given; the file takes any size whatever it is.",
     )
     p.add_argument(
         "--opset",
@@ -66,14 +67,14 @@ def main(arguments: list[str]) -> None:
 
     options = parser().parse_args(arguments)
     name: str = options.model
-    if min(options.size) < 1:
+    if options.size and min(options.size) < 1:
         raise ValueError(f"--size must be at least 1 1, got {' '.join(map(str, options.size))}.")
     if not options.tolerance > 0:
         raise ValueError(f"--tolerance must be positive, got {options.tolerance}.")
     if options.opset is not None and options.format == "torch":
         raise ValueError("--opset belongs to --format onnx.")
     is_path = is_checkpoint(name)
-    network = load_model(checkpoint_path(name)) if is_path else create_model(name)
+    network: Any = load_model(checkpoint_path(name)) if is_path else create_model(name)
     path = Path(options.output or f"{Path(name).resolve().stem}{SUFFIXES[options.format]}")
     for other, suffix in SUFFIXES.items():
         if other != options.format and path.suffix == suffix:
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> None:
                 f"{SUFFIXES[options.format]}; change one of the two."
             )
     common = {
-        "size": tuple(options.size),
+        "size": options.size and tuple(options.size),
         "preprocess": options.preprocess,
         "tolerance": options.tolerance,
         "overwrite": options.overwrite,
@@ -94,7 +95,13 @@ def main(arguments: list[str]) -> None:
     columns = ("shape", "max error", "largest logit", "same class", "twice the same")
     print_table(f"{path}: the file against the network", columns, report.rows())
     weights = name if is_path else "random: a name was given, not a checkpoint"
-    sys.stdout.write(
-        f"weights: {weights}\nimages: any batch, any size from {report.smallest} x {report.smallest} on\n"
-        f"wrote {path} and {report.report_path}\n"
-    )
+    sys.stdout.write(f"weights: {weights}\n{_takes(network.config, report.smallest)}\n")
+    sys.stdout.write(f"wrote {path} and {report.report_path}\n")
+
+
+def _takes(config: Any, smallest: int) -> str:
+    """Return which inputs the file takes, in words."""
+    if not isinstance(config, SequenceConfig):
+        return f"images: any batch, any size from {smallest} x {smallest} on"
+    most = "on" if config.longest is None else f"to {config.longest}"
+    return f"sequences: any batch of any lengths from {smallest} {most}"

@@ -138,7 +138,7 @@ def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:
             "--model.pooling cls reads the first position, which holds the first token of each sequence; put "
             "one in front with --data.cls true, or take --model.pooling mean."
         )
-    if config.length < data.length and (config.positions or config.pooling == "flatten"):
+    if config.longest is not None and config.longest < data.length:
         raise ValueError(
             f"--model.length {config.length}, but the data has sequences of up to {data.length}; leave the "
             f"option out, or cut them with --data.length {config.length - data.cls}."

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from subquad.export.onnx_graph import convert, onnx_random_operators
 from subquad.export.report import Answer, ExportReport, compare
 from subquad.export.target import check_target, write_if_passed
-from subquad.export.trace import Traced, trace
+from subquad.export.trace import trace
 
 
 def export_onnx(
     network: nn.Module,
     path: str | Path,
     *,
-    size: tuple[int, int] = (192, 256),
+    size: tuple[int, int] | None = None,
     in_channels: int | None = None,
     opset: int | None = None,
     preprocess: bool = False,
@@ -29,19 +29,20 @@ def export_onnx(
     """Write a network as ONNX, if onnxruntime gives the same answers.
 
     The input `images` (batch, channels, height, width) and the output `logits` are of any batch,
-    height and width from `ExportReport.smallest` on. Before anything is written, onnxruntime runs the
-    very bytes of the file at three shapes that tracing did not see, and at the smallest: the largest
-    error of the logits must be within `tolerance`, at 99.99 % of the pixels the same class must win,
-    and two runs must give the same bytes. The graph must hold no random operator. The table is
-    written beside the file, as PATH.report.json. Names of classes, colours and normalisation go into
-    the file's metadata.
+    height and width from `ExportReport.smallest` on. A sequence network has the inputs `inputs`
+    (batch, positions), or (batch, positions, features), and `lengths` (batch,). Before anything is
+    written, onnxruntime runs the very bytes of the file at three shapes that tracing did not see, and
+    at the smallest: the largest error of the logits must be within `tolerance`, at 99.99 % of the
+    pixels or sequences the same class must win, and two runs must give the same bytes. The graph must
+    hold no random operator. The table is written beside the file, as PATH.report.json. Names of
+    classes, colours, tokens and normalisation go into the file's metadata.
 
     Args:
         network: Of `create_model` or any other that maps images to logits (batch, classes, ...). It
             stays as it is; a copy is exported on the CPU, in float32 and evaluation mode.
         path: Of the file, ".onnx" by custom.
-        size: Height and width of the example that is traced; only for networks that do not take
-            the default.
+        size: Height and width of the example that is traced, 192 x 256 if not given; only for
+            networks that do not take that.
         in_channels: Of the images; needed for networks that are not of `create_model`.
         opset: Version of ONNX's operators; None takes PyTorch's default.
         preprocess: Take uint8 images in 0..255 and normalise them inside.
@@ -60,14 +61,15 @@ def export_onnx(
     if opset is not None and not 18 <= opset <= onnx.defs.onnx_opset_version():
         raise ValueError(f"opset must be 18 to {onnx.defs.onnx_opset_version()}, got {opset}.")
     traced = trace(network, size=size, in_channels=in_channels, preprocess=preprocess)
-    model = convert(traced.program, opset)
+    model = convert(traced.program, traced.inputs, traced.axes, opset)
     for operator in onnx_random_operators(model):
         raise ValueError(f"the ONNX graph holds the random operator {operator}; nothing was written.")
-    onnx.helper.set_model_props(model, _metadata(traced))
+    known = {name: json.dumps(value) for name, value in traced.metadata().items()}
+    onnx.helper.set_model_props(model, known)
     content = model.SerializeToString()
     report = compare(
         traced,
-        _runtime(onnxruntime, content),
+        _runtime(onnxruntime, content, traced.inputs),
         path,
         format="onnx",
         tolerance=tolerance,
@@ -91,7 +93,7 @@ def _import_onnx() -> tuple[Any, Any]:
     return onnx, onnxruntime
 
 
-def _runtime(onnxruntime: Any, content: bytes) -> Answer:
+def _runtime(onnxruntime: Any, content: bytes, names: tuple[str, ...]) -> Answer:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # errors are raised; onnxruntime would print them as well
     try:
@@ -99,23 +101,13 @@ def _runtime(onnxruntime: Any, content: bytes) -> Answer:
     except Exception as error:  # its exceptions have no common base
         raise ValueError(f"onnxruntime does not accept the graph: {error}") from error
 
-    def answer(images: Tensor) -> Tensor:
+    def answer(*inputs: Tensor) -> Tensor:
+        given = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
         try:
-            return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+            return torch.from_numpy(session.run(None, given)[0])
         except Exception as error:
             raise ValueError(
-                f"onnxruntime fails on images {tuple(images.shape)}, which the network takes: {error}"
+                f"onnxruntime fails on {names[0]} {tuple(inputs[0].shape)}, which the network takes: {error}"
             ) from error
 
     return answer
-
-
-def _metadata(traced: Traced) -> dict[str, str]:
-    """Return what a user of the file must know, as JSON texts."""
-    known: dict[str, Any] = {"images": "uint8, 0..255" if traced.preprocess else "float32, normalised"}
-    config = traced.config
-    if config is not None:
-        mean, std = config.normalization
-        known |= {"mean": mean, "std": std, "class_names": config.class_names}
-        known["palette"] = getattr(config, "palette", ())
-    return {name: json.dumps(value) for name, value in {**known, "smallest_image": traced.smallest}.items()}

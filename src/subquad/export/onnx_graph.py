@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from subquad.export.trace import first_line
+from subquad.export.graph import first_line
 
 _RANDOM = {
     "Bernoulli",
@@ -23,8 +23,19 @@ _RANDOM = {
 _SOLVE = torch.ops.aten.linalg_solve_ex.default
 
 
-def convert(program: ExportedProgram, opset: int | None = None) -> Any:
-    """Return the ONNX model of a program: input `images`, output `logits`, no paths of this machine.
+def convert(
+    program: ExportedProgram,
+    inputs: tuple[str, ...],
+    axes: tuple[tuple[str, ...], ...],
+    opset: int | None = None,
+) -> Any:
+    """Return the ONNX model of a program: output `logits`, no paths of this machine.
+
+    Args:
+        program: A traced network.
+        inputs: Their names.
+        axes: Names of the axes of each; "" where one is fixed.
+        opset: Version of ONNX's operators.
 
     Raises:
         ValueError: If an operator has no ONNX form.
@@ -35,7 +46,7 @@ def convert(program: ExportedProgram, opset: int | None = None) -> Any:
         result = torch.onnx.export(
             program,
             dynamo=True,
-            input_names=["images"],
+            input_names=list(inputs),
             output_names=["logits"],
             opset_version=opset,
             verbose=False,
@@ -45,7 +56,7 @@ def convert(program: ExportedProgram, opset: int | None = None) -> Any:
         raise ValueError(f"the network has no ONNX form: {first_line(cause)}") from error
     assert result is not None
     model = result.model_proto
-    _name_axes(model)
+    _name_axes(model, axes)
     _forget_origins(model)
     return model
 
@@ -88,10 +99,12 @@ def _solve_ex(
     return table[..., size:], torch.zeros(matrix.shape[:-2], dtype=torch.int32, device=matrix.device)
 
 
-def _name_axes(model: Any) -> None:
-    """Call the free axes batch, height and width, wherever they occur."""
-    axes = [axis.dim_param for axis in model.graph.input[0].type.tensor_type.shape.dim]
-    names = dict(zip(axes, ("batch", "", "height", "width"), strict=True))
+def _name_axes(model: Any, wanted: tuple[tuple[str, ...], ...]) -> None:
+    """Give the free axes their names, wherever they occur."""
+    names = {}
+    for value, called in zip(model.graph.input, wanted, strict=True):
+        axes = [axis.dim_param for axis in value.type.tensor_type.shape.dim]
+        names |= dict(zip(axes, called, strict=True))
     for value in [*model.graph.input, *model.graph.output]:
         for axis in value.type.tensor_type.shape.dim:
             if axis.dim_param in names and axis.dim_param:

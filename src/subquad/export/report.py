@@ -15,11 +15,7 @@ from subquad.export.trace import Traced
 
 AGREEMENT = 0.9999  # of the pixels must have the same most probable class
 
-# Batch, height and width; none is what is traced. Together they have sixty thousand pixels, so that a
-# tie between two classes, which rounding decides, does not decide about the file.
-_UNSEEN = ((1, 97, 131), (3, 65, 97), (2, 163, 95))
-
-Answer = Callable[[Tensor], Tensor]
+Answer = Callable[..., Tensor]  # to the inputs of the network
 
 
 @dataclass(frozen=True)
@@ -27,11 +23,12 @@ class ShapeCheck:
     """One input that tracing did not see.
 
     Attributes:
-        shape: Of the input, (batch, channels, height, width).
+        shape: Of the input, (batch, channels, height, width) or (batch, positions, ...).
         error: Largest absolute difference of the logits; NaN counts as infinite.
         scale: Largest absolute logit of the network itself.
-        agreement: Share of positions with the same most probable class.
+        agreement: Share of decisions (of pixels or sequences) with the same most probable class.
         repeatable: Whether the file gave the same bytes twice.
+        decisions: Pixels, or sequences.
     """
 
     shape: tuple[int, ...]
@@ -39,6 +36,7 @@ class ShapeCheck:
     scale: float
     agreement: float
     repeatable: bool
+    decisions: int
 
     def passed(self, tolerance: float) -> bool:
         """Whether logits and bytes count as the same: the error in units of the scale, if that is above 1."""
@@ -52,7 +50,7 @@ class ExportReport:
     Attributes:
         path: Of the file.
         format: "onnx" or "torch".
-        smallest: Height, and width, from which on images are accepted.
+        smallest: Height, and width, from which on images are accepted; of sequences the length.
         tolerance: Allowed error; relative to the largest logit where that is above 1.
         checks: One for each input.
         versions: Of the libraries that took part.
@@ -67,10 +65,9 @@ class ExportReport:
 
     @property
     def agreement(self) -> float:
-        """Share of the positions of all inputs with the same most probable class."""
-        positions = [check.shape[0] * check.shape[2] * check.shape[3] for check in self.checks]
-        same = sum(n * check.agreement for n, check in zip(positions, self.checks, strict=True))
-        return same / sum(positions)
+        """Share of the decisions of all inputs with the same most probable class."""
+        same = sum(check.decisions * check.agreement for check in self.checks)
+        return same / sum(check.decisions for check in self.checks)
 
     @property
     def passed(self) -> bool:
@@ -105,7 +102,7 @@ class ExportReport:
             "file": self.path.name,
             "format": self.format,
             "passed": self.passed,
-            "smallest_image": self.smallest,
+            "smallest": self.smallest,
             "tolerance": self.tolerance,
             "agreement": self.agreement,
             "agreement_needed": AGREEMENT,
@@ -136,13 +133,10 @@ def compare(
     """
     generator = torch.Generator().manual_seed(0)
     checks = []
-    larger = max(0, traced.smallest - 64)
-    shapes = [(batch, height + larger, width + larger) for batch, height, width in _UNSEEN]
-    for batch, height, width in [*shapes, (1, traced.smallest, traced.smallest)]:
-        images = traced.draw(batch, height, width, generator)
+    for inputs in traced.questions(generator):
         with torch.no_grad():
-            expected, first, second = traced.network(images), answer(images), answer(images)
-        checks.append(_check(images, expected, first, second))
+            expected, first, second = traced.network(*inputs), answer(*inputs), answer(*inputs)
+        checks.append(_check(tuple(inputs[0].shape), expected, first, second))
     return ExportReport(
         Path(path),
         format,
@@ -153,13 +147,15 @@ def compare(
     )
 
 
-def _check(images: Tensor, expected: Tensor, first: Tensor, second: Tensor) -> ShapeCheck:
+def _check(shape: tuple[int, ...], expected: Tensor, first: Tensor, second: Tensor) -> ShapeCheck:
+    decisions = expected[:, 0].numel()
     if first.shape != expected.shape:
-        return ShapeCheck(tuple(images.shape), torch.inf, float(expected.abs().max()), 0.0, False)
+        return ShapeCheck(shape, torch.inf, float(expected.abs().max()), 0.0, False, decisions)
     return ShapeCheck(
-        shape=tuple(images.shape),
+        shape=shape,
         error=float((first - expected).abs().max().nan_to_num(torch.inf)),
         scale=float(expected.abs().max()),
         agreement=float((first.argmax(1) == expected.argmax(1)).double().mean()),
         repeatable=first.numpy().tobytes() == second.numpy().tobytes(),
+        decisions=decisions,
     )

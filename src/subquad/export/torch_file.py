@@ -18,7 +18,7 @@ def export_torch(
     network: nn.Module,
     path: str | Path,
     *,
-    size: tuple[int, int] = (192, 256),
+    size: tuple[int, int] | None = None,
     in_channels: int | None = None,
     preprocess: bool = False,
     tolerance: float = 1e-4,
@@ -27,12 +27,13 @@ def export_torch(
     """Write a network as an exported program, if it gives the same answers when it is loaded again.
 
     `torch.export.load(path).module()` runs it without the code of the network, for any batch, height
-    and width from `ExportReport.smallest` on.
+    and width from `ExportReport.smallest` on; of a sequence network with `inputs` and `lengths`, for
+    any batch and length.
 
     Args:
         network: See `export_onnx`, as the other arguments.
         path: Of the file, ".pt2" by custom.
-        size: Height and width of the example.
+        size: Height and width of the example, 192 x 256 if not given.
         in_channels: Of the images.
         preprocess: Take uint8 images.
         tolerance: Allowed error.

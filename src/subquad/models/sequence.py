@@ -121,6 +121,11 @@ class SequenceConfig(NetworkConfig):
         return self.norm and self.mixer in ("paramixer", "none")
 
     @property
+    def longest(self) -> int | None:
+        """The most positions that it takes; None: any number."""
+        return self.length if self.positions or self.pooling == "flatten" else None
+
+    @property
     def factor_count(self) -> int:
         """Sparse factors of a block, at least 1."""
         if isinstance(self.factors, int):
@@ -253,10 +258,11 @@ class SequenceNetwork(Network):
         is_wrong = inputs.is_floating_point() != real or inputs.dtype == torch.bool
         if not fits or is_wrong or inputs.shape[1] < 1:
             raise ValueError(f"expected {expected}, got {tuple(inputs.shape)} of {inputs.dtype}.")
-        if inputs.shape[1] > config.length and (config.positions or config.pooling == "flatten"):
+        # In this order: the tracer of an export would take the length for a bound.
+        if config.longest is not None and inputs.shape[1] > config.longest:
             what = "positions are learned" if config.positions else "its readout is built"
             raise ValueError(
-                f"a sequence of {inputs.shape[1]} is longer than the {config.length} that {what} for; "
+                f"a sequence of {inputs.shape[1]} is longer than the {config.longest} that {what} for; "
                 f"build the network with length={inputs.shape[1]}, or cut the sequence."
             )
 

@@ -1,0 +1,113 @@
+"""A network on sequences as a graph for any batch and length, without chance in it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from subquad.export.graph import graph_of
+from subquad.models import SequenceConfig
+
+_BATCH = 32  # so that one sequence of which rounding decides does not decide about the file
+
+
+class WithLengths(nn.Module):
+    """A network whose lengths are an input like any other.
+
+    Args:
+        network: A sequence network.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Map sequences (batch, n), of which the first `lengths` positions count, to logits."""
+        return self.network(inputs, lengths=lengths)
+
+
+@dataclass
+class TracedSequences:
+    """A network on sequences and its graph; see `subquad.export.trace.Traced`.
+
+    Attributes:
+        config: Of the network.
+        example: Positions of the example.
+    """
+
+    network: nn.Module
+    program: ExportedProgram
+    config: SequenceConfig
+    example: int
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what the graph takes."""
+        return "inputs", "lengths"
+
+    @property
+    def smallest(self) -> int:
+        """Positions of the shortest sequence."""
+        return 1
+
+    @property
+    def axes(self) -> tuple[tuple[str, ...], ...]:
+        """Names of the free axes."""
+        features = () if self.config.vocab_size is not None else ("",)
+        return ("batch", "positions", *features), ("batch",)
+
+    def questions(self, generator: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
+        """Yield random sequences of different lengths, then one of one position."""
+        longest = self.config.longest or 2 * self.example + 3
+        shapes = (_BATCH, max(1, self.example - 3)), (_BATCH, self.example + 1), (3, longest), (1, 1)
+        for batch, n in shapes:
+            lengths = torch.randint(1, min(n, longest) + 1, (batch,), generator=generator)
+            lengths[0] = min(n, longest)
+            yield draw(self.config, batch, min(n, longest), generator), lengths
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what a user of the file must know."""
+        config = self.config
+        tokens = config.vocab_size
+        return {
+            "inputs": "float32" if tokens is None else f"int64 tokens, 0..{tokens - 1}",
+            "lengths": "int64, positions of each sequence that count, at least 1; others may hold anything",
+            "token_names": config.token_names,
+            "class_names": config.class_names,
+            "regression": config.regression,
+            "longest": config.longest,
+        }
+
+
+def trace_sequences(network: nn.Module) -> TracedSequences:
+    """Make the graph of a sequence network; the network stays as it is.
+
+    Raises:
+        ValueError: If it cannot be traced for any length: rivals of other packages cannot.
+    """
+    config: Any = network.config
+    example = max(2, min(config.length - 1, 67))
+    whole = WithLengths(copy.deepcopy(network).cpu().float().eval())
+    anything = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}
+    inputs = draw(config, 2, example, torch.Generator().manual_seed(0))
+    program = graph_of(
+        whole,
+        (inputs, torch.tensor([example, 1])),
+        (anything, {0: Dim.DYNAMIC}),
+        f"{type(network).__name__} with mixer {config.mixer!r} for sequences of any lengths",
+    )
+    return TracedSequences(whole, program, config, example)
+
+
+def draw(config: SequenceConfig, batch: int, n: int, generator: torch.Generator) -> Tensor:
+    """Return random tokens (batch, n), or values (batch, n, features)."""
+    if config.vocab_size is None:
+        return torch.randn(batch, n, config.in_features, generator=generator)
+    return torch.randint(config.vocab_size, (batch, n), generator=generator)
