@@ -1,13 +1,16 @@
 """`subquad predict` of sequence networks: every kind of input, what is cut, what cannot be read."""
 
 import csv
+import gzip
 import json
+import re
 
 import pytest
 import torch
 
 from subquad import create_model, load_model, save_model
-from subquad.data.sequences import BYTES, LISTOPS, SequenceData, SequenceOptions
+from subquad.data.sequences import BYTES, DNA, GREY, LISTOPS, SequenceData, SequenceOptions
+from subquad.data.sequences.vocabulary import learned_vocabulary, numbered_vocabulary
 
 SMALL = ("--model.dim=8", "--model.hidden=8", "--trainer.accelerator=cpu", "--trainer.max_epochs=1")
 
@@ -77,7 +80,7 @@ def test_what_cannot_be_read_is_said_and_the_rest_is_written(run, tmp_path, call
     result = call("predict", run / "run", tmp_path / "new.csv", "--output", tmp_path / "out.csv")
     assert result.code == 2
     assert "new.csv, row 3: the row is empty; take it out." in result.err
-    assert f"cannot be read; the other 3 are in {tmp_path / 'out.csv'}" in result.err
+    assert f"problem(s) in {tmp_path / 'new.csv'}; the other 3 are in {tmp_path / 'out.csv'}" in result.err
     assert len(rows_of(tmp_path / "out.csv")) == 3
 
 
@@ -165,3 +168,117 @@ def test_networks_that_cannot_be_asked_are_refused(tmp_path, call):
     save_model(create_model("hamgan_baby", width=4, size=32), tmp_path / "gan.safetensors")
     result = call("predict", tmp_path / "gan.safetensors", tmp_path / "new.csv")
     assert result.code == 2 and "use `subquad generate`" in result.err
+
+
+def predict_tokens(call, folder, vocabulary, name, content, *extra, **options):
+    """Save a network that reads the vocabulary, ask it about a file, and return what it answered."""
+    torch.manual_seed(0)
+    network = create_model(
+        "paramixer_genome",
+        **{"num_classes": 2, "dim": 8, "hidden": 8, "pooling": "mean", "length": 64, "positions": False}
+        | {"vocab_size": len(vocabulary), "token_names": vocabulary.tokens}
+        | options,
+    ).eval()
+    save_model(network, folder / "net.safetensors")
+    (folder / name).write_bytes(content)
+    result = call(
+        "predict",
+        folder / "net.safetensors",
+        folder / name,
+        "--output",
+        folder / "out.csv",
+        "--overwrite",
+        *extra,
+    )
+    return network, result
+
+
+WORDS = learned_vocabulary(["good", "bad", "film"], "words")
+LETTERS = learned_vocabulary("abc\n", "characters")
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "name", "content", "tokens", "extra"),
+    [
+        (GREY, "a.txt", b"1\n2\r\n3\n", [1, 2, 3], ()),
+        (WORDS, "a.txt", b"good film\nbad film\n", [2, 1, 0, 1], ("--data.tokens=words",)),
+        (numbered_vocabulary(20), "a.txt", b"1\n2\n13\n", [1, 2, 13], ("--data.tokens=ids",)),
+        (LETTERS, "a.txt", b"ab\nc\n", [1, 2, 0, 3], ()),
+        (learned_vocabulary("abc", "characters"), "a.txt", b"ab\nc\n", [0, 1, 2], ()),
+        (LISTOPS, "a.txt", b"( [MAX 2 ) 3 ]\n", [11, 2, 3, 10], ()),
+        (GREY, "a.txt.gz", gzip.compress(b"7 8"), [7, 8], ()),
+        (GREY, "a.txt", "\ufeff7 8".encode(), [7, 8], ()),
+    ],
+)
+def test_line_ends_of_a_file_are_what_the_unit_makes_of_them(
+    tmp_path, call, vocabulary, name, content, tokens, extra
+):
+    network, result = predict_tokens(call, tmp_path, vocabulary, name, content, *extra)
+    assert result.code == 0, result.err
+    expected = network(torch.tensor([tokens])).softmax(dim=1)[0, 0].item()
+    assert float(rows_of(tmp_path / "out.csv")[0]["p(0)"]) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "extra", "options", "message"),
+    [
+        (WORDS, (), {}, "tokens are words such as 'bad', 'film', 'good'; give tokens=words"),
+        (numbered_vocabulary(20), ("--data.tokens=numbers",), {}, "the network's tokens are ids such as"),
+        (DNA, ("--data.cls=true",), {}, "the tokens of .* have no <cls>; leave --data.cls out"),
+        (DNA.with_cls(), (), {}, "was trained with <cls> in front of each sequence; give --data.cls true"),
+        (LETTERS, (), {"pooling": "cls"}, "was trained with <cls> in front of each sequence"),
+        (
+            LETTERS,
+            ("--data.cls=true",),
+            {"positions": True, "length": 1},
+            "takes one position, and <cls> is one",
+        ),
+    ],
+)
+def test_options_that_cannot_be_those_of_training_are_refused(
+    tmp_path, call, vocabulary, extra, options, message
+):
+    _, result = predict_tokens(call, tmp_path, vocabulary, "a.txt", b"ab", *extra, **options)
+    assert result.code == 2 and re.search(message, result.err), result.err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_rival_without_a_mask_gets_one_length_at_a_time(tmp_path, call):
+    content = b">a\nACGT\n>b\nAC\n>c\nGT\n"
+    network, result = predict_tokens(call, tmp_path, DNA, "a.fa", content, mixer="linformer")
+    assert result.code == 0, result.err
+    expected = [
+        network(DNA.encode(text).unsqueeze(0)).softmax(1)[0, 0].item() for text in ("ACGT", "AC", "GT")
+    ]
+    found = [float(row["p(0)"]) for row in rows_of(tmp_path / "out.csv")]
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+def test_sequences_are_cut_where_training_cut_them(run, tmp_path, call):
+    """Whatever the number of factors was made for."""
+    (tmp_path / "new.fa").write_text(">a\n" + "A" * 30 + "\n>b\n" + "A" * 14 + "C" * 16 + "\n")
+    for name, options, same in (
+        ("short", ["--data.length=14", "--model.length=1024"], True),
+        ("long", ["--model.length=8"], False),
+    ):
+        trained = call(
+            "fit", "--model.name=paramixer_genome", "--model.pooling=mean", *SMALL, "--data.batch_size=4",
+            f"--data.file={run / 'mine.jsonl'}", "--data.sequence_column=text", "--data.label_column=kind",
+            "--model.positions=false", *options, f"--output={tmp_path / name}",
+        )  # fmt: skip
+        assert trained.code == 0, trained.err
+        result = call("predict", tmp_path / name, tmp_path / "new.fa", "--output", tmp_path / f"{name}.csv")
+        assert result.code == 0, result.err
+        first, second = rows_of(tmp_path / f"{name}.csv")
+        assert ("as in training" in result.out) == same
+        assert (first["p(cat)"] == second["p(cat)"]) == same
+
+
+def test_columns_and_rows_that_are_missing(run, tmp_path, call):
+    (tmp_path / "new.csv").write_text("word\nAC\n")
+    result = call("predict", run / "run", tmp_path / "new.csv", "--output", tmp_path / "out.csv")
+    assert "give sequence_column (--data.sequence_column)." in result.err and "label" not in result.err
+    (tmp_path / "new.jsonl").write_text('{"text": "AC"}\n{"word": "AC"}\n{"text": "CA"}\n')
+    result = call("predict", run / "run", tmp_path / "new.jsonl", "--output", tmp_path / "out.csv")
+    assert result.code == 2 and "row 2: there is no column 'text'" in result.err
+    assert len(rows_of(tmp_path / "out.csv")) == 2

@@ -303,6 +303,11 @@ def test_the_transformer_does_not_read_the_padding():
 
 
 @pytest.mark.parametrize("mixer", ["linformer", "performer", "nystromformer", "reformer"])
+def test_rivals_say_that_they_do_not_mix_lengths(mixer):
+    assert not small(mixer=mixer).config.mixes_lengths and small().config.mixes_lengths
+
+
+@pytest.mark.parametrize("mixer", ["linformer", "performer", "nystromformer", "reformer"])
 def test_rivals_without_an_exact_mask_refuse_mixed_lengths(mixer):
     network = small(mixer=mixer)
     with pytest.raises(ValueError, match="has no exact mask"):

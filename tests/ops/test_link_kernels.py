@@ -69,6 +69,18 @@ def test_padding_is_never_read():
     assert torch.equal(found, expected) and not found[1, 7:].any()
 
 
+def test_lengths_may_be_strided_and_channels_missing():
+    values, links, _ = (t.detach().expand(3, -1, -1) for t in (t[:1] for t in problem(20, 3)))
+    lengths = torch.tensor([[20, 1], [7, 1], [3, 1]], dtype=torch.int32)[:, 0]
+    found, expected = (
+        link_mix(values, links, (0, 1, -9), lengths=lengths, impl=impl) for impl in ("triton", "reference")
+    )
+    torch.testing.assert_close(found, expected)
+    assert link_mix(values[..., :0], links, (0, 1, 2), impl="triton").shape == (3, 20, 0)
+    with pytest.raises(ValueError, match=r"takes offsets below 2\*\*31, got \(0, 1, 4294967296\)"):
+        link_mix(values, links, (0, 1, 2**32), impl="triton")
+
+
 def test_sums_of_half_precision_run_in_single():
     values, links = torch.full((1, 600, 2), 0.01).half(), torch.ones(1, 600, 300).half()
     mixed = link_mix(values, links, range(300), impl="triton")

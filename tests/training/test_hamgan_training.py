@@ -182,6 +182,13 @@ def test_a_run_goes_on_with_the_average_and_the_features_that_it_had():
         HamGANTask(network(), features=proxy).on_load_checkpoint(checkpoint)
     with pytest.raises(ValueError, match="made with features those of A, not None"):
         HamGANTask(network(), ema=0.9).on_load_checkpoint(checkpoint)
+    named = Proxy(proxy.network, "those of A, sha256 0123456789ab")
+    task = HamGANTask(network(), ema=0.9, features=named)
+    task.on_load_checkpoint(checkpoint)  # of a run from before features had a fingerprint
+    task.on_save_checkpoint(checkpoint)
+    other = HamGANTask(network(), ema=0.9, features=Proxy(proxy.network, "those of A, sha256 ba9876543210"))
+    with pytest.raises(ValueError, match="made with features those of A, sha256 0123456789ab, not"):
+        other.on_load_checkpoint(checkpoint)
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -91,7 +92,7 @@ def bench_mixing(
         return link_mix(values, links, offsets)
 
     ways: dict[str, Mix] = {ORIGINAL: gather_scatter(length, offsets, place), "link_mix": mix}
-    if place.type == "cuda":
+    if place.type == "cuda" and importlib.util.find_spec("triton") is not None:
         ways["link_mix, Triton"] = lambda values, links: link_mix(values, links, offsets, impl="triton")
     if compile:
         ways["link_mix, compiled"] = torch.compile(mix, fullgraph=True)

@@ -25,14 +25,19 @@ def add_test_options(p: Parser) -> None:
     )
 
 
-def config_of_run(arguments: list[str]) -> dict[str, Any]:
+def config_of_run(arguments: list[str], *, or_file: bool = False) -> dict[str, Any]:
     """Return what is in config.yaml of the run whose folder is among the arguments; {} if none is.
+
+    Args:
+        arguments: Of the command.
+        or_file: Whether a run may be given by the file of its weights, too.
 
     Raises:
         ValueError: If it has no section `data`.
     """
     for argument in arguments:
-        config = Path(argument) / "config.yaml"
+        path = Path(argument)
+        config = (path.parent if or_file and path.suffix == ".safetensors" else path) / "config.yaml"
         if not argument.startswith("-") and config.is_file():
             content = yaml.safe_load(config.read_text())
             if not isinstance(content, dict) or not isinstance(content.get("data"), dict):

@@ -11,5 +11,5 @@ def main(arguments: list[str]) -> None:
     """Segment pictures, or classify sequences."""
     kind = kind_of_checkpoint(arguments)
     if kind == "hamgan":
-        raise ValueError(f"{arguments[0]} makes images rather than reads them; use `subquad generate`.")
+        raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
     import_module(f"subquad.cli.predict_{kind}").main(arguments)

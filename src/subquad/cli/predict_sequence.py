@@ -13,11 +13,14 @@ from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.evaluation_run import config_of_run, data_defaults
 from subquad.cli.parsing import Parser
 from subquad.data.sequences import SequenceOptions
+from subquad.data.sequences.options import USUAL_LENGTH
 from subquad.models import SequenceConfig, load_model
 from subquad.models.files import check_writable, write_whole
 
 # Of `--data`: what tells how the sequences of training were read.
 READING = {"sequence_column", "header", "tokens", "crop", "cls"}
+MOST_TOLD = 20  # problems
+COLUMNS = {"text": "text", "listops": "Source"}  # of the published files
 OTHERS = {field.name for field in dataclasses.fields(SequenceOptions)} - READING
 
 
@@ -31,7 +34,7 @@ def parser() -> Parser:
     p.add_argument(
         "checkpoint",
         type=str,
-        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells how data are read.",
+        help="A folder that `fit` wrote, or its .safetensors; config.yaml there tells how data are read.",
     )
     p.add_argument(
         "sequences", type=str, help="A table (.csv, .tsv, .jsonl), FASTA, a .txt file or a folder of them."
@@ -46,12 +49,13 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Parse, predict, write."""
+    from subquad.data.sequences.samples import cut, with_cls
     from subquad.data.sequences.unlabelled import encode_all, read_unlabelled, unlabelled_encoder
     from subquad.evaluation import predict_sequences
 
     p = parser()
-    run = data_defaults(config_of_run(arguments))
-    p.set_defaults({name: value for name, value in run.items() if name.removeprefix("data.") in READING})
+    run = config_of_run(arguments, or_file=True)
+    p.set_defaults(reading_of_run(run))
     options: Any = p.instantiate(p.parse_args(arguments))
     target = Path(options.output)
     check_writable(target)
@@ -59,40 +63,53 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"{target} is there already; give --overwrite, or another --output.")
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
-    network: Any = load_model(checkpoint_path(options.checkpoint))
-    network = move(network, options.device)
+    network: Any = move(load_model(checkpoint_path(options.checkpoint)), options.device)
     config: SequenceConfig = network.config
-    kind = run.get("data.name", "csv")
-    vocabulary = vocabulary_of_network(config, kind, options.data.tokens, options.checkpoint)
+    vocabulary = vocabulary_of_network(config, run, options.data, options.checkpoint)
+    longest = longest_of_run(config, run, options.data.cls)
     problems: list[str] = []
     records = read_unlabelled(Path(options.sequences), options.data, problems.append)
-    encoded = encode_all(records, unlabelled_encoder(vocabulary), problems.append)
-    shown, inputs, longer = fit_to_network(encoded, config, vocabulary, options.data, problems)
-    if inputs:
-        outputs = predict_sequences(network, inputs, options.batch_size)
-        write_whole(target, as_table(shown, outputs, config).encode())
-    for problem in problems:
-        sys.stderr.write(f"{problem}\n")
+    encoded = encode_all(records, unlabelled_encoder(vocabulary), config.in_features, problems.append)
+    if encoded:
+        kept = [
+            inputs if longest is None else cut(inputs, longest, options.data.crop) for _, inputs in encoded
+        ]
+        kept = [with_cls(inputs, vocabulary) for inputs in kept] if options.data.cls else kept
+        outputs = predict_sequences(network, kept, options.batch_size)
+        table = as_table([record for record, _ in encoded], outputs, config)
+        write_whole(target, table.encode(errors="surrogateescape"))
+    longer = sum(longest is not None and len(inputs) > longest for _, inputs in encoded)
     if longer:
-        longest = config.length - options.data.cls
-        kept = "first" if options.data.crop == "head" else "last"
-        sys.stdout.write(
-            f"of {longer} sequences only the {kept} {longest} positions were read, as in training\n"
-        )
+        end = "first" if options.data.crop == "head" else "last"
+        why = "as in training" if run else "more does not fit the network"
+        sys.stdout.write(f"of {longer} sequences only the {end} {longest} positions were read: {why}\n")
     if problems:
-        done = f"the other {len(inputs)} are in {target}" if inputs else "nothing is written"
-        raise ValueError(f"{len(problems)} sequences of {options.sequences} cannot be read; {done}.")
-    sys.stdout.write(f"wrote {len(inputs)} predictions to {target}\n")
+        done = f"the other {len(encoded)} are in {target}" if encoded else "nothing is written"
+        more = len(problems) - MOST_TOLD
+        told = "\n".join([*problems[:MOST_TOLD], *([f"and {more} more problems"] if more > 0 else [])])
+        raise ValueError(f"{told}\n{len(problems)} problem(s) in {options.sequences}; {done}.")
+    sys.stdout.write(f"wrote {len(encoded)} predictions to {target}\n")
 
 
-def vocabulary_of_network(config: SequenceConfig, kind: str, tokens: str, path: str) -> Any:
+def reading_of_run(run: dict[str, Any]) -> dict[str, Any]:
+    """Return how a run read its sequences, as defaults of `--data.*`."""
+    known = data_defaults(run)
+    defaults = {name: value for name, value in known.items() if name.removeprefix("data.") in READING}
+    column = COLUMNS.get(known.get("data.name", ""))
+    return defaults if column is None else defaults | {"data.sequence_column": column}
+
+
+def vocabulary_of_network(
+    config: SequenceConfig, run: dict[str, Any], data: SequenceOptions, path: str
+) -> Any:
     """Return the vocabulary of a network; None if it reads real values.
 
     Raises:
-        ValueError: If the network does not say what its tokens are.
+        ValueError: If the network does not say what its tokens are, or the options cannot be those of
+            its training.
     """
     from subquad.data.sequences.unlabelled import UNITS
-    from subquad.data.sequences.vocabulary import vocabulary_of
+    from subquad.data.sequences.vocabulary import FIXED, ORDER, vocabulary_of
 
     if config.vocab_size is None:
         return None
@@ -102,34 +119,31 @@ def vocabulary_of_network(config: SequenceConfig, kind: str, tokens: str, path: 
             f"`subquad fit`."
         )
     # The texts of long documents are characters, whatever the option says.
-    unit = "characters" if kind == "long_document" else UNITS.get(tokens, "characters")
-    return vocabulary_of(config.token_names, unit)
+    is_document = run.get("data", {}).get("name") == "long_document"
+    vocabulary = vocabulary_of(config.token_names, "characters" if is_document else UNITS.get(data.tokens))
+    if data.cls and vocabulary.cls_id is None:
+        raise ValueError(f"--data.cls true, but the tokens of {path} have no <cls>; leave --data.cls out.")
+    always = vocabulary in [fixed.with_cls() for fixed in FIXED if fixed.cls_id is None]
+    reads_first = config.pooling == "cls" and vocabulary != ORDER
+    if not data.cls and (always or reads_first):
+        raise ValueError(f"{path} was trained with <cls> in front of each sequence; give --data.cls true.")
+    return vocabulary
 
 
-def fit_to_network(
-    encoded: list[Any], config: SequenceConfig, vocabulary: Any, options: Any, problems: list[str]
-) -> tuple[list[Any], list[Any], int]:
-    """Cut sequences as in training; those with another number of values at a position become problems.
+def longest_of_run(config: SequenceConfig, run: dict[str, Any], cls: bool) -> int | None:
+    """Return how many positions of a sequence were read in training, without `<cls>`.
 
-    Returns:
-        The records, what the network reads of them, and how many were cut.
+    Without a run it is the most that the network takes; None: any number.
     """
-    from subquad.data.sequences.samples import cut, with_cls
-
-    longest = config.length - options.cls
-    shown, inputs, longer = [], [], 0
-    for record, sequence in encoded:
-        if vocabulary is None and sequence.shape[1] != config.in_features:
-            problems.append(
-                f"{record.where}: {sequence.shape[1]} values at each position, but the network reads "
-                f"{config.in_features}."
-            )
-            continue
-        longer += len(sequence) > longest
-        sequence = cut(sequence, longest, options.crop)
-        inputs.append(with_cls(sequence, vocabulary) if options.cls else sequence)
-        shown.append(record)
-    return shown, inputs, longer
+    data = run.get("data", {})
+    longest = data.get("length") or USUAL_LENGTH.get(data.get("name", ""))
+    if run and longest is None and run.get("model", {}).get("length") is None:
+        longest = config.length - cls  # it was built for the longest of training
+    if config.longest is not None:
+        longest = min(longest or config.longest, config.longest - cls)
+    if longest == 0:
+        raise ValueError("the network takes one position, and <cls> is one; leave --data.cls out.")
+    return longest
 
 
 def as_table(records: list[Any], outputs: Any, config: SequenceConfig) -> str:

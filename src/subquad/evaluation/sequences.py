@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_size: int = 64) -> Tensor:
     """Return what a network says of each sequence, which is what it says of it alone.
 
-    Sequences of like length share a batch, whatever their order.
+    Sequences of like length share a batch, whatever their order; of one length for those rivals that
+    have no exact mask. What hashes at random does it the same way each time.
 
     Args:
         network: A sequence network of `create_model`, in evaluation mode, on any device.
@@ -23,11 +25,17 @@ def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_siz
     Returns:
         Logits, or values of a regression: float32 (sequences, num_classes) on the CPU, in the order given.
     """
+    config: Any = network.config
     device = next(network.parameters()).device
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     order = lengths.argsort(stable=True)
+    groups = [order]
+    if not config.mixes_lengths:
+        groups = order.split(lengths.unique(return_counts=True)[1].tolist())
     outputs = []
-    for batch in order.split(batch_size):
-        inputs = pad_sequence([sequences[index] for index in batch.tolist()], batch_first=True)
-        outputs.append(network(inputs.to(device), lengths=lengths[batch]).float().cpu())
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        for batch in (batch for group in groups for batch in group.split(batch_size)):
+            inputs = pad_sequence([sequences[index] for index in batch.tolist()], batch_first=True)
+            outputs.append(network(inputs.to(device), lengths=lengths[batch]).float().cpu())
     return torch.cat(outputs)[order.argsort()]

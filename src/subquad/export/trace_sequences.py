@@ -66,11 +66,13 @@ class TracedSequences:
     def questions(self, generator: torch.Generator) -> Iterator[tuple[Tensor, ...]]:
         """Yield random sequences of different lengths, then one of one position."""
         longest = self.config.longest or 2 * self.example + 3
-        shapes = (_BATCH, max(1, self.example - 3)), (_BATCH, self.example + 1), (3, longest), (1, 1)
+        shapes = (_BATCH, max(1, self.example - 3)), (_BATCH, self.example + 1), (1, longest), (1, 1)
         for batch, n in shapes:
-            lengths = torch.randint(1, min(n, longest) + 1, (batch,), generator=generator)
-            lengths[0] = min(n, longest)
-            yield draw(self.config, batch, min(n, longest), generator), lengths
+            lengths = torch.randint(1, n + 1, (batch,), generator=generator)
+            lengths[0] = n
+            inputs = draw(self.config, batch, n, generator)
+            inputs[torch.arange(n) >= lengths.unsqueeze(1)] = -1 if self.config.vocab_size else torch.nan
+            yield inputs, lengths
 
     def metadata(self) -> dict[str, Any]:
         """Return what a user of the file must know."""
@@ -93,6 +95,11 @@ def trace_sequences(network: nn.Module) -> TracedSequences:
         ValueError: If it cannot be traced for any length: rivals of other packages cannot.
     """
     config: Any = network.config
+    if config.longest is not None and config.longest < 3:
+        raise ValueError(
+            f"the network takes at most {config.longest} positions, too few for a graph that takes any "
+            f"length; build it with length=3 or more."
+        )
     example = max(2, min(config.length - 1, 67))
     whole = WithLengths(copy.deepcopy(network).cpu().float().eval())
     anything = {0: Dim.DYNAMIC, 1: Dim.DYNAMIC}

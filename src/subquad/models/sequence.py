@@ -126,6 +126,11 @@ class SequenceConfig(NetworkConfig):
         return self.length if self.positions or self.pooling == "flatten" else None
 
     @property
+    def mixes_lengths(self) -> bool:
+        """Whether sequences of different lengths can share a batch; rivals of other packages cannot."""
+        return self.mixer in ("paramixer", "transformer", "none")
+
+    @property
     def factor_count(self) -> int:
         """Sparse factors of a block, at least 1."""
         if isinstance(self.factors, int):
@@ -269,7 +274,7 @@ class SequenceNetwork(Network):
 
 def _check_tokens(inputs: Tensor, vocab_size: int) -> None:
     """Raise ValueError if a number is that of no token, where looking does not make a device wait."""
-    if torch.compiler.is_compiling() or inputs.device.type != "cpu":
+    if torch.compiler.is_compiling() or inputs.device.type != "cpu" or not inputs.numel():
         return
     smallest, largest = (int(bound) for bound in inputs.aminmax())
     if smallest < 0 or largest >= vocab_size:

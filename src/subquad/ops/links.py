@@ -94,6 +94,8 @@ def link_mix(
     if use_triton(impl, values):
         from subquad.ops.kernels.links import mix_links  # Triton is optional
 
+        if max(map(abs, offsets)) >= 2**31:
+            raise ValueError(f'impl="triton" takes offsets below 2**31, got {offsets}; use "auto".')
         if lengths is not None:
             lengths = lengths.to(values.device, torch.int32)
         return mix_links(values, links, lengths, list(offsets), residual, False)

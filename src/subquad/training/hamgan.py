@@ -218,7 +218,8 @@ class HamGANTask(Task):
         ours = self._told()
         theirs = checkpoint.get(OPTIONS_KEY, ours)
         for name, value in ours.items():
-            if theirs[name] != value:
+            # Earlier runs did not name the fingerprint of their features.
+            if theirs[name] != value and not str(value).startswith(f"{theirs[name]}, sha256 "):
                 raise ValueError(
                     f"the checkpoint to resume from was made with {name} {theirs[name]}, not {value}; resume "
                     f"with the options of config.yaml beside it, or choose another --output."

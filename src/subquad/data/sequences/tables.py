@@ -12,7 +12,6 @@ from subquad.data.sequences.samples import Record
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 Problem = Callable[[str], None]
-Row = tuple[int, str, str]  # number, sequence, label
 
 
 def refuse(problem: str) -> None:
@@ -21,16 +20,16 @@ def refuse(problem: str) -> None:
 
 
 def read_table(
-    path: Path, sequence_column: str, label_column: str, problem: Problem = refuse, header: bool = True
+    path: Path, sequence_column: str, label_column: str | None, problem: Problem = refuse, header: bool = True
 ) -> list[Record]:
-    """Read the two columns that are wanted of a table.
+    """Read the two columns that are wanted of a table, or the one.
 
     Rows are counted as an editor shows them, from 1, with the header.
 
     Args:
         path: `.csv`, `.tsv`, `.jsonl` or `.ndjson`, packed or not.
         sequence_column: Its name, or its key in JSONL.
-        label_column: The same.
+        label_column: The same; None: the labels are not known, and empty in the records.
         problem: What is done about an empty or broken row.
         header: Whether a CSV or TSV names its columns; if not, these are numbers from 0 on.
 
@@ -46,13 +45,14 @@ def read_table(
             rows = _delimited(lines, "," if kind == ".csv" else "\t", header)
         else:
             rows = _json_lines(lines)
-        wanted = (sequence_column, label_column)
+        wanted = [sequence_column] if label_column is None else [sequence_column, label_column]
         try:
-            for number, sequence, label in _columns(rows, path, wanted, problem):
+            for number, cells in _columns(rows, path, wanted, problem):
                 where = f"{path}, row {number}"
+                sequence, label = (*cells, "")[:2]
                 if not sequence.strip():
                     problem(f"{where}: the sequence is empty; fill it in, or take the row out.")
-                elif not label.strip():
+                elif label_column is not None and not label.strip():
                     problem(f"{where}: the label is empty; fill it in, or take the row out.")
                 elif half := _half_character(sequence) or _half_character(label):
                     problem(
@@ -64,17 +64,18 @@ def read_table(
         except csv.Error as error:
             raise ValueError(f"{path} cannot be read as a table: {error}; mend its quotes.") from error
     if not records:
-        problem(f"{path} holds no row with a sequence and a label; fill it.")
+        what = "a sequence" if label_column is None else "a sequence and a label"
+        problem(f"{path} holds no row with {what}; fill it.")
     return records
 
 
 def _columns(
     rows: Iterable[tuple[int, dict[str, object] | str | None]],
     path: Path,
-    wanted: tuple[str, str],
+    wanted: list[str],
     problem: Problem,
-) -> Iterator[Row]:
-    blank = 0
+) -> Iterator[tuple[int, list[str]]]:
+    blank, none_yet = 0, True
     for number, row in rows:
         if row is None:  # fine at the end of a file, so wait for what follows
             blank = blank or number
@@ -85,14 +86,20 @@ def _columns(
         if isinstance(row, str):
             problem(f"{path}, row {number}: {row}")
             continue
-        for name in wanted:
-            if name not in row:
-                names = ", ".join(map(repr, row)) or "none"
-                raise ValueError(
-                    f"{path}, row {number}: there is no column {name!r}; its columns are {names}; give "
-                    "sequence_column (--data.sequence_column) and label_column (--data.label_column)."
-                )
-        yield number, _as_text(row[wanted[0]]), _as_text(row[wanted[1]])
+        missing = [name for name in wanted if name not in row]
+        if missing:
+            names = ", ".join(map(repr, row)) or "none"
+            options = ["sequence_column (--data.sequence_column)", "label_column (--data.label_column)"]
+            told = (
+                f"{path}, row {number}: there is no column {missing[0]!r}; its columns are {names}; give "
+                f"{' and '.join(options[: len(wanted)])}."
+            )
+            if none_yet:  # of a JSONL, a later row may lack what others have
+                raise ValueError(told)
+            problem(told)
+            continue
+        none_yet = False
+        yield number, [_as_text(row[name]) for name in wanted]
 
 
 def _delimited(

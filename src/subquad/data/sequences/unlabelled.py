@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from subquad.data.sequences.building import EncodeText
-from subquad.data.sequences.files import PACKED, beside, kind_of
+from subquad.data.sequences.files import PACKED, beside, kind_of, open_text
 from subquad.data.sequences.genome import FASTA, read_fasta
 from subquad.data.sequences.listops import clean_listops
 from subquad.data.sequences.options import SequenceOptions
@@ -55,8 +55,7 @@ def read_unlabelled(path: Path, options: SequenceOptions, problem: Problem = ref
             f"{path} is no file of sequences; take {', '.join((*TABLES, '.txt', *FASTA))}, also with "
             f"{' or '.join(PACKED)}, or a folder of .txt files."
         )
-    column = options.sequence_column
-    return read_table(path, column, column, problem, options.header)
+    return read_table(path, options.sequence_column, None, problem, options.header)
 
 
 def unlabelled_encoder(vocabulary: Vocabulary | None) -> Callable[[Record], Tensor]:
@@ -66,16 +65,34 @@ def unlabelled_encoder(vocabulary: Vocabulary | None) -> Callable[[Record], Tens
     """
     if vocabulary is None:
         return _numbers
-    text = EncodeText(vocabulary)
-    if vocabulary.tokens != LISTOPS.tokens:
-        return text
-    return lambda record: text(record._replace(sequence=" ".join(clean_listops(str(record.sequence)))))
+    encode = EncodeText(vocabulary)
+    is_listops = vocabulary.tokens == LISTOPS.tokens
+
+    def encode_record(record: Record) -> Tensor:
+        if vocabulary.unit == "bytes" and isinstance(record.sequence, Path):
+            return encode(record)  # a file need not be UTF-8
+        text = _text_of(record)
+        if is_listops:
+            text = " ".join(clean_listops(text))
+        elif vocabulary.unit == "characters" and isinstance(record.sequence, Path):
+            # Line ends are what an editor puts into a file, unless training knew them.
+            text = text.removesuffix("\n") if "\n" in vocabulary.tokens else "".join(text.splitlines())
+        return encode(record._replace(sequence=text))
+
+    return encode_record
+
+
+def _text_of(record: Record) -> str:
+    if not isinstance(record.sequence, Path):
+        return str(record.sequence)
+    with open_text(record.sequence) as text:
+        return text.read()
 
 
 def _numbers(record: Record) -> Tensor:
-    sequence = record.sequence
+    text = _text_of(record)
     try:
-        return parse_numbers(sequence.read_text() if isinstance(sequence, Path) else str(sequence))
+        return parse_numbers(text)
     except ValueError as error:
         raise ValueError(f"{record.where}: {error}") from error
 
@@ -83,9 +100,17 @@ def _numbers(record: Record) -> Tensor:
 def encode_all(
     records: Sequence[Record],
     encode: Callable[[Record], Tensor],
+    in_features: int,
     problem: Problem,
 ) -> list[tuple[Record, Tensor]]:
-    """Turn records into inputs, leaving out those that cannot be."""
+    """Turn records into inputs, leaving out those that cannot be.
+
+    Args:
+        records: What was read.
+        encode: Of `unlabelled_encoder`.
+        in_features: Values at each position, where there are no tokens.
+        problem: What is done about those that cannot be.
+    """
     encoded = []
     for record in records:
         try:
@@ -93,8 +118,13 @@ def encode_all(
         except ValueError as error:
             problem(str(error))
             continue
-        if len(inputs):
-            encoded.append((record, inputs))
-        else:
+        if not len(inputs):
             problem(f"{record.where}: the sequence is empty; fill it or leave it out.")
+        elif inputs.dim() == 2 and inputs.shape[1] != in_features:
+            problem(
+                f"{record.where}: {inputs.shape[1]} values at each position, but the network reads "
+                f"{in_features}."
+            )
+        else:
+            encoded.append((record, inputs))
     return encoded

@@ -146,17 +146,18 @@ def _with_special(tokens: Iterable[str], unit: Unit) -> Vocabulary:
     return Vocabulary(tokens, unit, pad_id=size - 2, cls_id=size - 1, unknown_id=size - 3)
 
 
-def vocabulary_of(tokens: tuple[str, ...], unit: Unit) -> Vocabulary:
+def vocabulary_of(tokens: tuple[str, ...], unit: Unit | None) -> Vocabulary:
     """Return the vocabulary that has these tokens: what a network that names its tokens can read.
 
     Args:
         tokens: All of them, in the order of their numbers.
-        unit: What texts are cut into, unless the tokens are those of a fixed vocabulary, which knows.
+        unit: What texts are cut into, unless the tokens are those of a fixed vocabulary, which knows;
+            None: real numbers, of which there is no vocabulary.
 
     Raises:
-        ValueError: If no vocabulary of ours has such tokens.
+        ValueError: If no vocabulary of ours has such tokens, or not with that unit.
     """
-    for fixed in (BYTES, DNA, LISTOPS, ORDER, GREY):
+    for fixed in FIXED:
         for vocabulary in (fixed, fixed.with_cls()):
             if vocabulary.tokens == tokens:
                 return vocabulary
@@ -165,7 +166,15 @@ def vocabulary_of(tokens: tuple[str, ...], unit: Unit) -> Vocabulary:
             f"{len(tokens)} tokens that end in {tokens[-3:]} are of no vocabulary of subquad, which ends in "
             f"{(UNKNOWN, PAD, CLS)}; turn the texts into numbers as in training."
         )
-    return _with_special(tokens[:-3], unit)
+    known = tokens[:-3]
+    long = [token for token in known if len(token) > 1]
+    if unit not in ("characters", "words") or (unit == "characters" and long):
+        shown = ", ".join(map(repr, (long or known)[:3]))
+        kind = "ids" if all(token.isdecimal() for token in known) else "words" if long else "characters"
+        raise ValueError(
+            f"the network's tokens are {kind} such as {shown}; give tokens={kind} (--data.tokens {kind})."
+        )
+    return _with_special(known, unit)
 
 
 BYTES = Vocabulary((*(f"<{byte:02x}>" for byte in range(256)), PAD, CLS), "bytes", 256, 257)
@@ -175,3 +184,4 @@ DNA = Vocabulary(("A", "G", "C", "T", "N", PAD), "characters", pad_id=5, unknown
 LISTOPS = Vocabulary((*"0123456789", "]", "[MAX", "[MED", "[MIN", "[SM", PAD, CLS), "words", 15, 16)
 ORDER = Vocabulary(("0", "1", "2", "3", "X", "Y"), "characters")
 GREY = Vocabulary(tuple(map(str, range(256))), "words")
+FIXED = (BYTES, DNA, LISTOPS, ORDER, GREY)

@@ -31,13 +31,14 @@ def _mix_kernel(  # pyright: ignore[reportUnusedFunction]
     OFFSETS: tl.constexpr, LINKS: tl.constexpr, BACK: tl.constexpr, RESIDUAL: tl.constexpr,
     HAS_LENGTHS: tl.constexpr, WIDE: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    sample = tl.program_id(1)
+    blocks = (n + ROWS - 1) // ROWS
+    sample = tl.program_id(0) // blocks
     first = sample.to(tl.int64) * n  # row of the sample; entries may be more than 2**31
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    channels = tl.program_id(2) * CHANNELS + tl.arange(0, CHANNELS)
+    rows = tl.program_id(0) % blocks * ROWS + tl.arange(0, ROWS)
+    channels = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     length = n
     if HAS_LENGTHS:
-        length = tl.load(lengths + sample).to(tl.int32)
+        length = tl.minimum(tl.load(lengths + sample), n)
     real = rows < length
     wrap = tl.maximum(length, 1)
     fits = real[:, None] & (channels < dim)[None, :]
@@ -65,12 +66,13 @@ def _compare_kernel(  # pyright: ignore[reportUnusedFunction]
     OFFSETS: tl.constexpr, LINKS: tl.constexpr, HAS_LENGTHS: tl.constexpr, WIDE: tl.constexpr,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
 ):  # fmt: skip
-    sample = tl.program_id(1)
+    blocks = (n + ROWS - 1) // ROWS
+    sample = tl.program_id(0) // blocks
     first = sample.to(tl.int64) * n
-    rows = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    rows = tl.program_id(0) % blocks * ROWS + tl.arange(0, ROWS)
     length = n
     if HAS_LENGTHS:
-        length = tl.load(lengths + sample).to(tl.int32)
+        length = tl.minimum(tl.load(lengths + sample), n)
     real = rows < length
     wrap = tl.maximum(length, 1)
     for k in tl.static_range(LINKS):  # pyright: ignore[reportGeneralTypeIssues]
@@ -101,11 +103,13 @@ def mix_links(
         residual: Whether `x` without its padding is added.
         back: Whether it is mix_back.
     """
-    x, links = x.contiguous(), links.contiguous()
+    x, links, lengths = x.contiguous(), links.contiguous(), _packed(lengths)
     batch, n, dim = x.shape
     y = torch.empty_like(x)
+    if not dim:
+        return y
     channels = min(MOST_CHANNELS, triton.next_power_of_2(dim))
-    grid = (triton.cdiv(n, ROWS), batch, triton.cdiv(dim, channels))
+    grid = (batch * triton.cdiv(n, ROWS), triton.cdiv(dim, channels))
     kernel: Any = _mix_kernel
     with torch.cuda.device_of(x):
         kernel[grid](
@@ -125,17 +129,21 @@ def compare_links(x: Tensor, z: Tensor, lengths: Tensor | None, offsets: list[in
         lengths: int32 (batch,) on the same device, or None.
         offsets: One a link.
     """
-    x, z = x.contiguous(), z.contiguous()
+    x, z, lengths = x.contiguous(), z.contiguous(), _packed(lengths)
     batch, n, dim = x.shape
     y = x.new_empty((batch, n, len(offsets)), dtype=precision_of(x))
-    channels = min(MOST_CHANNELS, triton.next_power_of_2(dim))
+    channels = min(MOST_CHANNELS, triton.next_power_of_2(max(1, dim)))
     kernel: Any = _compare_kernel
     with torch.cuda.device_of(x):
-        kernel[(triton.cdiv(n, ROWS), batch)](
+        kernel[(batch * triton.cdiv(n, ROWS),)](
             x, z, x if lengths is None else lengths, y, n, dim, tuple(offsets), len(offsets),
             lengths is not None, precision_of(x) == torch.float64, ROWS, channels,
         )  # fmt: skip
     return y
+
+
+def _packed(lengths: Tensor | None) -> Tensor | None:
+    return None if lengths is None else lengths.contiguous()
 
 
 @mix_links.register_fake
