@@ -28,6 +28,7 @@ from subquad.training.optimizer import OptimizerOptions
 if TYPE_CHECKING:
     from subquad.training import SequenceScores
 
+SAME_LENGTH = ("adding", "order", "image", "pathfinder")  # all sequences of these data
 # What the data tells: the options of a network that a user does not give.
 TOLD = ("class_names", "token_names", "vocab_size", "in_features", "regression")
 SequenceModelOptions = model_options([SequenceConfig], name="paramixer_text", told=TOLD)
@@ -96,7 +97,9 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     network = resolve_sequence_model(options.model, data).build()
     load_start(network, options.model.weights)
     if options.compile:
-        network.compile()
+        # Widths that change from batch to batch are compiled once for all, not one after another.
+        same = options.data.pad == "length" or options.data.name in SAME_LENGTH
+        network.compile(dynamic=None if same else True)
     task = SequenceTask(network, options.optimizer, options.seed)
     train(task, data, options, folder, before_training)
     assert task.scores is not None
