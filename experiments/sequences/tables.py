@@ -8,7 +8,8 @@ from pathlib import Path
 groups = defaultdict(list)
 for line in (Path(__file__).parent / "results.jsonl").read_text().splitlines():
     run = json.loads(line)
-    groups[run["task"], run["length"], run["readout"], run["mixer"], " ".join(run["options"])].append(run)
+    options = [option for option in run["options"] if option != "--compile=true"]  # of the time alone
+    groups[run["task"], run["length"], run["readout"], run["mixer"], " ".join(options)].append(run)
 print("| task | positions | read out | mixer | error, % | seeds | seconds | options |")
 print("|---|--:|---|---|--:|--:|--:|---|")
 for (task, length, readout, mixer, options), runs in sorted(groups.items()):
