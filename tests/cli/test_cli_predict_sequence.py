@@ -206,9 +206,10 @@ LETTERS = learned_vocabulary("abc\n", "characters")
         (LETTERS, "a.txt", b"ab\nc\n", [1, 2, 0, 3], ()),
         (learned_vocabulary("abc", "characters"), "a.txt", b"ab\nc\n", [0, 1, 2], ()),
         (LISTOPS, "a.txt", b"( [MAX 2 ) 3 ]\n", [11, 2, 3, 10], ()),
-        (GREY, "a.txt.gz", gzip.compress(b"7 8"), [7, 8], ()),
+        (GREY, "a.txt.gz", gzip.compress(b"7 8", mtime=0), [7, 8], ()),
         (GREY, "a.txt", "\ufeff7 8".encode(), [7, 8], ()),
     ],
+    ids=["grey", "words", "ids", "lines", "no_lines", "listops", "packed", "marked"],
 )
 def test_line_ends_of_a_file_are_what_the_unit_makes_of_them(
     tmp_path, call, vocabulary, name, content, tokens, extra
