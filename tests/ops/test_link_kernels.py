@@ -15,12 +15,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(autouse=True)
-def simulated(monkeypatch):
-    """Triton decides when a kernel is defined; so the first import must be in here."""
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
-
-
 def problem(n, n_links, dim=5, dtype=torch.float64):
     generator = torch.Generator().manual_seed(n)
     return [
