@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from subquad.cli.parsing import Parser
+from subquad.cli.refusals import refuse_taken
 from subquad.data.class_images import ClassImageOptions, open_class_images
 from subquad.models.files import check_writable
 
@@ -40,8 +41,7 @@ def main(arguments: list[str]) -> None:
     options = p.instantiate(p.parse_args(arguments))
     target = Path(options.output)
     check_writable(target)
-    if target.exists() and not options.overwrite:
-        raise ValueError(f"{target} is there already; give --overwrite, or another --output.")
+    refuse_taken([target], options.overwrite)
     channels, side = options.data.fixed() or (options.channels, options.size)
     train, evaluation = (
         open_class_images(options.data, split, side=side, channels=channels)

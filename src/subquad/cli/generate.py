@@ -8,6 +8,7 @@ from typing import Any
 
 from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.parsing import Parser
+from subquad.cli.refusals import refuse_taken
 from subquad.models import load_model
 from subquad.models.hamgan import HamGANConfig
 from subquad.models.suggest import did_you_mean
@@ -55,11 +56,11 @@ def main(arguments: list[str]) -> None:
     folder = Path(options.output)
     if options.interpolate is not None:
         written = [folder / "interpolation.png"]
-        _refuse(written, options.overwrite)
+        refuse_taken(written, options.overwrite)
         _interpolate(network, classes, count, options, written[0])
     else:
         written = [folder / f"{number:03d}_{i:05d}.png" for number in classes for i in range(count)]
-        _refuse([*written, folder / "grid.png"], options.overwrite)
+        refuse_taken([*written, folder / "grid.png"], options.overwrite)
         _single(network, classes, count, options, written)
     sys.stdout.write(f"{len(written)} image(s) in {folder}\n")
 
@@ -135,9 +136,3 @@ def _interpolate(network: Any, classes: list[int], rows: int, options: Any, path
     made = generate(network.generator, noise, labels, batch_size=options.batch_size)
     images = torch.cat([part.cpu() for _, part in made])
     write_png(image_grid(images.unflatten(0, (rows, steps))), path)
-
-
-def _refuse(paths: list[Path], overwrite: bool) -> None:
-    taken = [path for path in paths if path.exists()]
-    if taken and not overwrite:
-        raise ValueError(f"{taken[0]} is there already; give --overwrite or another --output.")

@@ -12,6 +12,7 @@ from typing import Any
 from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.evaluation_run import config_of_run, data_defaults
 from subquad.cli.parsing import Parser
+from subquad.cli.refusals import refuse_taken
 from subquad.data.sequences import SequenceOptions
 from subquad.data.sequences.options import USUAL_LENGTH
 from subquad.models import SequenceConfig, load_model
@@ -59,8 +60,7 @@ def main(arguments: list[str]) -> None:
     options: Any = p.instantiate(p.parse_args(arguments))
     target = Path(options.output)
     check_writable(target)
-    if target.exists() and not options.overwrite:
-        raise ValueError(f"{target} is there already; give --overwrite, or another --output.")
+    refuse_taken([target], options.overwrite)
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
     network: Any = move(load_model(checkpoint_path(options.checkpoint)), options.device)
