@@ -163,7 +163,9 @@ def test_expressions_may_have_round_brackets(tmp_path, call):
 def test_networks_that_cannot_be_asked_are_refused(tmp_path, call):
     (tmp_path / "new.csv").write_text("sequence\nAC\n")
     save_model(create_model("paramixer_genome", num_classes=2), tmp_path / "nameless.safetensors")
-    result = call("predict", tmp_path / "nameless.safetensors", tmp_path / "new.csv")
+    result = call(
+        "predict", tmp_path / "nameless.safetensors", tmp_path / "new.csv", "--output", tmp_path / "out.csv"
+    )
     assert result.code == 2 and "does not say what its" in result.err
     save_model(create_model("hamgan_baby", width=4, size=32), tmp_path / "gan.safetensors")
     result = call("predict", tmp_path / "gan.safetensors", tmp_path / "new.csv")
