@@ -22,28 +22,43 @@ HERE = Path(__file__).parent
 RECIPES = HERE.parents[1] / "recipes" / "sequences"
 
 
-def run(task: str, length: int, mixer: str, readout: str, seed: int, extra: list[str]) -> dict:
+def run(
+    task: str, length: int, mixer: str, readout: str, seed: int, extra: list[str], first: int | None = None
+) -> dict:
     p = parser()
+    arguments = [
+        f"--config={RECIPES / f'{task}_cls.yaml'}",
+        f"--model.mixer={mixer}",
+        f"--model.pooling={readout}",
+        f"--seed={seed}",
+        *extra,
+    ]
+    started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        options = p.instantiate(
-            p.parse_args(
-                [
-                    f"--config={RECIPES / f'{task}_cls.yaml'}",
-                    f"--data.length={length}",
-                    f"--model.mixer={mixer}",
-                    f"--model.pooling={readout}",
-                    f"--seed={seed}",
-                    *extra,
-                ]
-            )
+        for shorter in doubled(first, length):
+            # The factors of the whole length from the start on, so that the weights fit later.
+            stage = [f"--data.length={shorter}", f"--model.factors={(length - 1).bit_length()}"]
+            stage += [f"--data.samples={51_200 if shorter == first else 25_600}"]
+            fit(p.instantiate(p.parse_args([*arguments, *stage])), Path(folder) / str(shorter))
+            weights = Path(folder) / str(shorter) / "best.safetensors"
+            arguments = [a for a in arguments if not a.startswith("--model.weights=")]
+            arguments.append(f"--model.weights={weights}")
+        scores = fit(
+            p.instantiate(p.parse_args([*arguments, f"--data.length={length}"])), Path(folder) / "last"
         )
-        started = time.monotonic()
-        scores = fit(options, Path(folder))
     return {
         "error": 1 - scores.accuracy,
         "loss": scores.loss,
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def doubled(first: int | None, length: int) -> list[int]:
+    """Return the lengths to train at before `length`: `first`, twice that, and so on."""
+    shorter = [] if first is None else [first]
+    while shorter and 2 * shorter[-1] < length:
+        shorter.append(2 * shorter[-1])
+    return shorter
 
 
 def main() -> None:
@@ -53,17 +68,22 @@ def main() -> None:
     arguments.add_argument("--mixers", nargs="+", default=["paramixer", "none"])
     arguments.add_argument("--readouts", nargs="+", default=["cls"])
     arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    arguments.add_argument(
+        "--first", type=int, help="Train at this length first, then at twice that, and so on."
+    )
     arguments.add_argument("--output", type=Path, default=HERE / "results.jsonl")
     given, extra = arguments.parse_known_args()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE)
     lines = given.output.read_text().splitlines() if given.output.exists() else []
     names = ("task", "length", "mixer", "readout", "seed", "options")
     done = [[json.loads(line)[name] for name in names] for line in lines]
+    stages = [] if given.first is None else [f"--first={given.first}"]
     choices = (given.tasks, given.lengths, given.mixers, given.readouts, given.seeds)
     for chosen in itertools.product(*choices):
-        if [*chosen, extra] in done:
+        if [*chosen, [*stages, *extra]] in done:
             continue
-        result = dict(zip(names, [*chosen, extra], strict=True)) | run(*chosen, extra)
+        result = dict(zip(names, [*chosen, [*stages, *extra]], strict=True))
+        result |= run(*chosen, extra, given.first)
         result |= {
             "commit": commit.stdout.strip(),
             "device": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",

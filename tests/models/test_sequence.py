@@ -315,7 +315,7 @@ def test_rivals_without_an_exact_mask_refuse_mixed_lengths(mixer):
 
 
 def test_identity_start_with_norm_starts_as_a_position_wise_network():
-    network = small(norm=True, identity_start=True, pooling="cls")
+    network = small(norm=True, start="identity", pooling="cls")
     tokens = torch.randint(7, (1, 21))
     other = tokens.clone()
     other[0, 1:] = (other[0, 1:] + 1) % 7

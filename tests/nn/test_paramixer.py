@@ -103,11 +103,45 @@ def test_every_network_starts_as_pytorch_starts_its_layers():
 @pytest.mark.parametrize("residual", ["running", "fixed", None])
 @pytest.mark.parametrize("protocol", ["chord", "cdil"])
 def test_identity_start(protocol, residual):
-    mixer = Paramixer(8, 6, factors=4, protocol=protocol, residual=residual, identity_start=True)
+    mixer = Paramixer(8, 6, factors=4, protocol=protocol, residual=residual, start="identity")
     x = torch.randn(2, 13, 8)
     torch.testing.assert_close(mixer(x), mixer.g(x), rtol=0, atol=0)
     mixer(x).square().sum().backward()
     assert mixer.links.weight2.grad is not None and mixer.links.weight2.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("residual", ["running", None])
+@pytest.mark.parametrize("protocol", ["chord", "cdil"])
+def test_uniform_start_is_the_sum_over_all_positions(protocol, residual):
+    mixer = Paramixer(8, 6, factors=4, protocol=protocol, residual=residual, start="uniform").double()
+    x = torch.randn(2, 16, 8, dtype=torch.float64)
+    expected = mixer.g(x).sum(1, keepdim=True).expand(2, 16, 8) / math.sqrt(16)
+    torch.testing.assert_close(mixer(x), expected, rtol=0, atol=1e-6)  # the links are float32
+    mixer(x).square().sum().backward()
+    gradient = mixer.links.weight2.grad
+    assert gradient is not None and (gradient.abs().amax(dim=2) > 0).all()
+
+
+@pytest.mark.parametrize("protocol", ["chord", "cdil"])
+def test_uniform_start_of_other_lengths_walks_around_the_end(protocol):
+    # 16 steps from position i around a circle of n: nobody is passed more than once more than another.
+    mixer = Paramixer(8, 6, factors=4, protocol=protocol, start="uniform").double()
+    x = torch.randn(3, 13, 8, dtype=torch.float64)
+    lengths = torch.tensor([13, 5, 1])
+    mixed = mixer(x, lengths=lengths)
+    for sample, n in enumerate(lengths.tolist()):
+        for i in range(n):
+            passed = mixer.g(x[sample])[[(i + step) % n for step in range(16)]].sum(0) / 4
+            torch.testing.assert_close(mixed[sample, i], passed, rtol=0, atol=1e-6)  # the links are float32
+
+
+def test_a_start_that_cannot_be():
+    with pytest.raises(ValueError, match="start must be one of random, identity, uniform, got 'mean'"):
+        Paramixer(8, 6, factors=4, start="mean")
+    with pytest.raises(ValueError, match="residual=\"running\" or None, got 5 links and residual='fixed'"):
+        Paramixer(8, 6, factors=4, residual="fixed", start="uniform")
+    with pytest.raises(ValueError, match="links to other positions .* got 1 links"):
+        Paramixer(8, 6, factors=4, protocol="cdil", links=1, start="uniform")
 
 
 def test_rotating_the_input_rotates_the_output(mixer):

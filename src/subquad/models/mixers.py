@@ -34,7 +34,7 @@ def make_block(config: SequenceConfig) -> nn.Module:
             factors=config.factor_count,
             residual=config.residual,
             norm=config.norm,
-            identity_start=config.identity_start,
+            start=config.start,
             recompute=config.recompute,
         )
     if config.mixer == "none":

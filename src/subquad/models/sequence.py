@@ -14,7 +14,7 @@ from subquad.models.config import NetworkConfig
 from subquad.models.mixers import Mixer, make_block
 from subquad.models.network import Network
 from subquad.nn.lengths import real_positions, resolve_lengths
-from subquad.nn.paramixer import Protocol, Residual
+from subquad.nn.paramixer import Protocol, Residual, Start
 
 Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
@@ -46,7 +46,8 @@ class SequenceConfig(NetworkConfig):
             before the first factor, None nothing.
         norm: Layer norm before each block and before the readout, and a residual around each block.
             Of the rivals, which have both in their blocks, before the readout alone.
-        identity_start: Whether every factor starts as the identity.
+        start: Which links a block has before training: "random", "identity" (each position to itself)
+            or "uniform" (each to all alike); see `subquad.nn.Paramixer`.
         pooling: "flatten" (all positions side by side, up to `length` of them), "cls" (the first
             position), "mean" (over the real positions).
         positions: Whether a learned vector is added at each position.
@@ -76,7 +77,7 @@ class SequenceConfig(NetworkConfig):
     factors: Rounding | int = "ceil"
     residual: Residual | None = "running"
     norm: bool = False
-    identity_start: bool = False
+    start: Start = "random"
     pooling: Pooling = "flatten"
     positions: bool = False
     dropout: float = 0.0
@@ -93,7 +94,7 @@ class SequenceConfig(NetworkConfig):
             self._check_positive("vocab_size")
         if self.token_names and len(self.token_names) != self.vocab_size:
             raise ValueError(f"token_names has {len(self.token_names)} entries for {self.vocab_size} tokens.")
-        choices = {"mixer": Mixer, "pooling": Pooling, "protocol": Protocol}
+        choices = {"mixer": Mixer, "pooling": Pooling, "protocol": Protocol, "start": Start}
         allowed = {name: get_args(kind) for name, kind in choices.items()}
         allowed["residual"] = (*get_args(Residual), None)
         if not isinstance(self.factors, int):

@@ -58,11 +58,10 @@ class LinkNetworks(nn.Module):
             parameter.uniform_(-bound, bound)
 
     @torch.no_grad()
-    def reset_to_constant(self, first: float) -> None:
-        """Zero the second layers: every row then has the links (first, 0, 0, ..)."""
+    def reset_to_constant(self, links: Tensor) -> None:
+        """Zero the second layers: every row of factor m then has the links `links[m]`, (M, n_links)."""
         self.weight2.zero_()
-        self.bias2.zero_()
-        self.bias2[:, 0] = first
+        self.bias2.copy_(links)
 
     def at_once(self, context: Tensor) -> int:
         """Return for how many factors to compute the hidden layer at a time, so that it stays small."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -14,6 +15,7 @@ from subquad.ops import cdil_offsets, chord_offsets, link_mix
 
 Protocol = Literal["chord", "cdil"]
 Residual = Literal["running", "fixed"]
+Start = Literal["random", "identity", "uniform"]
 
 CDIL_LINKS = 9  # of the original
 
@@ -42,9 +44,11 @@ class Paramixer(nn.Module):
         residual: What each factor adds: "running" the V before it (the original's code), "fixed"
             the output of g, None nothing (the figure of the paper).
         norm: Normalise the values before g and the context before the f_m (LayerNorm).
-        identity_start: Start with f_m constant, such that the whole chain is the identity and the
-            block is g. Otherwise the links start at random, as in the original, and the output
-            grows with M.
+        start: Which links the f_m give before training. "random": any, as in the original; the
+            output grows with M. The others are the same for all data. "identity": each position has
+            a link to itself alone, and the block is g. "uniform": each has the same link to every
+            other. Its factors are (1 + shift by 2**m) / sqrt(2), and so the block is the sum of g
+            over all n = 2**M positions, divided by sqrt(n); not for residual="fixed".
         dropout: Probability of zeroing an entry of the result in training.
         recompute: In training, keep only V between factors for the backward pass, and compute links
             again there.
@@ -71,13 +75,13 @@ class Paramixer(nn.Module):
         length: int | None = None,
         residual: Residual | None = "running",
         norm: bool = False,
-        identity_start: bool = False,
+        start: Start = "random",
         dropout: float = 0.0,
         recompute: bool = False,
     ) -> None:
         super().__init__()
         factors = _number_of_factors(factors, length)
-        _check_arguments(dim, hidden, factors, protocol, residual, dropout)
+        _check_arguments(dim, hidden, factors, protocol, residual, start, dropout)
         self.dim, self.hidden, self.factors = dim, hidden, factors
         self.protocol, self.residual, self.recompute = protocol, residual, recompute
         self.offsets = _offsets(protocol, links, factors)
@@ -86,9 +90,8 @@ class Paramixer(nn.Module):
         self.links = LinkNetworks(dim, hidden, factors, len(self.offsets[0]))
         self.g = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
         self.dropout = nn.Dropout(dropout)
-        if identity_start:
-            # Offset 0 comes first: without a residual, a link of one to itself is the identity.
-            self.links.reset_to_constant(1.0 if residual is None else 0.0)
+        if start != "random":
+            self.links.reset_to_constant(_constant_links(self.offsets, residual, start))
 
     def forward(
         self,
@@ -205,8 +208,25 @@ def _offsets(protocol: Protocol, links: int, factors: int) -> tuple[tuple[int, .
     return (chord_offsets(factors),) * factors
 
 
+def _constant_links(offsets: tuple[tuple[int, ...], ...], residual: str | None, start: str) -> Tensor:
+    """Return the links (factors, links of a row) that every position starts with."""
+    if start == "uniform" and (residual == "fixed" or len(offsets[0]) == 1):
+        raise ValueError(
+            f'start="uniform" takes links to other positions and residual="running" or None, got '
+            f"{len(offsets[0])} links and residual={residual!r}."
+        )
+    to_itself, ahead = (1.0, 0.0) if start == "identity" else (math.sqrt(0.5), math.sqrt(0.5))
+    links = torch.zeros(len(offsets), len(offsets[0]))
+    for factor, leads_to in enumerate(offsets):
+        if ahead:
+            links[factor, leads_to.index(2**factor)] = ahead
+        # What the residual adds is a link to itself already.
+        links[factor, leads_to.index(0)] = to_itself if residual is None else to_itself - 1
+    return links
+
+
 def _check_arguments(
-    dim: int, hidden: int, factors: int, protocol: str, residual: str | None, dropout: float
+    dim: int, hidden: int, factors: int, protocol: str, residual: str | None, start: str, dropout: float
 ) -> None:
     for name, value in {"dim": dim, "hidden": hidden, "factors": factors}.items():
         if value < 1:
@@ -215,5 +235,7 @@ def _check_arguments(
         raise ValueError(f"protocol must be one of {', '.join(get_args(Protocol))}, got {protocol!r}.")
     if residual is not None and residual not in get_args(Residual):
         raise ValueError(f'residual must be "running", "fixed" or None, got {residual!r}.')
+    if start not in get_args(Start):
+        raise ValueError(f"start must be one of {', '.join(get_args(Start))}, got {start!r}.")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")
