@@ -43,6 +43,7 @@ def run(
             weights = Path(folder) / str(shorter) / "best.safetensors"
             arguments = [a for a in arguments if not a.startswith("--model.weights=")]
             arguments.append(f"--model.weights={weights}")
+            torch.compiler.reset()  # or the next length is compiled for any length, which is slower
         scores = fit(
             p.instantiate(p.parse_args([*arguments, f"--data.length={length}"])), Path(folder) / "last"
         )
