@@ -38,7 +38,10 @@ def run(
         for shorter in doubled(first, length):
             # The factors of the whole length from the start on, so that the weights fit later.
             stage = [f"--data.length={shorter}", f"--model.factors={(length - 1).bit_length()}"]
-            stage += [f"--data.samples={51_200 if shorter == first else 25_600}"]
+            stage += [
+                "--data.samples=12800",
+                f"--compile={str(shorter >= 512).lower()}",
+            ]  # it takes half a minute
             fit(p.instantiate(p.parse_args([*arguments, *stage])), Path(folder) / str(shorter))
             weights = Path(folder) / str(shorter) / "best.safetensors"
             arguments = [a for a in arguments if not a.startswith("--model.weights=")]
