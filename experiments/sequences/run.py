@@ -38,10 +38,9 @@ def run(
         for shorter in doubled(first, length):
             # The factors of the whole length from the start on, so that the weights fit later.
             stage = [f"--data.length={shorter}", f"--model.factors={(length - 1).bit_length()}"]
-            stage += [
-                "--data.samples=12800",
-                f"--compile={str(shorter >= 512).lower()}",
-            ]  # it takes half a minute
+            stage.append("--data.samples=12800")
+            if shorter < 512:
+                stage.append("--compile=false")  # compiling takes longer than they do
             fit(p.instantiate(p.parse_args([*arguments, *stage])), Path(folder) / str(shorter))
             weights = Path(folder) / str(shorter) / "best.safetensors"
             arguments = [a for a in arguments if not a.startswith("--model.weights=")]
@@ -59,10 +58,11 @@ def run(
 
 def doubled(first: int | None, length: int) -> list[int]:
     """Return the lengths to train at before `length`: `first`, twice that, and so on."""
-    shorter = [] if first is None else [first]
-    while shorter and 2 * shorter[-1] < length:
-        shorter.append(2 * shorter[-1])
-    return shorter
+    lengths = []
+    while first is not None and first < length:
+        lengths.append(first)
+        first *= 2
+    return lengths
 
 
 def main() -> None:
