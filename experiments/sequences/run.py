@@ -33,6 +33,7 @@ def run(
         f"--seed={seed}",
         *extra,
     ]
+    weights: list[str] = []
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for shorter in doubled(first, length):
@@ -41,13 +42,12 @@ def run(
             stage.append("--data.samples=12800")
             if shorter < 512:
                 stage.append("--compile=false")  # compiling takes longer than they do
-            fit(p.instantiate(p.parse_args([*arguments, *stage])), Path(folder) / str(shorter))
-            weights = Path(folder) / str(shorter) / "best.safetensors"
-            arguments = [a for a in arguments if not a.startswith("--model.weights=")]
-            arguments.append(f"--model.weights={weights}")
+            fit(p.instantiate(p.parse_args([*arguments, *weights, *stage])), Path(folder) / str(shorter))
+            weights = [f"--model.weights={Path(folder) / str(shorter) / 'best.safetensors'}"]
             torch.compiler.reset()  # or the next length is compiled for any length, which is slower
         scores = fit(
-            p.instantiate(p.parse_args([*arguments, f"--data.length={length}"])), Path(folder) / "last"
+            p.instantiate(p.parse_args([*arguments, *weights, f"--data.length={length}"])),
+            Path(folder) / "last",
         )
     return {
         "error": 1 - scores.accuracy,
