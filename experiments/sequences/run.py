@@ -37,9 +37,8 @@ def run(
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for shorter in doubled(first, length):
-            # The factors of the whole length from the start on, so that the weights fit later.
-            stage = [f"--data.length={shorter}", f"--model.factors={(length - 1).bit_length()}"]
-            stage.append("--data.samples=12800")
+            # The network of the whole length from the start on, so that every weight fits later.
+            stage = [f"--model.length={length}", f"--data.length={shorter}", "--data.samples=12800"]
             if shorter < 512:
                 stage.append("--compile=false")  # compiling takes longer than they do
             fit(p.instantiate(p.parse_args([*arguments, *weights, *stage])), Path(folder) / str(shorter))
