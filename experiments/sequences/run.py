@@ -41,8 +41,9 @@ def run(
             stage = [f"--model.length={length}", f"--data.length={shorter}", "--data.samples=12800"]
             if shorter < 512:
                 stage.append("--compile=false")  # compiling takes longer than they do
-            fit(p.instantiate(p.parse_args([*arguments, *weights, *stage])), Path(folder) / str(shorter))
-            weights = [f"--model.weights={Path(folder) / str(shorter) / 'best.safetensors'}"]
+            output = Path(folder) / str(shorter)
+            fit(p.instantiate(p.parse_args([*arguments, *weights, *stage])), output)
+            weights = [f"--model.weights={output / 'best.safetensors'}"]
             torch.compiler.reset()  # or the next length is compiled for any length, which is slower
         scores = fit(
             p.instantiate(p.parse_args([*arguments, *weights, f"--data.length={length}"])),
