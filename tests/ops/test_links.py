@@ -6,6 +6,7 @@ import torch
 
 from helpers import CASES, relative_error
 from subquad.ops import cdil_offsets, chord_offsets, link_mix
+from subquad.ops import link_packed as packed_module
 from subquad.ops import link_rows as rows_module
 
 OFFSETS = {
@@ -88,6 +89,14 @@ def test_blocks_of_positions_change_nothing(monkeypatch):
     assert all(map(torch.equal, gradients(y, grad, values, links), expected))
 
 
+@pytest.fixture(params=["lookups", "views"])
+def short_runs(request, monkeypatch):
+    """Compute short sequences of many lengths as they are, and as long ones are."""
+    if request.param == "views":
+        monkeypatch.setattr(packed_module, "_SHORT_RUN", 0)
+
+
+@pytest.mark.usefixtures("short_runs")
 @pytest.mark.parametrize("length", [1, 4])
 @pytest.mark.parametrize("lengths", [None, (1, 0, 3)], ids=["whole", "lengths"])
 def test_first_and_second_derivatives(length, lengths):
@@ -157,6 +166,7 @@ def test_the_product_of_random_factors_has_full_rank():
     assert torch.linalg.matrix_rank(product[0]) == length
 
 
+@pytest.mark.usefixtures("short_runs")
 @pytest.mark.parametrize("impl", ["auto", "reference"])
 @pytest.mark.parametrize("residual", [False, True])
 @pytest.mark.parametrize("lengths", [(7, 1, 12, 3), (12, 12, 4, 4), (12, 12, 12, 12), (0, 5, 0, 12)])
@@ -179,6 +189,26 @@ def test_samples_of_other_lengths_are_what_they_are_alone(lengths, residual, imp
             torch.testing.assert_close(y[sample : sample + 1, :length], expected, rtol=0, atol=1e-13)
             for actual, part in zip((dvalues, dlinks), wanted, strict=True):
                 torch.testing.assert_close(actual[sample : sample + 1, :length], part, rtol=0, atol=1e-13)
+
+
+def test_short_sequences_of_many_lengths_take_few_operations():
+    """No more for 64 samples than for two: else a batch of short sequences waits for its launches."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Count(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            self.seen += 1
+            return function(*args, **(kwargs or {}))
+
+    counts = []
+    for batch in (2, 64):
+        values, links, grad = problem(70, 9, batch=batch)
+        with Count() as count:
+            count.seen = 0
+            lengths = torch.arange(70 - batch, 70)
+            link_mix(values, links, cdil_offsets(1), lengths=lengths).backward(grad)
+        counts.append(count.seen)
+    assert counts[0] == counts[1]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -204,6 +234,7 @@ def test_links_may_have_another_type():
     assert all(map(torch.equal, gradients(y, grad, values, links), gradients(expected, grad, values, links)))
 
 
+@pytest.mark.usefixtures("short_runs")
 def test_only_values_and_links_are_kept():
     values, links, _ = problem(50, 9, dtype=torch.float32)
     kept = []
@@ -212,7 +243,8 @@ def test_only_values_and_links_are_kept():
     assert sorted(t.data_ptr() for t in kept) == sorted(t.data_ptr() for t in (values, links))
 
 
-def test_nothing_is_indexed_or_scattered():
+def test_nothing_is_indexed_or_scattered(monkeypatch):
+    """But short sequences of many lengths, where a lookup takes fewer operations."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
     seen = set()
@@ -224,8 +256,9 @@ def test_nothing_is_indexed_or_scattered():
             assert not (isinstance(result, torch.Tensor) and result.dtype in (torch.int64, torch.int32))
             return result
 
+    monkeypatch.setattr(packed_module, "_SHORT_RUN", 20 * 3)
     values, links, grad = problem(50, 9)
-    for lengths in (None, torch.tensor([50, 20])):
+    for lengths in (None, torch.tensor([50, 20]), torch.tensor([20, 20])):
         with Watch():
             y = link_mix(values, links, cdil_offsets(1), lengths=lengths)
             y.backward(grad)

@@ -8,14 +8,15 @@ CVPR 2022, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from subquad.ops.decompose import autocast_off
 from subquad.ops.dispatch import Impl, use_triton
+from subquad.ops.link_packed import compare_packed, mix_packed, mix_packed_back, runs_are_short
 from subquad.ops.link_rows import compare_rows, mix_rows, mix_rows_back, precision_of
 
 Offsets = tuple[int, ...]
@@ -79,9 +80,10 @@ def link_mix(
         lengths: How many positions of each sample count, integers of 0 to n, (batch,); each sample
             wraps at its own length. Rows past it are zero in the result, get no gradient, and are
             never read. A tensor on the CPU spares a wait for the device.
-        impl: "auto" adds shifted views or, while compiling or exporting, the sum that the
-            compiler fuses into one loop. "reference" is that sum, differentiated by PyTorch.
-            "triton" is a kernel for GPUs, one launch each way.
+        impl: "auto" adds shifted views, or looks rows up where `lengths` differ and are short, or,
+            while compiling or exporting, runs the sum that the compiler fuses into one loop.
+            "reference" is that sum, differentiated by PyTorch. "triton" is a kernel for GPUs, one
+            launch each way.
 
     Returns:
         The mixed values, (batch, n, dim), of the type of `values`.
@@ -114,9 +116,8 @@ class _LinkMix(torch.autograd.Function):
         values: Tensor, links: Tensor, offsets: Offsets, residual: bool, lengths: Tensor | None
     ) -> Tensor:
         """Return the mixed values."""
-        if torch.compiler.is_compiling() or _is_many_launches(values, lengths):
-            return _sum_of_shifts(values, links, offsets, residual, lengths)
-        return mix_rows(values, links, offsets, residual, lengths).to(values.dtype)
+        mix = _way(values, lengths).mix
+        return mix(values, links, offsets, residual, lengths).to(values.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -129,22 +130,32 @@ class _LinkMix(torch.autograd.Function):
         """Return the gradients of the values and the links."""
         (grad,) = grads
         values, links = ctx.saved_tensors
-        # Formulas of ordinary operations, if a compiler fuses them or someone differentiates them.
-        plain = torch.compiler.is_compiling() or torch.is_grad_enabled()
-        plain = plain or _is_many_launches(values, ctx.lengths)
-        to_values, to_links = (_values_gradient, _links_gradient) if plain else (mix_rows_back, compare_rows)
+        way = _way(values, ctx.lengths, differentiable=torch.is_grad_enabled())
         with autocast_off(grad):
             dvalues = dlinks = None
             if ctx.needs_input_grad[0]:
-                dvalues = to_values(grad, links, ctx.offsets, ctx.residual, ctx.lengths).to(values.dtype)
+                dvalues = way.mix_back(grad, links, ctx.offsets, ctx.residual, ctx.lengths).to(values.dtype)
             if ctx.needs_input_grad[1]:
-                dlinks = to_links(grad, values, ctx.offsets, ctx.lengths).to(links.dtype)
+                dlinks = way.compare(grad, values, ctx.offsets, ctx.lengths).to(links.dtype)
         return dvalues, dlinks, None, None, None
 
 
-def _is_many_launches(values: Tensor, lengths: Tensor | None) -> bool:
-    """Say whether shifted views, one set for each run of equal lengths, are too many for a GPU."""
-    return values.is_cuda and lengths is not None
+class _Way(NamedTuple):
+    """How the product and its two gradients are computed."""
+
+    mix: Callable[..., Tensor]
+    mix_back: Callable[..., Tensor]
+    compare: Callable[..., Tensor]
+
+
+def _way(values: Tensor, lengths: Tensor | None, differentiable: bool = False) -> _Way:
+    # A compiler fuses ordinary operations, and PyTorch differentiates them. For a GPU the others are too
+    # many launches where samples wrap differently.
+    if differentiable or torch.compiler.is_compiling() or (values.is_cuda and lengths is not None):
+        return _Way(_sum_of_shifts, _values_gradient, _links_gradient)
+    if lengths is not None and runs_are_short(values, lengths):
+        return _Way(mix_packed, mix_packed_back, compare_packed)
+    return _Way(mix_rows, mix_rows_back, compare_rows)
 
 
 # Ordinary operations: the reference, and what a compiler fuses.
