@@ -1,9 +1,9 @@
 """Mixing by sparse circulant links: the offsets of the protocols, and the product itself.
 
 Row i of a factor holds a few non-zero entries, the links, at fixed offsets from i modulo the length.
-The product never builds an index: it adds shifted views. Source: Yu et al., "Paramixer:
-Parameterizing Mixing Links in Sparse Factors Works Better than Dot-Product Self-Attention",
-CVPR 2022, section 3.
+The product adds shifted views and builds no index, except for short sequences of many lengths. Source:
+Yu et al., "Paramixer: Parameterizing Mixing Links in Sparse Factors Works Better than Dot-Product
+Self-Attention", CVPR 2022, section 3.
 """
 
 from __future__ import annotations
