@@ -225,11 +225,13 @@ def test_half_precision_is_summed_in_float32(dtype):
         assert torch.equal(dvalues, torch.ones_like(dvalues)) and (dlinks == 2).all()
 
 
-def test_links_may_have_another_type():
+@pytest.mark.parametrize("lengths", [None, (6, 2)], ids=["whole", "lengths"])
+def test_links_may_have_another_type(lengths):
     values, links, grad = problem(6, 3, dtype=torch.float32)
-    y = link_mix(values, links.bfloat16(), (0, 1, 2))
+    counts = None if lengths is None else torch.tensor(lengths)
+    y = link_mix(values, links.bfloat16(), (0, 1, 2), lengths=counts)
     assert y.dtype == torch.float32
-    expected = link_mix(values, links.bfloat16().float(), (0, 1, 2))
+    expected = link_mix(values, links.bfloat16().float(), (0, 1, 2), lengths=counts)
     assert torch.equal(y, expected)
     assert all(map(torch.equal, gradients(y, grad, values, links), gradients(expected, grad, values, links)))
 
