@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers import CASES, relative_error
 from subquad.ops import cdil_offsets, chord_offsets, link_mix
@@ -193,9 +194,10 @@ def test_samples_of_other_lengths_are_what_they_are_alone(lengths, residual, imp
 
 def test_short_sequences_of_many_lengths_take_few_operations():
     """No more for 64 samples than for two: else a batch of short sequences waits for its launches."""
-    from torch.utils._python_dispatch import TorchDispatchMode
 
     class Count(TorchDispatchMode):
+        seen = 0
+
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             self.seen += 1
             return function(*args, **(kwargs or {}))
@@ -204,7 +206,6 @@ def test_short_sequences_of_many_lengths_take_few_operations():
     for batch in (2, 64):
         values, links, grad = problem(70, 9, batch=batch)
         with Count() as count:
-            count.seen = 0
             lengths = torch.arange(70 - batch, 70)
             link_mix(values, links, cdil_offsets(1), lengths=lengths).backward(grad)
         counts.append(count.seen)
@@ -247,8 +248,6 @@ def test_only_values_and_links_are_kept():
 
 def test_nothing_is_indexed_or_scattered(monkeypatch):
     """But short sequences of many lengths, where a lookup takes fewer operations."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-
     seen = set()
 
     class Watch(TorchDispatchMode):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from subquad.ops.link_rows import real_rows
 from subquad.ops.links import check_lengths
 
 
@@ -50,5 +51,4 @@ def resolve_lengths(mask: Tensor | None, lengths: Tensor | None, batch: int, pos
 
 def real_positions(lengths: Tensor, like: Tensor) -> Tensor:
     """Return where a position counts, (batch, n, 1), for a tensor (batch, n, dim)."""
-    positions = torch.arange(like.shape[1], device=like.device)
-    return (positions < lengths.to(like.device).unsqueeze(1)).unsqueeze(-1)
+    return real_rows(like, lengths).unsqueeze(-1)

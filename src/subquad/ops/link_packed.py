@@ -12,7 +12,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from subquad.ops.link_rows import precision_of
+from subquad.ops.link_rows import precision_of, real_rows
 
 # Entries of the values in a run of equal lengths up to which lookups are faster, measured on a CPU.
 _SHORT_RUN = 2**15
@@ -63,7 +63,7 @@ class _Packing:
 
     def __init__(self, x: Tensor, lengths: Tensor) -> None:
         lengths = lengths.to(x.device, torch.int64)
-        self.real = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
+        self.real = real_rows(x, lengths)
         # Of each row: the length of its sample, the row where that begins, and the position in it.
         self.length = lengths.repeat_interleave(lengths)
         self.first = (lengths.cumsum(0) - lengths).repeat_interleave(lengths)

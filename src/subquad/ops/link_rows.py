@@ -98,6 +98,11 @@ def _pieces(block: slice, offset: int, length: int) -> Iterator[tuple[slice, sli
         yield slice(wrap, block.stop), slice(0, block.stop - wrap)
 
 
+def real_rows(x: Tensor, lengths: Tensor) -> Tensor:
+    """Return which rows of (batch, n, width) are no padding, (batch, n)."""
+    return torch.arange(x.shape[1], device=x.device) < lengths.to(x.device).unsqueeze(1)
+
+
 def precision_of(x: Tensor) -> torch.dtype:
     """Return the type that sums run in: float32, or float64 if `x` is."""
     return torch.promote_types(x.dtype, torch.float32)

@@ -17,7 +17,7 @@ from torch import Tensor
 from subquad.ops.decompose import autocast_off
 from subquad.ops.dispatch import Impl, use_triton
 from subquad.ops.link_packed import compare_packed, mix_packed, mix_packed_back, runs_are_short
-from subquad.ops.link_rows import compare_rows, mix_rows, mix_rows_back, precision_of
+from subquad.ops.link_rows import compare_rows, mix_rows, mix_rows_back, precision_of, real_rows
 
 Offsets = tuple[int, ...]
 
@@ -203,8 +203,7 @@ def _shifted(x: Tensor, offset: int, lengths: Tensor | None) -> Tensor:
 def _without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is None:
         return x
-    valid = torch.arange(x.shape[1], device=x.device) < lengths.to(x.device).unsqueeze(1)
-    return x.where(valid.unsqueeze(-1), 0)
+    return x.where(real_rows(x, lengths).unsqueeze(-1), 0)
 
 
 def _check(values: Tensor, links: Tensor, offsets: Offsets, lengths: Tensor | None) -> None:
