@@ -9,9 +9,9 @@ from safetensors.torch import save_file
 
 from helpers import load_case, weights_of
 from subquad import create_model, load_model, load_original, save_model
+from subquad.base.files import check_writable
 from subquad.models import checkpoint, model_config
 from subquad.models.backbones import make_backbone
-from subquad.models.files import check_writable
 from subquad.nn import Hamburger
 from subquad.ops import CD
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from subquad.base.suggest import did_you_mean
 from subquad.cli.parsing import Parser
-from subquad.models.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from subquad.bench import Curve, Environment, LongForward, MixingBench
@@ -52,8 +52,8 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Measure, print the table, write the file."""
+    from subquad.base.files import write_whole
     from subquad.bench import bench_mixing, long_forward, mixing_curve
-    from subquad.models.files import write_whole
 
     what, *rest = arguments or [""]
     if what in ("-h", "--help"):

@@ -34,8 +34,8 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Recognise, load, report, write."""
+    from subquad.base.files import check_writable
     from subquad.models import create_model, load_original, save_model
-    from subquad.models.files import check_writable
     from subquad.models.originals import read_weights
     from subquad.models.recognise import recognise
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
+from subquad.base.suggest import did_you_mean
 from subquad.cli import check_sequences
 from subquad.cli.check_sequences import SEQUENCE_SETS, is_about_sequences
 from subquad.cli.options import PUBLISHED_SETS
 from subquad.cli.parsing import Parser
-from subquad.models.suggest import did_you_mean
 
 FORMATS = ("folder", *PUBLISHED_SETS)
 

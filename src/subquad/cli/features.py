@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from subquad.base.files import check_writable
 from subquad.cli.parsing import Parser
 from subquad.cli.refusals import refuse_taken
 from subquad.data.class_images import ClassImageOptions, open_class_images
-from subquad.models.files import check_writable
 
 
 def parser() -> Parser:

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from subquad.base.suggest import did_you_mean
 from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.parsing import Parser
 from subquad.cli.refusals import refuse_taken
 from subquad.models import load_model
 from subquad.models.hamgan import HamGANConfig
-from subquad.models.suggest import did_you_mean
 
 SIDE = 16  # images in a row, and rows, of the grid at most
 COUNT, ROWS = 64, 8

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from subquad.base.suggest import did_you_mean
 from subquad.cli.recipes import forgotten_base
-from subquad.models.suggest import did_you_mean
 
 COMMANDS = {
     "fit": "train a network",

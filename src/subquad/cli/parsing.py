@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
 
-from subquad.models.suggest import did_you_mean
+from subquad.base.suggest import did_you_mean
 
 
 class Parser(ArgumentParser):

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from subquad.base.files import check_writable, write_whole
 from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.evaluation_run import config_of_run, data_defaults
 from subquad.cli.parsing import Parser
@@ -16,7 +17,6 @@ from subquad.cli.refusals import refuse_taken
 from subquad.data.sequences import SequenceOptions
 from subquad.data.sequences.options import USUAL_LENGTH
 from subquad.models import SequenceConfig, load_model
-from subquad.models.files import check_writable, write_whole
 
 # Of `--data`: what tells how the sequences of training were read.
 READING = {"sequence_column", "header", "tokens", "crop", "cls"}

@@ -7,13 +7,13 @@ import json
 import sys
 from typing import Any, Literal
 
+from subquad.base.files import check_writable, write_whole
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.fit_hamgan import add_feature_options
 from subquad.cli.generate import load_hamgan
 from subquad.cli.parsing import Parser
 from subquad.cli.run import check_seed
 from subquad.data.class_images import ClassImageOptions, open_class_images
-from subquad.models.files import check_writable, write_whole
 
 Preset = Literal["hamgan", "standard", "small"]
 

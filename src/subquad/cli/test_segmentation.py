@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subquad.base.files import check_writable, write_whole
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.options import DataOptions, build_data, check_classes
@@ -14,7 +15,6 @@ from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
 from subquad.cli.refusals import require_segmentation
 from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
-from subquad.models.files import check_writable, write_whole
 
 if TYPE_CHECKING:
     from subquad.evaluation import SegmentationScores

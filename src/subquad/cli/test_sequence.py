@@ -6,13 +6,13 @@ import dataclasses
 import json
 from typing import Any
 
+from subquad.base.files import check_writable, write_whole
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.parsing import Parser
 from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, load_model
-from subquad.models.files import check_writable, write_whole
 
 
 def parser() -> Parser:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subquad.base.suggest import did_you_mean
 from subquad.evaluation.preprocess import preprocess
 from subquad.models import SegmentationConfig
-from subquad.models.suggest import did_you_mean
 from subquad.nn.mode import evaluating
 
 Merge = Literal["logits", "probabilities"]

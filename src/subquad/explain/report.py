@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from subquad.models.files import write_whole
+from subquad.base.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

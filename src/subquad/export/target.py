@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from subquad.base.files import check_writable, write_whole
 from subquad.export.report import AGREEMENT, ExportReport
-from subquad.models.files import check_writable, write_whole
 
 
 def check_target(path: str | Path, *, overwrite: bool) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from subquad.base.files import write_whole
 from subquad.models.config import NetworkConfig, solver_from_json, solver_to_json
-from subquad.models.files import write_whole
 from subquad.models.registry import FAMILIES
 
 _KEY = "subquad"

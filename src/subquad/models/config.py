@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypedDict
 import torch
 from torch import Tensor, nn
 
-from subquad.models.suggest import did_you_mean
+from subquad.base.suggest import did_you_mean
 from subquad.nn.ham import Start
 from subquad.ops import CD, NMF, VQ, Solver
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import nn
 
+from subquad.base.suggest import did_you_mean
 from subquad.models.classifier import ClassifierConfig
 from subquad.models.config import NetworkConfig, override
 from subquad.models.hamgan import HamGANConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
 from subquad.models.sequence import SequenceConfig
-from subquad.models.suggest import did_you_mean
 
 _MODELS: dict[str, NetworkConfig] = {}
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from subquad.models.suggest import did_you_mean
+from subquad.base.suggest import did_you_mean
 
 
 def freeze(network: nn.Module, names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from subquad.models.files import write_whole
+from subquad.base.files import write_whole
 
 BORDER = 2  # pixels between the images of a grid
 TOLERANCE = 1e-3  # by which images may be outside -1..1: bfloat16 rounds 1 to 1.0

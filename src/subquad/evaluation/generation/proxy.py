@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from subquad.base.files import write_whole
 from subquad.models.checkpoint import read_safetensors
-from subquad.models.files import write_whole
 
 _KEY = "subquad_proxy_features"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
+from subquad.base.suggest import did_you_mean
 from subquad.models.backbones.base import Backbone, DropPath
 from subquad.models.backbones.conv_tiny import ConvTiny
 from subquad.models.backbones.mscan import MSCAN, MSCAN_SIZES
 from subquad.models.backbones.resnet import RESNET_SIZES, ResNet
 from subquad.models.backbones.van import VAN, VAN_SIZES
-from subquad.models.suggest import did_you_mean
 
 __all__ = [
     "MSCAN",
