@@ -9,6 +9,7 @@ import pytest
 from cli_helpers import contents
 
 from subquad.cli.fit_sequence import SequenceModelOptions, parser, resolve_sequence_model
+from subquad.data.sequences import SequenceInfo
 from subquad.models import load_model, model_config
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes" / "sequences").glob("*.yaml"))
@@ -239,6 +240,7 @@ def test_the_data_tell_the_network_what_it_must_know():
     class Data:
         num_classes, class_names, vocab_size, in_features, length = 3, ("a", "b", "c"), 12, None, 77
         task, cls, vocabulary = "classification", True, None
+        info = SequenceInfo(task, length, class_names)
 
     config = resolve_sequence_model(SequenceModelOptions(name="paramixer_text", dim=6), Data())
     assert (config.num_classes, config.vocab_size, config.length, config.dim) == (3, 12, 77, 6)

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader
 
 from subquad import create_model
 from subquad.cli.fit_sequence import fit, parser
+from subquad.evaluation.sequence_scores import TOLERANCE
 from subquad.training import SequenceTask
-from subquad.training.sequence import TOLERANCE
 
 
 def batches(outputs, targets, size=4, **extra):

@@ -26,12 +26,13 @@ from subquad.models.config import override
 from subquad.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
-    from subquad.training import SequenceScores
+    from subquad.evaluation.sequence_scores import SequenceScores
 
 SAME_LENGTH = ("adding", "order", "image", "pathfinder")  # all sequences of these data
 # What the data tells: the options of a network that a user does not give.
 TOLD = ("class_names", "token_names", "vocab_size", "in_features", "regression")
-SequenceModelOptions = model_options([SequenceConfig], name="paramixer_text", told=TOLD)
+TOLD += ("mean", "std", "target_mean", "target_std")
+SequenceModelOptions = model_options([SequenceConfig], name="paramixer", told=TOLD)
 
 
 def parser() -> Parser:
@@ -70,7 +71,7 @@ def main(arguments: list[str]) -> None:
     if is_first_process():
         print_sequence_scores(scores)
         best = folder / "best.safetensors"
-        what = "accuracy" if scores.is_classification else "loss"
+        what = "accuracy" if scores.is_classification else "root mean squared error"
         sys.stdout.write(f"weights with the best {what} of all evaluations: {best}\n")
 
 
@@ -94,7 +95,12 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     check_seed(options.seed)
     data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
     torch.manual_seed(options.seed)
-    network = resolve_sequence_model(options.model, data).build()
+    config = resolve_sequence_model(options.model, data)
+    if added := for_values(options.model, data):
+        told = " and ".join(f"--model.{name} {str(value).lower()}" for name, value in added.items())
+        if is_first_process():
+            sys.stdout.write(f"{options.model.name} is published for tokens; for values it gets {told}\n")
+    network = config.build()
     load_start(network, options.model.weights)
     if options.compile:
         # Widths that change from batch to batch are compiled once for all, not one after another.
@@ -123,16 +129,22 @@ def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:
         raise ValueError(
             f"--model.num_classes {asked}, but the data has {classes} classes{names}; leave the option out."
         )
+    info = data.info
     config = override(
         named,
         {
             "length": data.length,
+            **for_values(options, data),
             **overrides,
             "class_names": data.class_names,
             "vocab_size": data.vocab_size,
             "token_names": data.vocabulary.tokens if data.vocabulary else (),
             "in_features": data.in_features or 1,
             "regression": data.task == "regression",
+            "mean": info.mean,
+            "std": info.std,
+            "target_mean": info.target_mean,
+            "target_std": info.target_std,
         },
     )
     # The first symbol of Temporal Order is as good as any; that of a text is not.
@@ -147,3 +159,20 @@ def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:
             f"option out, or cut them with --data.length {config.length - data.cls}."
         )
     return config
+
+
+def for_values(options: Any, data: Any) -> dict[str, Any]:
+    """Return what a network that is published for tokens needs to learn from values; else nothing.
+
+    Random factors without norms multiply values by thousands from block to block: in float32 the first
+    loss of three blocks is some 1e14, and training becomes NaN. Small random token vectors hide it.
+    """
+    named = model_config(options.name)
+    assert isinstance(named, SequenceConfig)
+    if data.in_features is None or named.vocab_size is None or named.norm:
+        return {}
+    given = dataclasses.asdict(named) | given_options(options)
+    links = 2 if given["protocol"] == "chord" else given["links"]
+    alike = given["residual"] != "fixed" and links > 1
+    added = {"norm": True, "start": "uniform" if alike else "identity"}
+    return {name: value for name, value in added.items() if getattr(options, name) is None}

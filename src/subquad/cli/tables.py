@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from subquad.evaluation.sequence_scores import TOLERANCE
+
 if TYPE_CHECKING:
     from subquad.evaluation import SegmentationScores
-    from subquad.training import SequenceScores
+    from subquad.evaluation.sequence_scores import SequenceScores
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -34,7 +36,31 @@ def print_scores(scores: SegmentationScores, names: Sequence[str]) -> None:
 
 def print_sequence_scores(scores: SequenceScores) -> None:
     """Print what an evaluation of a sequence network found."""
-    rows = [("accuracy", f"{100 * scores.accuracy:.2f} %"), ("loss", f"{scores.loss:.5f}")]
-    if scores.roc_auc is not None:
-        rows.append(("area under the ROC curve", f"{100 * scores.roc_auc:.2f} %"))
-    print_table(f"{scores.count:,} sequences", ("score", "value"), rows)
+    title = f"{scores.count:,} sequences"
+    print_table(title, ("score", "value"), sequence_rows(scores))
+    if scores.classes:
+        columns = ("class", "precision %", "recall %", "F1 %", "sequences")
+        rows = [
+            (c.name, *map(_percent, (c.precision, c.recall, c.f1)), f"{c.count:,}") for c in scores.classes
+        ]
+        print_table("classes", columns, rows)
+
+
+def sequence_rows(scores: SequenceScores) -> list[tuple[str, str]]:
+    """Return each score of an evaluation as (name, value)."""
+    if scores.is_classification:
+        rows = [
+            ("accuracy", f"{_percent(scores.accuracy)} %"),
+            ("F1, mean of classes", f"{_percent(scores.f1)} %"),
+        ]
+        if scores.roc_auc is not None:
+            rows.append(("area under the ROC curve", f"{_percent(scores.roc_auc)} %"))
+    else:
+        errors = {"mean absolute error": scores.mae, "root mean squared error": scores.rmse, "R²": scores.r2}
+        rows = [(name, "n/a" if value is None else f"{value:.6g}") for name, value in errors.items()]
+        rows.append((f"nearer than {TOLERANCE}", f"{_percent(scores.accuracy)} %"))
+    return [*rows, ("loss", f"{scores.loss:.5f}")]
+
+
+def _percent(share: float | None) -> str:
+    return "n/a" if share is None else f"{100 * share:.2f}"

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from subquad.nn.mode import evaluating
+
 
 @torch.no_grad()
 def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_size: int = 64) -> Tensor:
@@ -18,7 +20,7 @@ def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_siz
     have no exact mask. What hashes at random does it the same way each time.
 
     Args:
-        network: A sequence network of `create_model`, in evaluation mode, on any device.
+        network: A sequence network of `create_model`, on any device; used in evaluation mode.
         sequences: At least one: tokens (n,) or values (n, in_features), each of its own length n.
         batch_size: Sequences at a time, at least 1.
 
@@ -33,7 +35,7 @@ def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_siz
     if not config.mixes_lengths:
         groups = order.split(lengths.unique(return_counts=True)[1].tolist())
     outputs = []
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with evaluating(network), torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         for batch in (batch for group in groups for batch in group.split(batch_size)):
             inputs = pad_sequence([sequences[index] for index in batch.tolist()], batch_first=True)

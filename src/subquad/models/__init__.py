@@ -12,7 +12,8 @@ from subquad.models.light_ham import LightHam, LightHamConfig
 from subquad.models.network import SegmentationNetwork
 from subquad.models.originals import LoadReport, load_original
 from subquad.models.registry import create_model, list_models, model_config, register_model
-from subquad.models.sequence import SequenceConfig, SequenceNetwork
+from subquad.models.sequence import SequenceNetwork
+from subquad.models.sequence_config import SequenceConfig
 
 __all__ = [
     "Classifier",

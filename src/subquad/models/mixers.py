@@ -12,7 +12,7 @@ from subquad.nn.lengths import real_positions
 from subquad.nn.paramixer import Paramixer
 
 if TYPE_CHECKING:
-    from subquad.models.sequence import SequenceConfig
+    from subquad.models.sequence_config import SequenceConfig
 
 Mixer = Literal["paramixer", "none", "transformer", "linformer", "performer", "nystromformer", "reformer"]
 

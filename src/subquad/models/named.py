@@ -7,7 +7,7 @@ from subquad.models.hamgan import HamGANConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
 from subquad.models.registry import register_model
-from subquad.models.sequence import SequenceConfig
+from subquad.models.sequence_config import SequenceConfig
 
 
 def _light_ham(backbone: str, width: int, channels: int, rank: int, drop_path: float = 0.1) -> LightHamConfig:
@@ -118,6 +118,24 @@ _PARAMIXERS = {
 }
 for _task, _config in _PARAMIXERS.items():
     register_model(f"paramixer_{_task}", _config)
+
+# Where sequences of one's own begin, tokens or values: nothing published, made to train as it is. The
+# published ones have no norms and random links, which suit the learning rates and data of their tasks.
+register_model(
+    "paramixer",
+    SequenceConfig(
+        vocab_size=256,
+        num_classes=2,
+        length=1024,
+        dim=64,
+        hidden=128,
+        depth=2,
+        norm=True,
+        start="uniform",
+        pooling="mean",
+        dropout=0.1,
+    ),
+)
 
 # The same networks: the strong one was trained on batches of 1,024 instead of 256.
 register_model("hamgan_baby", HamGANConfig())

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from subquad.models.original_links import stack_links
 from subquad.models.registry import list_models, model_config
-from subquad.models.sequence import SequenceConfig
+from subquad.models.sequence_config import SequenceConfig
 
 
 def recognise_sequence(tensors: Mapping[str, Tensor]) -> tuple[str, dict[str, Any], str]:

@@ -13,7 +13,7 @@ from subquad.models.config import NetworkConfig, override
 from subquad.models.hamgan import HamGANConfig
 from subquad.models.hamnet import HamNetConfig
 from subquad.models.light_ham import LightHamConfig
-from subquad.models.sequence import SequenceConfig
+from subquad.models.sequence_config import SequenceConfig
 
 _MODELS: dict[str, NetworkConfig] = {}
 

@@ -5,7 +5,7 @@ from subquad.training.groups import parameter_groups
 from subquad.training.losses import LossOptions, lovasz_softmax, pixel_cross_entropy, soft_dice
 from subquad.training.optimizer import OptimizerOptions
 from subquad.training.segmentation import SegmentationTask
-from subquad.training.sequence import SequenceScores, SequenceTask
+from subquad.training.sequence import SequenceTask
 from subquad.training.task import Task
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "SaveFinal",
     "SaveLast",
     "SegmentationTask",
-    "SequenceScores",
     "SequenceTask",
     "Task",
     "TimeLeft",

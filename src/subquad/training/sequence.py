@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,33 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import BinaryAUROC
 
+from subquad.evaluation.sequence_scores import SequenceScores, SequenceSums
 from subquad.models import SequenceConfig
-from subquad.nn.distributed import sum_over_processes
 from subquad.nn.lengths import resolve_lengths
 from subquad.training.optimizer import OptimizerOptions
 from subquad.training.task import Task
-
-TOLERANCE = 0.04  # of the Adding problem: a value counts as right if it is nearer than this
-
-
-@dataclass(frozen=True)
-class SequenceScores:
-    """What an evaluation found.
-
-    Attributes:
-        count: Sequences.
-        loss: Mean cross-entropy, or mean squared error of a regression.
-        accuracy: Share of sequences whose class is right, or whose value is nearer than 0.04.
-        is_classification: Whether classes are told, not values.
-        roc_auc: Area under the ROC curve of the scores, 0 to 1; None unless there are two classes, and
-            sequences of both.
-    """
-
-    count: int
-    loss: float
-    accuracy: float
-    roc_auc: float | None
-    is_classification: bool
 
 
 class SequenceTask(Task):
@@ -60,10 +37,11 @@ class SequenceTask(Task):
         super().__init__(network, seed)
         assert isinstance(self.config, SequenceConfig)
         self.optimizer_options = optimizer or OptimizerOptions()
-        # Loss times sequences, right ones, sequences, those of class 1.
-        self.sums = torch.zeros(4, dtype=torch.float64)
-        two_classes = self.config.num_classes == 2 and not self.config.regression
-        self.roc_auc = BinaryAUROC() if two_classes else None
+        regression = self.config.regression
+        if regression:
+            self.score_name, self.score_words = "rmse", "RMSE"  # pyright: ignore[reportAttributeAccessIssue]
+        self.sums = SequenceSums(None if regression else self.config.num_classes, self.config.target_mean)
+        self.roc_auc = BinaryAUROC() if self.config.num_classes == 2 and not regression else None
         self.scores: SequenceScores | None = None
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -79,7 +57,7 @@ class SequenceTask(Task):
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
-        self.sums.zero_()
+        self.sums.reset()
         if self.roc_auc is not None:
             self.roc_auc.reset()
 
@@ -90,31 +68,23 @@ class SequenceTask(Task):
         targets = batch["targets"][real]
         if not len(targets):
             return
-        right = self._right(outputs, targets).double().sum()
-        loss = self._loss(outputs, targets).double() * len(targets)
-        positive = (targets == 1).double().sum()
-        self.sums += torch.stack([loss, right, torch.full_like(right, len(targets)), positive]).cpu()
+        self.sums.update(outputs, targets, self._loss(outputs, targets))
         if self.roc_auc is not None:
             self.roc_auc.update(outputs.float().softmax(dim=1)[:, 1], targets)
 
     def on_validation_epoch_end(self) -> None:
         """Sum over processes, then log what all of them agree on."""
-        sums = self.sums.to(self.device)
-        sum_over_processes(sums)
-        loss, right, count, positive = sums.tolist()
-        auc = None
-        if self.roc_auc is not None and 0 < positive < count:
-            auc = float(self.roc_auc.compute())
-        self.scores = SequenceScores(int(count), loss / count, right / count, auc, not self.config.regression)
+        self.sums.sum_over_processes(self.device)
+        auc = float(self.roc_auc.compute()) if self.roc_auc is not None and self.sums.has_both else None
+        scores = self.scores = self.sums.scores(self.config.class_names, auc)
         # Nearness within 0.04 says nothing of values of another scale.
-        self.score = -self.scores.loss if self.config.regression else self.scores.accuracy
+        self.score = scores.accuracy if scores.rmse is None else -scores.rmse
         # Equal on all processes already: nothing is left to synchronise.
-        log = {"val/loss": self.scores.loss, "val/accuracy": self.scores.accuracy}
-        if auc is not None:
-            log["val/roc_auc"] = auc
-        self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in log.items()})
-        value = torch.tensor(self.scores.accuracy, dtype=torch.float32)
-        self.log(self.score_name, value, prog_bar=True, logger=False)
+        names = "loss", "accuracy", "roc_auc", "f1", "mae", "rmse", "r2"
+        found = {name: getattr(scores, name) for name in names}
+        log = {name: torch.tensor(x, dtype=torch.float32) for name, x in found.items() if x is not None}
+        self.log_dict({f"val/{name}": value for name, value in log.items()})
+        self.log(self.score_name, log[self.score_name], prog_bar=True, logger=False)
 
     def on_test_epoch_start(self) -> None:
         """Start counting anew."""
@@ -136,10 +106,7 @@ class SequenceTask(Task):
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.config.regression:
-            return F.mse_loss(outputs.squeeze(1), targets)
+            # In the units of the network, so that one learning rate suits values of any scale.
+            scale = self.config.target_std
+            return F.mse_loss(outputs.squeeze(1) / scale, targets / scale)
         return F.cross_entropy(outputs, targets)
-
-    def _right(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        if self.config.regression:
-            return (outputs.squeeze(1) - targets).abs() < TOLERANCE
-        return outputs.argmax(dim=1) == targets

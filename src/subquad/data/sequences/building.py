@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from subquad.data.sequences.pathfinder_files import encode_picture
 from subquad.data.sequences.reading import read_splits
 from subquad.data.sequences.samples import Record, Records, SequenceDataset, SequenceInfo, WithCLS
 from subquad.data.sequences.split import Splits
+from subquad.data.sequences.standard import mean_and_deviation
 from subquad.data.sequences.synthetic import Adding, TemporalOrder
 from subquad.data.sequences.targets import class_targets, find_classes, real_targets
 from subquad.data.sequences.values import number_records
@@ -85,6 +86,12 @@ def build(options: SequenceOptions, splits: Splits) -> dict[str, Records]:
     else:
         names, targets = (), {split: real_targets(records) for split, records in splits.items()}
     info = SequenceInfo(info.task, length, names, vocabulary, features)
+    if numbers and options.standard_units:
+        mean, std = mean_and_deviation([_identity(record) for record in splits["train"]])
+        info = replace(info, mean=mean, std=std)
+    if info.task == "regression" and options.standard_units:
+        (center,), (spread,) = mean_and_deviation([torch.tensor(targets["train"]).unsqueeze(1)])
+        info = replace(info, target_mean=center, target_std=spread)
     return {
         split: Records(records, targets[split], info, encode, lengths[split], options.crop)
         for split, records in splits.items()

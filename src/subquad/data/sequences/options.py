@@ -48,6 +48,8 @@ class SequenceOptions:
             spaces, "ids" (whole numbers from 0) or "numbers" (real values; JSONL may have a list of
             them, or for several features a list of lists).
         task: Whether labels of a table are classes or numbers to be predicted.
+        standard_units: Whether the network brings real values, and the values that a regression is to
+            tell, to mean 0 and deviation 1 of those of training ("csv").
         min_length: Shorter sequences are left out ("genome").
         val_fraction: Part of training that becomes validation if there is no file or folder of it.
         test_fraction: The same for testing.
@@ -80,6 +82,7 @@ class SequenceOptions:
     header: bool = True
     tokens: Tokens = "characters"
     task: Task = "classification"
+    standard_units: bool = True
     min_length: int = 1
     val_fraction: float = 0.1
     test_fraction: float = 0.1

@@ -39,6 +39,10 @@ class SequenceInfo:
         class_names: The classes in the order of their numbers; empty for regression.
         vocabulary: The tokens; None for real values.
         in_features: Values at each position; None for tokens.
+        mean: Of each feature over the sequences of training, if they are of one's own; None: not known.
+        std: The deviation of each, above 0; None where `mean` is.
+        target_mean: Of the values that a regression is to tell, over those of training; 0: not known.
+        target_std: Their deviation, above 0; 1: not known.
     """
 
     task: Task
@@ -46,6 +50,10 @@ class SequenceInfo:
     class_names: tuple[str, ...] = ()
     vocabulary: Vocabulary | None = None
     in_features: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    target_mean: float = 0.0
+    target_std: float = 1.0
 
 
 class SequenceDataset(Protocol):

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.nn.mode import evaluating
+
 
 def latents(seed: int, indices: Sequence[int], length: int, truncation: float | None = None) -> Tensor:
     """Draw latent vectors, each from (seed, index) alone.
@@ -52,16 +54,12 @@ def generate(
         The number of the first image, and the images in -1..1, float32.
     """
     device = next(generator.parameters()).device
-    training = generator.training
-    generator.eval()
-    try:
+    with evaluating(generator):
         for first in range(0, len(latent), batch_size):
             chosen = slice(first, first + batch_size)
             with torch.no_grad():
                 images = generator(latent[chosen].to(device), labels[chosen].to(device))
             yield first, images.float()
-    finally:
-        generator.train(training)
 
 
 def between(first: Tensor, second: Tensor, steps: int) -> Tensor:
