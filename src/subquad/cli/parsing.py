@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -16,12 +16,19 @@ class Parser(ArgumentParser):
 
     recipes: Sequence[str] = ()  # named in complaints, which may be about them
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.checks: list[Callable[[Any], None]] = []  # each raises ValueError for values out of range
+
     def parse_args(self, args: Sequence[str]) -> Any:  # pyright: ignore
-        """Parse; a recipe that is no text is a complaint like others."""
+        """Parse and check; a recipe that is no text is a complaint like others."""
         try:
-            return super().parse_args(args)
+            options = super().parse_args(args)
         except UnicodeDecodeError as error:
             self.error("a recipe is YAML, but this file is no text", error)
+        for check in self.checks:
+            check(options)
+        return options
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # pyright: ignore
         """Raise the message as one line."""
