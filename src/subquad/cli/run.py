@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPrivateImportUsage]
+from jsonargparse import Namespace  # pyright: ignore[reportPrivateImportUsage]
 
-from subquad.cli.parsing import Parser
+from subquad.cli.parsing import Parser, Recipe
 from subquad.cli.recipes import check_start, given_recipes
 from subquad.models.checkpoint import config_to_json
 from subquad.training.task import CONFIG_KEY, Task
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add_run_options(p: Parser) -> None:
     """Add what every training run is told, besides `add_trainer_options`."""
-    p.add_argument("--config", action=ActionConfigFile, help="A recipe: YAML of the options below.")
+    p.add_argument("--config", action=Recipe, help="A recipe: YAML of the options below.")
     p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
     p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
     p.add_argument("--seed", type=int, default=0, help="Of everything random.")
