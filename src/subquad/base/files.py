@@ -1,8 +1,9 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and that are files."""
 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -44,3 +45,55 @@ def check_writable(path: str | Path) -> None:
         raise ValueError(
             f"{path} cannot be written: {folder} takes no new file ({error.strerror}); give another name."
         ) from error
+
+
+def require_file(path: str | Path, most: int | None = None, what: str = "files of its kind have") -> None:
+    """Raise unless a path is a regular file, of a size that is expected of its kind.
+
+    A device or a pipe never ends, or blocks: nothing but files on disk is ever read.
+
+    Args:
+        path: Of the file; links are followed.
+        most: Bytes that it may have; None: any number.
+        what: Has so many, in words that "at most" follows.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+        OSError: If it cannot be looked at, such as a link to itself.
+        ValueError: If it is a folder, a device, a pipe or a socket, or too large.
+    """
+    try:
+        state = os.stat(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file {path}; correct the path.") from error
+    except OSError as error:
+        raise OSError(f"{path} cannot be read ({error.strerror}); correct the path.") from error
+    except ValueError as error:  # a NUL in the name
+        raise ValueError(f"{str(path)!r} is no path: {error}.") from error
+    if stat.S_ISDIR(state.st_mode):
+        raise ValueError(f"{path} is a folder; give a file.")
+    if not stat.S_ISREG(state.st_mode):
+        raise ValueError(f"{path} is a device, a pipe or a socket; give a file on disk.")
+    if most is not None and state.st_size > most:
+        raise ValueError(f"{path} has {state.st_size:,} bytes, but {what} at most {most:,}.")
+
+
+def read_file(path: str | Path, most: int, what: str = "files of its kind have") -> bytes:
+    """Read a whole file of a limited size.
+
+    Args:
+        path: Of the file.
+        most: Bytes that it may have.
+        what: Has so many, in words that "at most" follows.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        OSError: If it cannot be read.
+        ValueError: If it is no regular file, or too large.
+    """
+    require_file(path, most, what)
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:  # it grew, or its size was not told, as in /proc
+        raise ValueError(f"{path} has more bytes than told, but {what} at most {most:,}.")
+    return content

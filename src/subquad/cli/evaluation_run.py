@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from subquad.cli.parsing import Parser
+from subquad.cli.plain_yaml import read_yaml
 
 
 def add_test_options(p: Parser) -> None:
@@ -33,15 +32,21 @@ def config_of_run(arguments: list[str], *, or_file: bool = False) -> dict[str, A
         or_file: Whether a run may be given by the file of its weights, too.
 
     Raises:
-        ValueError: If it has no section `data`.
+        OSError: If it cannot be read.
+        ValueError: If it is no YAML of plain values, or has no section `data`.
     """
     for argument in arguments:
         path = Path(argument)
         config = (path.parent if or_file and path.suffix == ".safetensors" else path) / "config.yaml"
         if not argument.startswith("-") and config.is_file():
-            content = yaml.safe_load(config.read_text())
-            if not isinstance(content, dict) or not isinstance(content.get("data"), dict):
+            content = read_yaml(config)
+            if not isinstance(content.get("data"), dict):
                 raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
+            for section in ("model", "protocol"):
+                if not isinstance(content.get(section, {}), dict):
+                    raise ValueError(
+                        f"{config} holds {section}: {content[section]!r}; it is a group of options."
+                    )
             return content
     return {}
 

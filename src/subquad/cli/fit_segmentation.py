@@ -20,7 +20,6 @@ from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
 from subquad.cli.run import (
     add_run_options,
-    add_trainer_options,
     check_seed,
     is_first_process,
     load_start,
@@ -28,6 +27,7 @@ from subquad.cli.run import (
     start_run,
     train,
 )
+from subquad.cli.trainer_options import add_trainer_options
 from subquad.training.losses import LossOptions
 from subquad.training.optimizer import OptimizerOptions
 

@@ -12,7 +12,6 @@ from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
 from subquad.cli.run import (
     add_run_options,
-    add_trainer_options,
     check_seed,
     is_first_process,
     load_start,
@@ -20,6 +19,7 @@ from subquad.cli.run import (
     start_run,
     train,
 )
+from subquad.cli.trainer_options import add_trainer_options
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, model_config
 from subquad.models.config import override

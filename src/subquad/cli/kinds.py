@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from subquad.cli.checkpoints import checkpoint_path
+from subquad.cli.plain_yaml import read_yaml
 from subquad.models import SequenceConfig, model_config, read_config
 from subquad.models.hamgan import HamGANConfig
 
@@ -60,7 +59,7 @@ def kind_of_checkpoint(arguments: Sequence[str]) -> Kind:
 def _name_in_recipe(path: Path) -> str:
     """Return the model's name in a recipe; what is wrong with the file is for the parser to say."""
     try:
-        content = yaml.safe_load(path.read_text())
-        return str(content["model"]["name"])
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError):
+        name = read_yaml(path)["model"]["name"]
+        return name if isinstance(name, str) else ""
+    except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -186,7 +186,7 @@ def model_options(families: Iterable[type[Any]], name: str, told: Iterable[str])
     for option in told:
         types.pop(option, None)
     if "solver" in types:
-        types["solver"] = str | dict[str, Any]
+        types["solver"] = str | dict[str, bool | int | float | str | None]
     fields: list[Any] = [
         ("name", str, name),
         ("weights", str | None, None),

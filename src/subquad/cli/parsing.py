@@ -1,14 +1,47 @@
-"""A parser whose complaints are one sentence, with a suggestion for a misspelt option."""
+"""A parser whose complaints are one sentence, and that imports and reads nothing an option names.
+
+jsonargparse can build any class that a value names by its path, and reads files in the place of values.
+Neither happens here: every option is a plain value, a recipe is read by `read_yaml` alone, and its names
+must be those of options before anything else looks at it.
+"""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from argparse import SUPPRESS
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, get_args
 
-from jsonargparse import ArgumentParser
+from jsonargparse import (
+    ActionConfigFile,  # pyright: ignore[reportPrivateImportUsage]
+    ArgumentParser,
+    Namespace,  # pyright: ignore[reportPrivateImportUsage]
+    set_loader,
+    set_parsing_settings,
+)
 
+from subquad.base.limits import LARGEST_WHOLE_NUMBER
 from subquad.base.suggest import did_you_mean
+from subquad.cli.plain_yaml import plain_yaml, read_yaml
+
+LONGEST_COMPLAINT = 1000  # characters; a recipe may hold a value of a megabyte
+
+set_loader("plain", plain_yaml, (ValueError,))
+# No option takes a class; should one ever, no value can name which.
+set_parsing_settings(import_path_denylist=["*"], instantiate_subclass_spec_in_any=False)
+
+
+class Recipe(ActionConfigFile):
+    """`--config FILE`: the options that a YAML file holds; what comes later wins."""
+
+    @staticmethod
+    def apply_config(parser: Any, cfg: Any, dest: str, value: str) -> None:
+        """Add the options of a file to those that are known so far."""
+        content = read_yaml(value)
+        parser.check_names(content)
+        read = parser.parse_object(content, env=False, defaults=False, _skip_validation=True)
+        cfg.update(read)
 
 
 class Parser(ArgumentParser):
@@ -16,29 +49,107 @@ class Parser(ArgumentParser):
 
     recipes: Sequence[str] = ()  # named in complaints, which may be about them
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(parser_mode="plain", default_env=False, **options)
+        self._default_env = False  # nor if the environment asks for options of the environment
+        self.checks: list[Callable[[Any], None]] = []  # each raises ValueError for values out of range
+
     def parse_args(self, args: Sequence[str]) -> Any:  # pyright: ignore
-        """Parse; a recipe that is no text is a complaint like others."""
-        try:
-            return super().parse_args(args)
-        except UnicodeDecodeError as error:
-            self.error("a recipe is YAML, but this file is no text", error)
+        """Parse and check."""
+        groups = self._groups()
+        for argument in args:
+            name = argument.partition("=")[0].removeprefix("--")
+            if argument.startswith("--") and name in groups:
+                self.error(f"--{name} is a group of options, such as --{groups[name]}; give them one by one")
+        options = super().parse_args(args)
+        for action in self._options():
+            if options[action.dest] is None and action.default is not None and not _takes_null(action):
+                self.error(f"--{action.dest} cannot be null; leave it out, or give a value")
+        for name, value in _numbers(options):
+            if isinstance(value, float) and not math.isfinite(value):
+                self.error(f"--{name} must be a finite number, got {value}")
+            if abs(value) > LARGEST_WHOLE_NUMBER:
+                self.error(f"--{name} is a number beyond 64 bits, got {value:.3g}")
+        for check in self.checks:
+            check(options)
+        return options
+
+    def check_names(self, content: dict[str, Any]) -> None:
+        """Raise ValueError unless the names in a recipe are those of options.
+
+        Args:
+            content: What the recipe holds.
+        """
+        known, groups = {action.dest: action for action in self._options()}, self._groups()
+
+        def check(values: dict[str, Any], where: str) -> None:
+            for name, value in values.items():
+                key = where + name
+                if key in groups:
+                    if not isinstance(value, dict):
+                        self.error(
+                            f'"{key}" is a group of options, such as "{groups[key]}"; write them below it, '
+                            f"got {str(value)[:60]!r}"
+                        )
+                    check(value, f"{key}.")
+                elif key not in known:
+                    near = did_you_mean(f"--{key}", [f"--{other}" for other in known])
+                    self.error(f"there is no option {key[:100]!r}.{near}")
+                elif known[key].nargs == 0 and not isinstance(value, bool):
+                    self.error(f'"{key}": expected true or false, got {str(value)[:60]!r}')
+                elif known[key].nargs == "+" and not isinstance(value, list):
+                    self.error(f'"{key}": expected a list, got {str(value)[:60]!r}')
+
+        check(content, "")
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # pyright: ignore
         """Raise the message as one line."""
         text = _plain(" ".join(str(message).split()))
         options = [option for action in self._actions for option in action.option_strings]
         unknown = re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", text)
-        key = re.search(r"Key ['\"]?([\w.]+)['\"]? is not expected|No action for key ['\"]?([\w.]+)", text)
         if unknown:
             text += did_you_mean(unknown[1], options)
-        elif key:
-            text += did_you_mean(f"--{key[1] or key[2]}", options)
         group = re.search(r"Group '([\w.]+)' does not accept option '(\w+)'", text)
         if group:
             text += did_you_mean(f"--{group[1]}.{group[2]}", options)
+        text = text if len(text) <= LONGEST_COMPLAINT else f"{text[:LONGEST_COMPLAINT]} ..."
         if self.recipes:
             text = f"with --config {', '.join(self.recipes)}: {text}"
         raise ValueError(f"{text} (`{self.prog} --help` lists the options)") from ex
+
+    def set_defaults(self, *args: dict[str, Any], **kwargs: Any) -> None:
+        """Set defaults, such as those that a run's config.yaml holds."""
+        try:
+            super().set_defaults(*args, **kwargs)
+        except KeyError as error:
+            self.error(f"a default is of no option that there is: {error}", error)
+
+    def _options(self) -> list[Any]:
+        """Return the options that a recipe may hold."""
+        # What has no value, such as --help, has no default; nor has a group as a whole.
+        options = [a for a in self._actions if a.option_strings and a.default is not SUPPRESS]
+        return [action for action in options if not isinstance(action, ActionConfigFile)]
+
+    def _groups(self) -> dict[str, str]:
+        """Return the groups of options, such as `data`, each with the name of its first option."""
+        groups: dict[str, str] = {}
+        for option in self._options():
+            if "." in option.dest:
+                groups.setdefault(option.dest.rpartition(".")[0], option.dest)
+        return groups
+
+
+def _numbers(options: Namespace) -> Iterator[tuple[str, int | float]]:
+    """Yield each number among the options, with the option's name."""
+    for name, value in options.items():
+        for entry in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(entry, (int, float)):
+                yield name, entry
+
+
+def _takes_null(action: Any) -> bool:
+    """Say whether None is a value of an option; jsonargparse takes it for one that is not given."""
+    return type(None) in get_args(getattr(action, "_typehint", None))
 
 
 def _plain(text: str) -> str:

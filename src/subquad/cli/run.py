@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPrivateImportUsage]
+from jsonargparse import Namespace  # pyright: ignore[reportPrivateImportUsage]
 
-from subquad.cli.parsing import Parser
+from subquad.cli.parsing import Parser, Recipe
 from subquad.cli.recipes import check_start, given_recipes
 from subquad.models.checkpoint import config_to_json
 from subquad.training.task import CONFIG_KEY, Task
@@ -20,22 +20,10 @@ from subquad.training.task import CONFIG_KEY, Task
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningDataModule, Trainer
 
-# What `fit` decides itself.
-TRAINER_FIXED: set[str | int] = {
-    "logger",
-    "callbacks",
-    "plugins",
-    "default_root_dir",
-    "enable_checkpointing",
-    "use_distributed_sampler",
-    "enable_progress_bar",
-    "model_registry",
-}
-
 
 def add_run_options(p: Parser) -> None:
-    """Add what every training run is told, Lightning's trainer at the end."""
-    p.add_argument("--config", action=ActionConfigFile, help="A recipe: YAML of the options below.")
+    """Add what every training run is told, besides `add_trainer_options`."""
+    p.add_argument("--config", action=Recipe, help="A recipe: YAML of the options below.")
     p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
     p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
     p.add_argument("--seed", type=int, default=0, help="Of everything random.")
@@ -46,21 +34,6 @@ def add_run_options(p: Parser) -> None:
         help="Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999.",
     )
     p.add_argument("--save_every", type=int, default=100, help="Steps between two resumable checkpoints.")
-
-
-def add_trainer_options(p: Parser) -> None:
-    """Add Lightning's options, with our defaults."""
-    from lightning.pytorch import Trainer
-
-    p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
-    p.set_defaults(
-        {
-            "trainer.max_epochs": 100,
-            "trainer.log_every_n_steps": 10,
-            "trainer.num_sanity_val_steps": 0,
-            "trainer.enable_model_summary": False,
-        }
-    )
 
 
 def absolute_paths(options: Namespace, *names: str) -> None:

@@ -14,7 +14,8 @@ from subquad.cli.options import DataOptions, build_data, check_classes
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
 from subquad.cli.refusals import require_segmentation
-from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
+from subquad.cli.run import evaluate, is_first_process, quiet_lightning
+from subquad.cli.trainer_options import add_trainer_options
 
 if TYPE_CHECKING:
     from subquad.evaluation import SegmentationScores
@@ -22,13 +23,11 @@ if TYPE_CHECKING:
 
 def parser() -> Parser:
     """Return the options of `subquad test`."""
-    from lightning.pytorch import Trainer
-
     p = Parser(prog="subquad test", description="Evaluate a checkpoint.")
     add_test_options(p)
     p.add_class_arguments(DataOptions, "data")
     p.add_class_arguments(ProtocolOptions, "protocol")
-    p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
+    add_trainer_options(p, training=False)
     return p
 
 

@@ -10,20 +10,19 @@ from subquad.base.files import check_writable, write_whole
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.parsing import Parser
-from subquad.cli.run import TRAINER_FIXED, evaluate, is_first_process, quiet_lightning
+from subquad.cli.run import evaluate, is_first_process, quiet_lightning
+from subquad.cli.trainer_options import add_trainer_options
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, load_model
 
 
 def parser() -> Parser:
     """Return the options of `subquad test` for sequences."""
-    from lightning.pytorch import Trainer
-
     p = Parser(prog="subquad test", description="Evaluate a checkpoint of a sequence network.")
     add_test_options(p)
     p.add_argument("--seed", type=int, default=0, help="Of made sequences and of the split.")
     p.add_class_arguments(SequenceOptions, "data", skip={"seed"})
-    p.add_class_arguments(Trainer, "trainer", skip=TRAINER_FIXED, instantiate=False)
+    add_trainer_options(p, training=False)
     return p
 
 

@@ -9,9 +9,13 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from subquad.base.files import require_file
+from subquad.base.limits import LONGEST_LINE, MOST_UNPACKED_RATIO, UNPACKED_UNASKED
 
 PACKED = (".gz", ".xz")
+_BROKEN = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error)
 
 
 @contextmanager
@@ -20,38 +24,44 @@ def open_text(path: Path) -> Iterator[IO[str]]:
 
     Raises:
         FileNotFoundError: If there is no such file; tells what lies beside it.
-        ValueError: If it is cut off, corrupt, or not UTF-8; also while it is read.
+        ValueError: If it is no file on disk, cut off, corrupt, or not UTF-8, if it unpacks to far more
+            than it has, or if a line is too long; also while it is read.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}; {beside(path)}")
     try:
-        with _open_bytes(path) as data, io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as text:
+        with (
+            _open_bytes(path) as data,
+            io.BufferedReader(_Watched(data, path), 2**16) as watched,
+            io.TextIOWrapper(watched, encoding="utf-8-sig", newline="") as text,
+        ):
             yield text
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ValueError(f"{path} is not UTF-8, it holds the byte 0x{byte:02x}; save it as UTF-8.") from error
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+    except _BROKEN as error:
         raise ValueError(
             f"{path} cannot be unpacked ({error}); it is cut off or corrupt, copy it again."
         ) from error
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole file, unpacking `.gz` and `.xz`.
+    """Read a whole file as one sequence, unpacking `.gz` and `.xz`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is cut off or corrupt.
+        ValueError: If it is no file on disk, cut off or corrupt, or too long.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}; {beside(path)}")
     try:
         with _open_bytes(path) as data:
-            return data.read()
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error) as error:
+            content = data.read(LONGEST_LINE + 1)
+    except _BROKEN as error:
         raise ValueError(
             f"{path} cannot be unpacked ({error}); it is cut off or corrupt, copy it again."
         ) from error
+    if len(content) > LONGEST_LINE:
+        raise ValueError(
+            f"{path} has more than {LONGEST_LINE:,} bytes, the most of one sequence; split the file."
+        )
+    return content
 
 
 def kind_of(path: Path) -> str:
@@ -93,8 +103,42 @@ def beside(path: Path) -> str:
 
 
 def _open_bytes(path: Path) -> IO[bytes]:
+    if not path.is_file():
+        if path.exists() or path.is_symlink():
+            require_file(path)
+        raise FileNotFoundError(f"there is no file {path}; {beside(path)}")
     if path.suffix.lower() == ".gz":
         return gzip.open(path)  # pyright: ignore[reportReturnType]
     if path.suffix.lower() == ".xz":
         return lzma.open(path)
     return path.open("rb")
+
+
+class _Watched(io.RawIOBase):
+    """Bytes as they come, until a line is too long or a packed file becomes too much."""
+
+    def __init__(self, data: IO[bytes], path: Path) -> None:
+        self.data, self.path = data, path
+        self.unpacked = self.line = 0  # bytes read, and those since the last end of a line
+        packed = path.suffix.lower() in PACKED
+        self.most = max(UNPACKED_UNASKED, path.stat().st_size * MOST_UNPACKED_RATIO) if packed else None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self.data.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
+        self.line = self.line + len(chunk) if end < 0 else len(chunk) - end
+        self.unpacked += len(chunk)
+        if self.most is not None and self.unpacked > self.most:
+            raise ValueError(
+                f"{self.path} unpacks to more than {MOST_UNPACKED_RATIO} times its size, which no text does; "
+                f"if it is meant, unpack it first."
+            )
+        if self.line > LONGEST_LINE:
+            raise ValueError(
+                f"{self.path} has a line of more than {LONGEST_LINE:,} bytes; break it up, if it is text."
+            )
+        return len(chunk)
