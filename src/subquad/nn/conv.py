@@ -29,8 +29,10 @@ class BatchNorm(_BatchNorm):
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalise; `mask` (batch, *spatial) is True where a position counts."""
-        if mask is None or not self.training:
+        if mask is None:
             return super().forward(input)
+        if not self.training:
+            return super().forward(input.where(mask.unsqueeze(1), 0))  # NaN would reach the weight
         channels_last = input.movedim(1, -1)
         out = torch.zeros_like(channels_last)
         # (valid positions, channels): the library's own batch norm, on what counts.

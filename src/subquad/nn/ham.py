@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.nn.distributed import sum_over_processes
+from subquad.nn.precision import in_range
 from subquad.ops import NMF, Factors, Solver, decompose, encode
 from subquad.ops.decompose import autocast_off
 
@@ -23,7 +24,8 @@ class Ham(nn.Module):
     """Replace x by its low-rank reconstruction: X = D C + E becomes D C.
 
     Evaluation is deterministic: it always starts from `dictionary`, which the state dict holds.
-    The solver runs in float32 under any autocast; the result has the type and layout of `x`.
+    All of it runs in float32 under any autocast, the product D C too; the result has the type and
+    layout of `x`, in float16 with what is beyond its range at its largest number.
 
     Args:
         dim: Channels of the input.
@@ -93,13 +95,14 @@ class Ham(nn.Module):
             ValueError: If the channels are not `dim`, or the mask does not fit.
         """
         factors = self.factorize(x, mask)
-        if self.over == "channel":
-            flat = factors.reconstruct().mT
-        elif self._is_channels_last(x):
-            flat = (factors.codes.mT @ factors.dictionary.mT).mT  # D C, laid out as x is
-        else:
-            flat = factors.reconstruct()
-        return flat.to(x.dtype).reshape(x.shape)
+        with autocast_off(x):
+            if self.over == "channel":
+                flat = factors.reconstruct().mT
+            elif self._is_channels_last(x):
+                flat = (factors.codes.mT @ factors.dictionary.mT).mT  # D C, laid out as x is
+            else:
+                flat = factors.reconstruct()
+        return in_range(flat.to(x.dtype)).reshape(x.shape)
 
     def factorize(self, x: Tensor, mask: Tensor | None = None) -> Factors:
         """Return the factors behind `forward`, in float32.
