@@ -127,6 +127,37 @@ def test_keeps_the_type_of_the_input(dtype):
     assert Ham(8, 3).eval()(x).dtype == dtype
 
 
+@each_solver
+@pytest.mark.parametrize("over", ["space", "channel"])
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_autocast_reaches_neither_the_solver_nor_the_product(solver, over, half):
+    """1e5 is beyond float16, and bfloat16 has three digits."""
+    x = torch.rand(2, 8, 5, 6) * 1e5
+    ham = Ham(8, 3, solver, over=over).eval()
+    shared = solver.random_dictionary(ham.dictionary.shape)
+    for image in (x, x.contiguous(memory_format=torch.channels_last)):
+        expected, product = ham(image), ham.factorize(image).reconstruct()
+        with torch.autocast("cpu", half):
+            actual, inside = ham(image), ham.factorize(image).reconstruct()
+        assert actual.dtype == inside.dtype == torch.float32
+        assert torch.equal(actual, expected) and torch.equal(inside, product)
+        if over == "space":
+            with sharing_dictionary(ham, shared):
+                expected = ham(image)
+                with torch.autocast("cpu", half):
+                    assert torch.equal(ham(image), expected)
+
+
+def test_float16_ends_at_its_largest_number():
+    """A reconstruction may overshoot; infinity would be NaN in the next layer."""
+    ham = Ham(2, 1, NMF(), steps=1).eval()
+    ham.dictionary.copy_(torch.tensor([[[0.6], [0.8]]]))
+    x = torch.tensor([[[65504.0, 0.0], [0.0, 65504.0]]]).half()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(ham.solver), "final_codes", lambda *_: torch.full((1, 1, 2), 2e5))
+        assert torch.equal(ham(x), torch.full((1, 2, 2), 65504.0).half())
+
+
 def test_mask_may_cut_out_any_shape():
     x = torch.rand(1, 8, 4, 6)
     mask = torch.rand(1, 4, 6) > 0.4

@@ -13,7 +13,7 @@ from helpers import (
     weights_of,
 )
 from subquad import load_original
-from subquad.nn import Hamburger, SelfAttention, check_mixer
+from subquad.nn import Hamburger, NoContext, SelfAttention, check_mixer
 from subquad.nn.conv import BatchNorm, GroupNorm
 from subquad.ops import CD, NMF, VQ
 
@@ -96,6 +96,68 @@ def test_masked_training_equals_cropped(norm):
         torch.testing.assert_close(value, twin.state_dict()[name])
     (y[..., :6] * torch.randn_like(y[..., :6])).sum().backward()
     assert torch.count_nonzero(padded.grad[..., 6:]) == 0
+
+
+HAMS = {
+    "space": lambda: None,
+    "attention": lambda: SelfAttention(32, heads=2),
+    "nothing": NoContext,
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("norm", ["batch", "group", None])
+@pytest.mark.parametrize("ham", HAMS)
+@pytest.mark.parametrize("gate", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_under_the_mask_reaches_no_weight(version, norm, ham, gate, training):
+    """A gradient of zero times NaN is NaN: the padding must be gone before the first product."""
+    block = Hamburger(
+        32, version=version, dim=32, rank=4, norm=norm, start="fixed", gate=gate, ham=HAMS[ham]()
+    ).train(training)
+    for scalar in (block.coef_ham, block.gate):
+        if scalar is not None:
+            torch.nn.init.constant_(scalar, 0.5)
+    x, mask = torch.randn(2, 32, 4, 5), torch.ones(2, 4, 5, dtype=torch.bool)
+    mask[1, :, 3:] = False
+    towards = torch.randn_like(x)
+    seen = []
+    for padding in (0.0, torch.nan, torch.inf):
+        block.zero_grad()
+        padded = x.where(mask.unsqueeze(1), padding).requires_grad_()
+        y = block(padded, mask)
+        (y * towards).sum().backward()
+        assert not y[1, ..., 3:].any() and not padded.grad[1, ..., 3:].any()
+        seen.append(
+            [y.detach(), padded.grad, *(p.grad.clone() for p in block.parameters() if p.grad is not None)]
+        )
+    for other in seen[1:]:
+        assert len(other) == len(seen[0])
+        for actual, expected in zip(other, seen[0], strict=True):
+            torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("norm", [BatchNorm(32), GroupNorm(4, 32)], ids=["batch", "group"])
+@pytest.mark.parametrize("training", [False, True])
+def test_masked_norms_do_not_see_nan(norm, training):
+    x, mask = torch.randn(2, 32, 6), torch.arange(6).expand(2, 6) < 4
+    norm.zero_grad()
+    y = norm.train(training)(x.where(mask.unsqueeze(1), torch.nan), mask)
+    y[..., :4].square().sum().backward()
+    assert y.isfinite().all() and norm.weight.grad.isfinite().all() and norm.bias.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("norm", ["batch", None])
+def test_float16_does_not_overflow_into_nan(version, norm):
+    """Within the range of float16; the convolutions pass it, and a norm makes NaN of infinity."""
+    block = Hamburger(16, version=version, dim=16, rank=4, norm=norm)
+    if version == "v2plus":
+        torch.nn.init.ones_(block.coef_ham)
+    x = 6e4 * torch.rand(2, 16, 4, 5)
+    with torch.autocast("cpu", torch.float16):
+        y = block(x)
+    assert y.isfinite().all()
 
 
 def test_masked_norms_without_holes_are_the_library_s():

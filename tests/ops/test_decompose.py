@@ -63,6 +63,24 @@ def test_any_scale_is_finite_and_never_worse_than_zero(solver, scale, signed):
         assert error.norm() <= unit.norm() * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("grad_steps", [0, 3, 6])
+@pytest.mark.parametrize("outlier", [1e15, 1e25, 1e30])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_nmf_of_an_outlier_has_a_gradient(grad_steps, outlier, everywhere):
+    """A gradient is multiplied by X before it is divided by its unit, which once overflowed."""
+    x = torch.rand(2, 8, 20)
+    if everywhere:
+        x *= outlier
+    else:
+        x[0, 3, 5] = outlier
+    x.requires_grad_()
+    reconstruction = decompose(
+        x, NMF().random_dictionary((2, 8, 4)), NMF(), steps=6, grad_steps=grad_steps
+    ).reconstruct()
+    reconstruction.sum().backward()
+    assert reconstruction.isfinite().all() and x.grad.isfinite().all() and x.grad.abs().max() > 0
+
+
 @pytest.mark.parametrize("solver", [VQ(), CD()], ids=str)
 @pytest.mark.parametrize("scale", [1e-6, 1e4])
 def test_vq_and_cd_are_scale_equivariant(solver, scale):

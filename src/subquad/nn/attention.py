@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.nn.conv import Pointwise
+from subquad.nn.precision import in_range
 
 
 class SelfAttention(nn.Module):
@@ -27,7 +28,7 @@ class SelfAttention(nn.Module):
         """Attend; `x` `(batch, dim, *spatial)`, `mask` `(batch, *spatial)` True where a position counts."""
         if mask is not None:
             x = x.where(mask.unsqueeze(1), 0)
-        tokens = self.query_key_value(x).flatten(2)
+        tokens = in_range(self.query_key_value(x)).flatten(2)
         # Each is (batch, heads, positions, dim // heads).
         query, key, value = tokens.unflatten(1, (3, self.heads, -1)).movedim(1, 0).mT
         allowed = None if mask is None else mask.flatten(1)[:, None, None, :]

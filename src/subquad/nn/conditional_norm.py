@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from subquad.nn.conv import BatchNorm
 from subquad.nn.distributed import sum_over_processes
+from subquad.nn.running import recomputing
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -65,8 +66,8 @@ class ConditionalBatchNorm(nn.Module):
 
     def _normalised(self, x: Tensor) -> Tensor:
         norm = self.norm
-        if not norm.training:
-            return norm(x)
+        if not norm.training or (recomputing() and not isinstance(norm, nn.SyncBatchNorm)):
+            return norm(x)  # which moves nothing
         kept = norm.running_var
         assert isinstance(kept, Tensor)
         # The graph keeps the variance that the norm is given, which must not change afterwards.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from subquad.nn.running import recomputing
 
 
 class Pointwise(nn.Conv2d):
@@ -21,7 +24,10 @@ class Pointwise(nn.Conv2d):
 
 
 class BatchNorm(_BatchNorm):
-    """Batch norm of (batch, channels, *spatial) whose statistics can leave positions out."""
+    """Batch norm of (batch, channels, *spatial) whose statistics can leave positions out.
+
+    Each forward pass in training moves the moving statistics; a checkpoint's recomputation does not.
+    """
 
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
@@ -29,13 +35,23 @@ class BatchNorm(_BatchNorm):
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Normalise; `mask` (batch, *spatial) is True where a position counts."""
-        if mask is None or not self.training:
-            return super().forward(input)
+        if mask is None:
+            return self._normalised(input)
+        if not self.training:
+            return self._normalised(input.where(mask.unsqueeze(1), 0))  # NaN would reach the weight
         channels_last = input.movedim(1, -1)
         out = torch.zeros_like(channels_last)
         # (valid positions, channels): the library's own batch norm, on what counts.
-        out[mask] = super().forward(channels_last[mask])
+        out[mask] = self._normalised(channels_last[mask])
         return out.movedim(-1, 1)
+
+    def _normalised(self, input: Tensor) -> Tensor:
+        mean, var = self.running_mean, self.running_var
+        if mean is None or var is None or not (self.training and recomputing()):
+            return super().forward(input)
+        # The first pass has moved the statistics; copies, since the graph is to be that of the first.
+        mean, var = mean.clone(), var.clone()
+        return F.batch_norm(input, mean, var, self.weight, self.bias, training=True, eps=self.eps)
 
 
 class GroupNorm(nn.GroupNorm):

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from typing import Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.nn.distributed import sum_over_processes
+from subquad.nn.precision import in_range
+from subquad.nn.running import end_step_of, move_once_a_step, start_of_step
 from subquad.ops import NMF, Factors, Solver, decompose, encode
 from subquad.ops.decompose import autocast_off
 
 Start = Literal["random", "fixed", "learned", "running"]
 Over = Literal["space", "channel"]
 
-RUNNING_RATE = 0.9  # of the newest dictionary in the mean of start="running"
-
 
 class Ham(nn.Module):
     """Replace x by its low-rank reconstruction: X = D C + E becomes D C.
 
     Evaluation is deterministic: it always starts from `dictionary`, which the state dict holds.
-    The solver runs in float32 under any autocast; the result has the type and layout of `x`.
+    All of it runs in float32 under any autocast, the product D C too; the result has the type and
+    layout of `x`, in float16 with what is beyond its range at its largest number.
 
     Args:
         dim: Channels of the input.
@@ -37,7 +37,7 @@ class Ham(nn.Module):
         start: Where the dictionary starts while training. "random" draws one per sample, "fixed"
             takes `dictionary`, "learned" makes it a parameter (trained only if
             `grad_steps == steps`), "running" takes `dictionary` and moves it towards the mean of
-            the final dictionaries after each training step.
+            the final dictionaries, once a training step (see `subquad.nn.running`).
         over: "space" takes each position for a column of X (dictionary in channel space);
             "channel" takes each channel for a column. There the start is X' `dictionary`, random
             mixtures of the channels, so that it fits images of any size.
@@ -80,6 +80,9 @@ class Ham(nn.Module):
             self.dictionary = nn.Parameter(dictionary)
         else:
             self.register_buffer("dictionary", dictionary)
+        if start == "running":
+            self.register_state_dict_pre_hook(_end_step)
+            self.register_load_state_dict_pre_hook(_end_step)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the reconstruction of `x`.
@@ -93,13 +96,14 @@ class Ham(nn.Module):
             ValueError: If the channels are not `dim`, or the mask does not fit.
         """
         factors = self.factorize(x, mask)
-        if self.over == "channel":
-            flat = factors.reconstruct().mT
-        elif self._is_channels_last(x):
-            flat = (factors.codes.mT @ factors.dictionary.mT).mT  # D C, laid out as x is
-        else:
-            flat = factors.reconstruct()
-        return flat.to(x.dtype).reshape(x.shape)
+        with autocast_off(x):
+            if self.over == "channel":
+                flat = factors.reconstruct().mT
+            elif self._is_channels_last(x):
+                flat = (factors.codes.mT @ factors.dictionary.mT).mT  # D C, laid out as x is
+            else:
+                flat = factors.reconstruct()
+        return in_range(flat.to(x.dtype)).reshape(x.shape)
 
     def factorize(self, x: Tensor, mask: Tensor | None = None) -> Factors:
         """Return the factors behind `forward`, in float32.
@@ -118,26 +122,34 @@ class Ham(nn.Module):
             shared = self.shared_dictionary.to(x.device).repeat(x.shape[0], 1, 1)
             return Factors(shared, encode(columns, shared, self.solver, steps=steps, mask=mask))
         grad_steps = min(self.grad_steps, steps)
-        dictionary = self._start_dictionary(x)
+        dictionary, account = self._start_dictionary(x)
         if self.over == "channel":
             columns, dictionary = self._channel_problem(columns, dictionary, mask)
             mask = None
         factors = decompose(columns, dictionary, self.solver, steps=steps, grad_steps=grad_steps, mask=mask)
-        if self.training and self.start == "running":
-            self._remember(factors.dictionary)
+        if account is not None:
+            with torch.no_grad():
+                mean = factors.dictionary.unflatten(0, (-1, self.heads)).mean(dim=0)
+                move_once_a_step(self.dictionary, account, mean, x.shape[0])
         return factors
 
-    def _start_dictionary(self, x: Tensor) -> Tensor:
-        """Return a start for each sample and head, (batch * heads, dim // heads, rank)."""
+    def _start_dictionary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return a start for each sample and head, (batch * heads, dim // heads, rank).
+
+        The second is the account of the running dictionary, None if this pass does not move it.
+        """
+        account = None
         if self.training and self.start == "random":
             shape = (x.shape[0] * self.heads, *self.dictionary.shape[1:])
-            return self.solver.random_dictionary(shape, device=x.device)
-        dictionary = self.dictionary.to(torch.promote_types(x.dtype, torch.float32))
+            return self.solver.random_dictionary(shape, device=x.device), None
+        dictionary = self.dictionary
+        if self.training and self.start == "running":
+            with torch.no_grad():
+                dictionary, account = start_of_step(dictionary)
+        dictionary = dictionary.to(torch.promote_types(x.dtype, torch.float32))
         if self.start == "learned":
             dictionary = self.solver.admissible(dictionary)
-        elif self.start == "running" and self.training:
-            dictionary = dictionary.clone()  # the buffer changes before the backward pass
-        return dictionary.expand(x.shape[0], -1, -1, -1).flatten(0, 1)
+        return dictionary.expand(x.shape[0], -1, -1, -1).flatten(0, 1), account
 
     def _channel_problem(
         self, columns: Tensor, mixture: Tensor, mask: Tensor | None
@@ -149,21 +161,20 @@ class Ham(nn.Module):
         with autocast_off(x):
             return x, F.normalize(x.detach() @ mixture, dim=-2)
 
-    @torch.no_grad()
-    def _remember(self, dictionary: Tensor) -> None:
-        """Move the running dictionary towards the mean of this step's (originals: online update)."""
-        mean = dictionary.unflatten(0, (-1, self.heads)).mean(dim=0)
-        mean /= sum_over_processes(mean)
-        moved = torch.lerp(self.dictionary.to(mean.dtype), mean, RUNNING_RATE)
-        self.dictionary.copy_(F.normalize(moved, dim=-2))
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; evaluation ends the step of a running dictionary."""
+        if not mode:
+            _end_step(self)
+        return super().train(mode)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made from: the dictionary, and not where its step began."""
+        _end_step(self)
+        return self.__dict__
 
     def _is_channels_last(self, x: Tensor) -> bool:
-        return (
-            self.heads == 1
-            and x.dim() == 4
-            and not x.is_contiguous()
-            and x.is_contiguous(memory_format=torch.channels_last)
-        )
+        # By its strides: what is mapped over by vmap cannot be asked for its memory format.
+        return self.heads == 1 and x.dim() == 4 and not x.is_contiguous() and x.stride(1) == 1
 
     def _check_input(self, x: Tensor, mask: Tensor | None) -> None:
         if x.dim() < 3 or x.shape[1] != self.dim:
@@ -186,6 +197,11 @@ class Ham(nn.Module):
             f"eval_steps={self.eval_steps}, grad_steps={self.grad_steps}, start={self.start!r}, "
             f"over={self.over!r}"
         )
+
+
+def _end_step(ham: Ham, *_: Any) -> None:
+    if ham.start == "running":
+        end_step_of(ham.dictionary)
 
 
 def _check_arguments(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from subquad.nn.conv import Pointwise, apply_norm, make_norm
 from subquad.nn.ham import Ham, Over, Start
+from subquad.nn.precision import in_range
 from subquad.ops import NMF, Solver
 
 Version = Literal["v1", "v2", "v2plus"]
@@ -110,21 +111,26 @@ class Hamburger(nn.Module):
 
         Args:
             x: `(batch, channels, *spatial)`, any number of spatial axes.
-            mask: `(batch, *spatial)`, True where a position counts; padding neither gives nor gets.
+            mask: `(batch, *spatial)`, True where a position counts. Padding neither gives nor gets,
+                may hold anything, and is zero in the result.
 
         Raises:
             ValueError: If the channels or the mask do not fit.
         """
         if x.dim() < 3 or x.shape[1] != self.channels:
             raise ValueError(f"expected (batch, {self.channels}, *spatial), got {tuple(x.shape)}.")
-        y = self.lower_bread(x)
+        if mask is not None:
+            # Before any weight: its gradient is a product with x, and zero times NaN is NaN.
+            x = x.where(mask.unsqueeze(1), 0)
+        y = in_range(self.lower_bread(x))
         if self.nonnegative:
             y = y.relu()
         y = self.ham(y) if mask is None else self.ham(y, mask)
         if self.cheese is None:
-            y = apply_norm(self.norm, self.upper_bread(y), mask)
+            y = apply_norm(self.norm, in_range(self.upper_bread(y)), mask)
         else:
-            y = self.upper_bread(apply_norm(self.norm, self.cheese(y), mask).relu())
+            y = apply_norm(self.norm, in_range(self.cheese(y)), mask).relu()
+            y = in_range(self.upper_bread(y))
         if mask is not None:
             y = y.where(mask.unsqueeze(1), 0)
         return self._merge(x, y)

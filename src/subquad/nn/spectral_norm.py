@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from subquad.nn.running import recomputing
 from subquad.ops.decompose import autocast_off
 
 _SMALLEST = 1e-12  # a norm below it is that of a zero weight
@@ -26,7 +27,8 @@ class SpectralNorm(nn.Module):
     Every access makes a round, in evaluation too, but only those in training mode keep their u:
     evaluation gives the same weight each time. A weight that is read twice in one step makes two
     rounds, unless within `torch.nn.utils.parametrize.cached()`. Runs in float32 under any autocast.
-    A zero weight stays zero, and does not lose its u.
+    A zero weight stays zero, and does not lose its u. The recomputation of a checkpoint repeats the
+    latest round and keeps nothing; so a checkpointed weight is read once before each backward pass.
 
     Args:
         weight: What is normalised, (outputs, ...).
@@ -41,6 +43,7 @@ class SpectralNorm(nn.Module):
     """
 
     u: Tensor
+    before: Tensor | None = None  # u before the latest round that was kept
 
     def __init__(self, weight: Tensor, *, exact: bool = True) -> None:
         super().__init__()
@@ -56,14 +59,17 @@ class SpectralNorm(nn.Module):
         """Return the normalised weight, of the type and shape of `weight`."""
         with autocast_off(weight):
             matrix = weight.flatten(1).to(torch.promote_types(weight.dtype, torch.float32))
-            before = self.u.to(matrix.dtype)
+            again = self.training and recomputing()
+            before = (self.before if again and self.before is not None else self.u).to(matrix)
             v = _unit(matrix.detach() @ before, fallback=None)
             towards = matrix.mT @ v
             u = _unit(towards.detach(), fallback=before)
             sigma = towards @ u
             divisor = sigma.where(sigma > _SMALLEST, 1) if self.exact else sigma.clamp_min(1)
             normal = (matrix / divisor).to(weight.dtype).reshape(weight.shape)
-        if self.training:
+        if self.training and not again:
+            if not torch.compiler.is_compiling():  # which repeats no part of its own
+                self.before = self.u.clone()
             with torch.no_grad():
                 self.u.copy_(u)
         return normal

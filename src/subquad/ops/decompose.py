@@ -32,25 +32,28 @@ class Factors(NamedTuple):
     codes: Tensor
 
     def reconstruct(self) -> Tensor:
-        """Return D C, (batch, dim, positions)."""
-        return self.dictionary @ self.codes
+        """Return D C, (batch, dim, positions), in the precision of the factors under any autocast."""
+        with autocast_off(self.dictionary):
+            return self.dictionary @ self.codes
 
 
 class Problem(NamedTuple):
     """What does not change from iteration to iteration.
 
     Attributes:
-        x: X, (batch, dim, positions), zero where masked.
+        x: X, (batch, dim, positions), zero where masked; divided by `unit` if `scaled`.
         mask: True where a position counts, (batch, 1, positions); None if all do.
         unit: The scale of X in each sample, (batch, 1, 1): 1 for ordinary data, so that the
             epsilons are the papers'; smaller or larger for data far from 1, so that they follow.
         inverse_norm: `1 / |column of X|`, (batch, 1, positions); None if the solver has no use for it.
+        scaled: Whether `x` is a copy of X in this unit.
     """
 
     x: Tensor
     mask: Tensor | None
     unit: Tensor
     inverse_norm: Tensor | None = None
+    scaled: bool = False
 
 
 @runtime_checkable

@@ -56,25 +56,33 @@ class NMF:
         return dictionary.abs()
 
     def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
-        """Find the unit in which the codes are kept while iterating."""
-        return Problem(x, mask, data_unit(x))
+        """Find the unit in which the codes are kept while iterating.
+
+        Without a graph X itself is never copied: the unit divides the small matrices. With one it
+        must be: a gradient times X, of 1e30, overflows before a small matrix can divide it.
+        """
+        unit = data_unit(x)
+        scaled = torch.is_grad_enabled()
+        return Problem(x / unit if scaled else x, mask, unit, scaled=scaled)
 
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
         """Start from softmax(D'X) and update once."""
-        start = (dictionary.mT @ problem.x).softmax(dim=-2)
+        products = dictionary.mT @ problem.x
+        start = (products * problem.unit if problem.scaled else products).softmax(dim=-2)
         return self.update_codes(problem, Factors(dictionary, start))
 
     def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """C <- C * (D'X) / (D'D C + eps)."""
         dictionary, codes = factors
-        # The unit divides the small matrix: X itself is never copied.
-        overlap = (dictionary / problem.unit).mT @ problem.x  # (batch, rank, positions)
+        small = dictionary if problem.scaled else dictionary / problem.unit
+        overlap = small.mT @ problem.x  # (batch, rank, positions)
         return _multiply(codes, overlap, (dictionary.mT @ dictionary) @ codes, self.eps)
 
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- D * (X C') / (D C C' + eps)."""
         dictionary, codes = factors
-        overlap = problem.x @ (codes / problem.unit).mT  # (batch, dim, rank)
+        small = codes if problem.scaled else codes / problem.unit
+        overlap = problem.x @ small.mT  # (batch, dim, rank)
         return _multiply(dictionary, overlap, dictionary @ (codes @ codes.mT), self.eps)
 
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
