@@ -37,8 +37,8 @@ def main(arguments: list[str]) -> None:
     wrong = not_finite(network.state_dict()) if is_file else []
     if wrong:
         sys.stdout.write(
-            f"not finite: {len(wrong)} tensors such as {wrong[0]} hold NaN or infinity; no other command takes "
-            f"these weights\n"
+            f"not finite: {len(wrong)} tensors such as {wrong[0]} hold NaN or infinity; no other "
+            f"command takes these weights\n"
         )
     sources = "; ".join(config.sources) or "no paper"
     sys.stdout.write(f"source: {sources}; see docs/models.md\n")

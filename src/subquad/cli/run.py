@@ -220,8 +220,8 @@ def check_resumable(checkpoint: Path, task: Any) -> None:
         was, now = (getattr(config, field.name, None) for config in (theirs, ours))
         if was != now:
             raise ValueError(
-                f"{checkpoint} is of another network: its {field.name} is {was!r}, not {now!r}; resume with the "
-                f"options of config.yaml beside it, or choose another --output."
+                f"{checkpoint} is of another network: its {field.name} is {was!r}, not {now!r}; resume "
+                f"with the options of config.yaml beside it, or choose another --output."
             )
 
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from subquad.base.files import write_whole
@@ -41,12 +40,16 @@ def save_model(model: nn.Module, path: str | Path) -> None:
         raise ValueError(f"only networks of subquad.create_model can be saved, got {type(model).__name__}.")
     if FAMILIES.get(config.family) is not type(config):
         raise ValueError(
-            f"{type(config).__name__} is not registered as the family {config.family!r}, so its file could not be "
-            f"loaded again; decorate it with subquad.models.register_family."
+            f"{type(config).__name__} is not registered as the family {config.family!r}, so its file could "
+            f"not be loaded again; decorate it with subquad.models.register_family."
         )
-    text = config_to_json(config)
-    if config_from_json(text, path) != config:
-        raise ValueError(f"{type(config).__name__} has options that a file cannot hold: {text}.")
+    try:
+        text = config_to_json(config)
+        is_same = config_from_json(text, path) == config
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a file cannot hold the options of {type(config).__name__}: {error}") from error
+    if not is_same:
+        raise ValueError(f"a file cannot hold the options of {type(config).__name__}: {text} differs.")
     state = bare_state(model)
     _check_built(state, config)
     # safetensors stores rows in order: weights in channels_last are copied, and so are shared ones.
@@ -120,7 +123,8 @@ def refuse_not_finite(tensors: Mapping[str, Tensor], where: object) -> None:
     if wrong:
         names = f"{', '.join(wrong[:3])}{f' and {len(wrong) - 3} more' if wrong[3:] else ''}"
         raise ValueError(
-            f"{names} in {where} hold{'' if wrong[1:] else 's'} NaN or infinity; take weights from before that."
+            f"{names} in {where} hold{'' if wrong[1:] else 's'} NaN or infinity; take weights from "
+            f"before that."
         )
 
 
@@ -210,6 +214,6 @@ def _check_built(state: Mapping[str, Tensor], config: NetworkConfig) -> None:
     if told:
         raise ValueError(
             f"the network is not the one that its configuration builds, so its file could not be loaded "
-            f"again: {'; '.join(told)}; undo what changed it (remove_context for insert_context), or keep its "
-            f"state_dict() with torch.save."
+            f"again: {'; '.join(told)}; undo what changed it (remove_context for insert_context), or keep "
+            f"its state_dict() with torch.save."
         )

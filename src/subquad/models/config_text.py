@@ -62,8 +62,8 @@ def config_from_json(text: str, path: str | Path) -> NetworkConfig:
     family = family_called(content["family"])
     if family is None:
         raise ValueError(
-            f"{path} holds a network of family {shown(content['family'])}, which this version of subquad does "
-            f"not know; update subquad, or install and import the package that registers it."
+            f"{path} holds a network of family {shown(content['family'])}, which this version of subquad "
+            f"does not know; update subquad, or install and import the package that registers it."
         )
     return _filled(family, content["config"], path)
 

@@ -16,6 +16,7 @@ from subquad.models.mismatch import remedy
 from subquad.models.original_links import stack_links
 from subquad.models.original_names import hamburger_version, renaming
 from subquad.models.weights import read_weights
+from subquad.models.wrappers import unwrapped
 from subquad.nn import Hamburger
 from subquad.nn.spectral_norm import settle_vectors
 
@@ -82,9 +83,10 @@ def load_original(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file cannot be read safely, a weight is not finite, less than `minimum` of the backbone is covered, or the Hamburger is of another
-            version; the network is then unchanged.
+        ValueError: If the file cannot be read safely, a weight is not finite, less than `minimum` of the
+            backbone is covered, or the Hamburger is of another version; the network is then unchanged.
     """
+    network = unwrapped(network)
     ours = network.state_dict()
     where = source if isinstance(source, (str, Path)) else "the state dict"
     tensors = read_weights(source, known=ours)

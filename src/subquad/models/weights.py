@@ -37,8 +37,8 @@ def read_weights(source: str | Path | Mapping[str, Any], *, known: Iterable[str]
     found = {n: value for n, value in found.items() if isinstance(n, str) and hasattr(value, "shape")}
     if not found:
         raise ValueError(
-            f"no weights in {where}: it holds {', '.join(map(shown, list(content)[:8])) or 'nothing'}; they are "
-            f"looked for there and under {', '.join(WRAPPERS)}."
+            f"no weights in {where}: it holds {', '.join(map(shown, list(content)[:8])) or 'nothing'}; "
+            f"they are looked for there and under {', '.join(WRAPPERS)}."
         )
     names = bare_names(found, known)
     tensors = {names[name]: _plain(name, value, where) for name, value in found.items()}
@@ -55,8 +55,8 @@ def _plain(name: str, value: Any, where: object) -> Tensor:
     ordinary = tensor.layout == torch.strided and not (tensor.is_meta or tensor.is_quantized)
     if not ordinary or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise ValueError(
-            f"{name} in {where} is no plain tensor (sparse, quantised, without values, or repeated by strides); "
-            f"save it with .to_dense(), .dequantize() or .clone()."
+            f"{name} in {where} is no plain tensor (sparse, quantised, without values, repeated by "
+            f"strides); save it with .to_dense(), .dequantize() or .clone()."
         )
     # float8 and the like cannot be asked whether they are finite
     return tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor

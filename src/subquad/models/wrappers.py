@@ -41,7 +41,7 @@ def bare_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def find_weights(content: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Return what holds the tensors of a checkpoint: itself, one of `WRAPPERS`, or its only part that does."""
+    """Return what holds the tensors of a checkpoint: itself, one of `WRAPPERS`, or its only such part."""
     for _ in range(_DEPTH):
         parts = {key: part for key, part in content.items() if isinstance(part, Mapping)}
         named = next((parts[key] for key in WRAPPERS if key in parts), None)
