@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from checkpoints import content_of, header_and_data, saved, tiny, with_options, with_text, write_header
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from checkpoint_files import content_of, header_and_data, saved, tiny, with_options, with_text, write_header
 from subquad import create_model, load_model, save_model
 from subquad.models import SequenceConfig, config_text, read_config
 from subquad.models.config_text import config_from_json

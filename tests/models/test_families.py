@@ -6,9 +6,9 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
-from checkpoints import saved, tiny
 from torch import nn
 
+from checkpoint_files import saved, tiny
 from subquad import load_model, save_model
 from subquad.models import NetworkConfig, SequenceConfig, families, register_family
 from subquad.models.card import model_card
@@ -63,7 +63,7 @@ def test_a_registered_family_is_saved_and_loaded(tmp_path):
 
 
 def test_its_files_are_read_as_strictly_as_ours(tmp_path):
-    from checkpoints import with_options
+    from checkpoint_files import with_options
 
     register_family(MineConfig)
     save_model(MineConfig().build(), tmp_path / "m.safetensors")

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from checkpoints import TINY, saved, tiny
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from checkpoint_files import TINY, saved, tiny
 from subquad import create_model, load_model, load_original, save_model
 from subquad.models.weights import read_weights
 from subquad.models.wrappers import bare_names

@@ -63,6 +63,8 @@ def _fitted(value: Any, kind: Any, name: str) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         for one in arguments:
+            if get_origin(one) is tuple and isinstance(value, (tuple, list)):
+                return _fitted_tuple(value, get_args(one), name)  # whose complaint names the entry
             try:
                 return _fitted(value, one, name)
             except ValueError:
@@ -90,8 +92,8 @@ def _fitted_tuple(value: Any, kinds: tuple[Any, ...], name: str) -> tuple[Any, .
         _fitted(item, kind, f"{name}[{index}]")
         for index, (item, kind) in enumerate(zip(value, kinds, strict=True))
     )
-    same = isinstance(value, tuple) and all(one is other for one, other in zip(value, fitted, strict=True))
-    return value if same else fitted
+    is_same = all(one is other for one, other in zip(value, fitted, strict=True))
+    return value if isinstance(value, tuple) and is_same else fitted
 
 
 def _plain(value: Any, kind: Any) -> Any:

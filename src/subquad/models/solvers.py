@@ -17,9 +17,10 @@ def check_solver(solver: Solver) -> None:
     """Raise ValueError if a hyper-parameter is no number in the range that float32 can work with."""
     if not isinstance(solver, Solver):
         raise ValueError(f"solver must be NMF, VQ or CD, got {shown(solver)}.")
-    if isinstance(solver, tuple(SOLVERS.values())):
+    ours = next((kind for kind in SOLVERS.values() if isinstance(solver, kind)), None)
+    if ours is not None:
         fit_fields(solver)
-        check_range(solver, *HYPER_PARAMETERS, *(f.name for f in dataclasses.fields(solver)))
+        check_range(solver, *HYPER_PARAMETERS, *(f.name for f in dataclasses.fields(ours)))
 
 
 def solver_to_json(solver: Solver) -> dict[str, Any]:
