@@ -15,6 +15,7 @@ from subquad.models.mixers import Mixer, make_block
 from subquad.models.network import Network
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.paramixer import Protocol, Residual, Start
+from subquad.ops.transforms import is_known
 
 Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
@@ -216,7 +217,7 @@ class SequenceNetwork(Network):
         """
         self._check(inputs)
         lengths = resolve_lengths(mask, lengths, *inputs.shape[:2])
-        if lengths is not None and not torch.compiler.is_compiling() and int(lengths.min()) < 1:
+        if lengths is not None and is_known(lengths) and int(lengths.min()) < 1:
             raise ValueError(f"every sequence must have a real position, got lengths {lengths.tolist()}.")
         context = self.dropout(self._embedded(inputs, lengths))
         values = self.dropout(context) if self.config.double_dropout else context
@@ -236,7 +237,8 @@ class SequenceNetwork(Network):
             _check_tokens(inputs, self.embedding.num_embeddings)
             x = self.embedding(inputs.long())
         else:
-            x = self.input(inputs.to(self.input.weight.dtype))
+            # A quantised layer has no parameters, and takes float32.
+            x = self.input(inputs.to(next((p.dtype for p in self.input.parameters()), torch.float32)))
         if self.config.positions:
             assert self.positions is not None
             x = x + self.positions.weight[: x.shape[1]]
@@ -275,7 +277,7 @@ class SequenceNetwork(Network):
 
 def _check_tokens(inputs: Tensor, vocab_size: int) -> None:
     """Raise ValueError if a number is that of no token, where looking does not make a device wait."""
-    if torch.compiler.is_compiling() or inputs.device.type != "cpu" or not inputs.numel():
+    if not is_known(inputs) or inputs.device.type != "cpu" or not inputs.numel():
         return
     smallest, largest = (int(bound) for bound in inputs.aminmax())
     if smallest < 0 or largest >= vocab_size:

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.links import LinkNetworks
 from subquad.ops import cdil_offsets, chord_offsets, link_mix
+from subquad.ops.transforms import is_transformed
 
 Protocol = Literal["chord", "cdil"]
 Residual = Literal["running", "fixed"]
@@ -51,7 +52,7 @@ class Paramixer(nn.Module):
             over all n = 2**M positions, divided by sqrt(n); not for residual="fixed".
         dropout: Probability of zeroing an entry of the result in training.
         recompute: In training, keep only V between factors for the backward pass, and compute links
-            again there.
+            again there; not under the transforms of `torch.func`.
 
     Attributes:
         g: The value map, an `nn.Sequential`; its layers 0 and 2 are the original's
@@ -107,7 +108,7 @@ class Paramixer(nn.Module):
             values: (batch, n, dim), any n from 1.
             context: What the links are computed from, (batch, n, dim); None takes `values`.
             mask: (batch, n), True where a position counts; each sample must have its positions
-                first and its padding last. Checked, except while compiling or exporting.
+                first and its padding last. Checked, except while compiling, exporting or mapping (`vmap`).
             lengths: Instead of `mask`: how many positions of each sample count, (batch,) integers.
 
         Returns:
@@ -134,7 +135,9 @@ class Paramixer(nn.Module):
     def _chain(self, start: Tensor, context: Tensor, lengths: Tensor | None) -> Tensor:
         """Apply the factors, W_1 first."""
         values = start
-        if self.recompute and self.training and torch.is_grad_enabled():
+        # The transforms of `torch.func` keep what they need themselves, and refuse checkpoints.
+        recompute = self.recompute and not is_transformed(start, context, *self.links.parameters())
+        if recompute and self.training and torch.is_grad_enabled():
             for factor in range(self.factors):
                 mixed = checkpoint(
                     self._link_and_mix, values, start, context, lengths, factor,
