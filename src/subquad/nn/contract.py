@@ -32,14 +32,14 @@ def check_mixer(
 
     Args:
         module: Maps a tensor to one of the same positions; takes `mask=` if `mask` is checked.
-        make_input: Returns a fresh float32 input of at least two samples and, along each spatial
+        make_input: Returns a fresh input (float32, or what the module computes in) of at least two samples and, along each spatial
             axis, at least two positions. For a mixer of non-negative data it returns such.
         spatial: Axes of the positions; None takes all from 2 on: `(batch, channels, *spatial)`. A
             mixer of (batch, positions, channels) has (1,).
         tolerance: Allowed relative error where floating point forbids equality.
         mask: Check that padding neither gives nor gets anything, whatever it holds, in batches of
             mixed sizes too.
-        compile: Check `torch.compile(fullgraph=True)`; takes a compiler and half a minute.
+        compile: Check `torch.compile(fullgraph=True)`; takes a C++ compiler and half a minute.
         export: Check `torch.export`.
 
     Returns:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.nn.distributed import sum_over_processes
+from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Factors, Solver, decompose, encode
 from subquad.ops.decompose import autocast_off
 
@@ -81,6 +82,7 @@ class Ham(nn.Module):
         else:
             self.register_buffer("dictionary", dictionary)
 
+    @one_node
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the reconstruction of `x`.
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from subquad.nn.conv import Pointwise, apply_norm, make_norm
 from subquad.nn.ham import Ham, Over, Start
+from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Solver
 
 Version = Literal["v1", "v2", "v2plus"]
@@ -77,24 +78,27 @@ class Hamburger(nn.Module):
         self.channels, self.version = channels, version
         self.lower_bread = Pointwise(channels, dim)
         self.nonnegative = isinstance(solver, NMF)
-        self.ham = ham or Ham(
-            dim,
-            rank,
-            solver,
-            heads=heads,
-            steps=steps,
-            eval_steps=eval_steps,
-            grad_steps=grad_steps,
-            start=start,
-            over=over,
-        )
+        if ham is None:  # an empty nn.Sequential is false
+            ham = Ham(
+                dim,
+                rank,
+                solver,
+                heads=heads,
+                steps=steps,
+                eval_steps=eval_steps,
+                grad_steps=grad_steps,
+                start=start,
+                over=over,
+            )
+        self.ham = ham
         if version == "v1":
             self.cheese = None
             self.upper_bread = Pointwise(dim, channels, bias=False)
             self.norm = make_norm(norm, channels, norm_groups)
         else:
-            factor = (cheese_factor or heads) if version == "v2plus" else 1
-            if dim % factor:
+            wanted = heads if cheese_factor is None else cheese_factor
+            factor = wanted if version == "v2plus" else 1
+            if factor < 1 or dim % factor:
                 raise ValueError(f"cheese_factor must divide dim, got {factor} for dim {dim}.")
             self.cheese = Pointwise(dim, dim // factor, bias=False)
             self.norm = make_norm(norm, dim // factor, norm_groups)
@@ -105,6 +109,7 @@ class Hamburger(nn.Module):
         self.gate = nn.Parameter(torch.zeros(1)) if gate else None
         self._init_weights()
 
+    @one_node
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Add global context to `x`.
 

@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.links import LinkNetworks
+from subquad.nn.tracing import one_node
 from subquad.ops import cdil_offsets, chord_offsets, link_mix
 from subquad.ops.transforms import is_transformed
 
@@ -94,6 +95,7 @@ class Paramixer(nn.Module):
         if start != "random":
             self.links.reset_to_constant(_constant_links(self.offsets, residual, start))
 
+    @one_node
     def forward(
         self,
         values: Tensor,
