@@ -32,8 +32,8 @@ def check_mixer(
 
     Args:
         module: Maps a tensor to one of the same positions; takes `mask=` if `mask` is checked.
-        make_input: Returns a fresh input (float32, or what the module computes in) of at least two samples and, along each spatial
-            axis, at least two positions. For a mixer of non-negative data it returns such.
+        make_input: Returns a fresh input of the module's type: at least two samples and, along each
+            spatial axis, at least two positions. For a mixer of non-negative data it returns such.
         spatial: Axes of the positions; None takes all from 2 on: `(batch, channels, *spatial)`. A
             mixer of (batch, positions, channels) has (1,).
         tolerance: Allowed relative error where floating point forbids equality.

@@ -131,10 +131,11 @@ class Ham(nn.Module):
 
     def _start_dictionary(self, x: Tensor) -> Tensor:
         """Return a start for each sample and head, (batch * heads, dim // heads, rank)."""
+        precision = torch.promote_types(x.dtype, torch.float32)
         if self.training and self.start == "random":
             shape = (x.shape[0] * self.heads, *self.dictionary.shape[1:])
-            return self.solver.random_dictionary(shape, device=x.device)
-        dictionary = self.dictionary.to(torch.promote_types(x.dtype, torch.float32))
+            return self.solver.random_dictionary(shape, device=x.device).to(precision)
+        dictionary = self.dictionary.to(precision)
         if self.start == "learned":
             dictionary = self.solver.admissible(dictionary)
         elif self.start == "running" and self.training:
