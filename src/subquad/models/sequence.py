@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal, get_args
 
 import torch
@@ -15,6 +16,7 @@ from subquad.models.mixers import Mixer, make_block
 from subquad.models.network import Network
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.paramixer import Protocol, Residual, Start
+from subquad.nn.reset import start_with
 from subquad.ops.transforms import is_known
 
 Pooling = Literal["flatten", "cls", "mean"]
@@ -185,7 +187,7 @@ class SequenceNetwork(Network):
         has_table = tokens is not None or config.unused_tables
         self.embedding = nn.Embedding(tokens or 1, dim) if has_table else None
         if self.embedding is not None and config.embedding_range is not None:
-            nn.init.uniform_(self.embedding.weight, -config.embedding_range, config.embedding_range)
+            start_with(self.embedding, partial(_uniform, most=config.embedding_range))
         has_positions = config.positions or config.unused_tables
         self.positions = nn.Embedding(config.length, dim) if has_positions else None
         for table, used in ((self.embedding, tokens is not None), (self.positions, config.positions)):
@@ -273,6 +275,10 @@ class SequenceNetwork(Network):
                 f"a sequence of {inputs.shape[1]} is longer than the {config.longest} that {what} for; "
                 f"build the network with length={inputs.shape[1]}, or cut the sequence."
             )
+
+
+def _uniform(table: nn.Embedding, most: float) -> None:
+    nn.init.uniform_(table.weight, -most, most)
 
 
 def _check_tokens(inputs: Tensor, vocab_size: int) -> None:

@@ -72,15 +72,20 @@ class Ham(nn.Module):
         self.dim, self.rank, self.heads, self.solver = dim, rank, heads, solver
         self.steps, self.eval_steps, self.grad_steps = steps, eval_steps, grad_steps
         self.start, self.over = start, over
-        # Its own generator: building a network twice gives the same dictionary.
-        generator = torch.Generator().manual_seed(0)
-        shape = (heads, dim // heads, rank)
-        dictionary = solver.random_dictionary(shape, generator=generator, device="cpu")
-        dictionary = dictionary.to(torch.get_default_device())
+        dictionary = torch.empty(heads, dim // heads, rank, dtype=torch.float32)
         if start == "learned":
             self.dictionary = nn.Parameter(dictionary)
         else:
             self.register_buffer("dictionary", dictionary)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw the start dictionary."""
+        # Its own generator: building a network twice gives the same dictionary.
+        generator = torch.Generator().manual_seed(0)
+        shape = self.dictionary.shape
+        self.dictionary.copy_(self.solver.random_dictionary(shape, generator=generator, device="cpu"))
 
     @one_node
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

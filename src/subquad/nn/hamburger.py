@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from subquad.nn.conv import Pointwise, apply_norm, make_norm
 from subquad.nn.ham import Ham, Over, Start
+from subquad.nn.reset import start_with
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Solver
 
@@ -104,10 +105,13 @@ class Hamburger(nn.Module):
             self.norm = make_norm(norm, dim // factor, norm_groups)
             self.upper_bread = Pointwise(dim // factor, channels, bias=False)
         plus = version == "v2plus"
-        self.coef_shortcut = nn.Parameter(torch.ones(1)) if plus else None
-        self.coef_ham = nn.Parameter(torch.zeros(1)) if plus else None
-        self.gate = nn.Parameter(torch.zeros(1)) if gate else None
-        self._init_weights()
+        self.coef_shortcut = nn.Parameter(torch.empty(1)) if plus else None
+        self.coef_ham = nn.Parameter(torch.empty(1)) if plus else None
+        self.gate = nn.Parameter(torch.empty(1)) if gate else None
+        self.reset_parameters()
+        for conv in (self.lower_bread, self.cheese, self.upper_bread):
+            if conv is not None:
+                start_with(conv, _as_the_originals)
 
     @one_node
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -141,12 +145,17 @@ class Hamburger(nn.Module):
             return x + self.gate * y
         return (x + y).relu()
 
-    def _init_weights(self) -> None:
-        """Normal with variance 2 / outputs, as the originals; biases keep PyTorch's default."""
-        for conv in (self.lower_bread, self.cheese, self.upper_bread):
-            if conv is not None:
-                nn.init.normal_(conv.weight, std=sqrt(2 / conv.out_channels))
+    def reset_parameters(self) -> None:
+        """Set the gate and the two coefficients to what they start at; all else resets itself."""
+        for number, start in ((self.coef_shortcut, 1.0), (self.coef_ham, 0.0), (self.gate, 0.0)):
+            if number is not None:
+                nn.init.constant_(number, start)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"{self.channels}, version={self.version!r}"
+
+
+def _as_the_originals(conv: Pointwise) -> None:
+    """Normal with variance 2 / outputs; biases keep PyTorch's default."""
+    nn.init.normal_(conv.weight, std=sqrt(2 / conv.out_channels))

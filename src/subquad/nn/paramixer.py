@@ -221,7 +221,7 @@ def _constant_links(offsets: tuple[tuple[int, ...], ...], residual: str | None, 
             f"{len(offsets[0])} links and residual={residual!r}."
         )
     to_itself, ahead = (1.0, 0.0) if start == "identity" else (math.sqrt(0.5), math.sqrt(0.5))
-    links = torch.zeros(len(offsets), len(offsets[0]))
+    links = torch.zeros(len(offsets), len(offsets[0]), device="cpu")  # a network on "meta" has them too
     for factor, leads_to in enumerate(offsets):
         if ahead:
             links[factor, leads_to.index(2**factor)] = ahead
