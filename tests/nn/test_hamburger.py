@@ -197,6 +197,12 @@ def test_any_mixer_fits_in_the_hams_place():
     check_mixer(block, lambda: torch.randn(2, 16, 4, 5), tolerance=1e-4).raise_if_failed()
 
 
+def test_nothing_at_all_fits_in_the_hams_place():
+    """An empty nn.Sequential is false, and yet a module."""
+    empty = torch.nn.Sequential()
+    assert Hamburger(8, dim=8, rank=4, ham=empty).ham is empty
+
+
 @pytest.mark.compile
 @pytest.mark.parametrize("version", VERSIONS)
 def test_compile_and_export_give_the_eager_numbers(version):
@@ -215,6 +221,7 @@ def test_compile_and_export_give_the_eager_numbers(version):
             {"version": "v2plus", "cheese_factor": 7},
             "cheese_factor must divide dim, got 7 for dim 64",
         ),
+        ({"version": "v2plus", "cheese_factor": 0}, "cheese_factor must divide dim, got 0 for dim 64"),
     ],
 )
 def test_bad_arguments_are_quoted(arguments, message):

@@ -72,7 +72,7 @@ def bench_mixing(
         dim: Channels.
         links: Links of a row, at least 2.
         repeats: Rounds; each runs every way once.
-        compile: Also time `link_mix` under `torch.compile`, which needs a compiler.
+        compile: Also time `link_mix` under `torch.compile`, which needs a C++ compiler.
         device: Such as "cpu" or "cuda".
     """
     if min(batch, length, dim) < 1 or links < 2:

@@ -11,6 +11,7 @@ from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.config import ImageConfig
 from subquad.models.families import register_family
 from subquad.models.network import ImageNetwork
+from subquad.nn.reset import start_with
 
 
 @register_family
@@ -58,8 +59,7 @@ class Classifier(ImageNetwork):
             config.backbone, in_channels=config.in_channels, drop_path=config.drop_path
         )
         self.classifier = nn.Linear(self.backbone.channels[-1], config.num_classes)
-        nn.init.trunc_normal_(self.classifier.weight, std=0.02)
-        nn.init.zeros_(self.classifier.bias)
+        start_with(self.classifier, _small)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images (batch, in_channels, H, W) to logits (batch, num_classes).
@@ -69,3 +69,8 @@ class Classifier(ImageNetwork):
         """
         self.check_images(images)
         return self.classifier(self.backbone(images)[-1].mean(dim=(2, 3)))
+
+
+def _small(classifier: nn.Linear) -> None:
+    nn.init.trunc_normal_(classifier.weight, std=0.02)
+    nn.init.zeros_(classifier.bias)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from subquad.nn.conv import make_norm
 from subquad.nn.hamburger import Norm
+from subquad.nn.reset import start_with
 
 
 class ConvNormReLU(nn.Module):
@@ -54,7 +55,17 @@ def init_head(head: nn.Module, classifier: nn.Conv2d) -> None:
     """Initialise as the originals' mmseg heads: Kaiming by outputs, a small classifier, zero biases."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            start_with(module, _kaiming)
+    start_with(classifier, _small)
+
+
+def _kaiming(conv: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+
+
+def _small(classifier: nn.Conv2d) -> None:
     nn.init.normal_(classifier.weight, std=0.01)
+    if classifier.bias is not None:
+        nn.init.zeros_(classifier.bias)

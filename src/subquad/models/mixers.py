@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from subquad.nn.lengths import real_positions
 from subquad.nn.paramixer import Paramixer
+from subquad.nn.reset import reset_by, start_with
 
 if TYPE_CHECKING:
     from subquad.models.sequence_config import SequenceConfig
@@ -84,11 +86,19 @@ class Transformer(nn.Module):
             batch_first=True,
             norm_first=True,
         )
+        # PyTorch's attention has its reset under another name, and a bias that starts at zero.
+        attention = self.layer.self_attn
+        reset_by(attention, partial(nn.MultiheadAttention._reset_parameters, attention))
+        start_with(attention.out_proj, _zero_bias)
 
     def forward(self, values: Tensor, context: Tensor, *, lengths: Tensor | None = None) -> Tensor:
         """Attend to all real positions."""
         padding = None if lengths is None else ~real_positions(lengths, values).squeeze(-1)
         return self.layer(values, src_key_padding_mask=padding)
+
+
+def _zero_bias(layer: nn.Linear) -> None:
+    nn.init.zeros_(layer.bias)
 
 
 class Packaged(nn.Module):

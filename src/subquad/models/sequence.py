@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,6 +13,8 @@ from subquad.models.network import Network
 from subquad.models.sequence_config import SequenceConfig
 from subquad.models.standard_units import StandardUnits
 from subquad.nn.lengths import real_positions, resolve_lengths
+from subquad.nn.reset import start_with
+from subquad.ops.transforms import is_known
 
 
 class SequenceNetwork(Network):
@@ -41,7 +45,7 @@ class SequenceNetwork(Network):
         has_table = tokens is not None or config.unused_tables
         self.embedding = nn.Embedding(tokens or 1, dim) if has_table else None
         if self.embedding is not None and config.embedding_range is not None:
-            nn.init.uniform_(self.embedding.weight, -config.embedding_range, config.embedding_range)
+            start_with(self.embedding, partial(_uniform, most=config.embedding_range))
         has_positions = config.positions or config.unused_tables
         self.positions = nn.Embedding(config.length, dim) if has_positions else None
         for table, used in ((self.embedding, tokens is not None), (self.positions, config.positions)):
@@ -75,7 +79,7 @@ class SequenceNetwork(Network):
         """
         self._check(inputs)
         lengths = resolve_lengths(mask, lengths, *inputs.shape[:2])
-        if lengths is not None and not torch.compiler.is_compiling() and int(lengths.min()) < 1:
+        if lengths is not None and is_known(lengths) and int(lengths.min()) < 1:
             raise ValueError(f"every sequence must have a real position, got lengths {lengths.tolist()}.")
         context = self.dropout(self._embedded(inputs, lengths))
         values = self.dropout(context) if self.config.double_dropout else context
@@ -97,7 +101,8 @@ class SequenceNetwork(Network):
             x = self.embedding(inputs.long())
         else:
             inputs = inputs if self.units is None else self.units(inputs)
-            x = self.input(inputs.to(self.input.weight.dtype))
+            # A quantised layer has no parameters, and takes float32.
+            x = self.input(inputs.to(next((p.dtype for p in self.input.parameters()), torch.float32)))
         if self.config.positions:
             assert self.positions is not None
             x = x + self.positions.weight[: x.shape[1]]
@@ -134,9 +139,13 @@ class SequenceNetwork(Network):
             )
 
 
+def _uniform(table: nn.Embedding, most: float) -> None:
+    nn.init.uniform_(table.weight, -most, most)
+
+
 def _check_tokens(inputs: Tensor, vocab_size: int) -> None:
     """Raise ValueError if a number is that of no token, where looking does not make a device wait."""
-    if torch.compiler.is_compiling() or inputs.device.type != "cpu" or not inputs.numel():
+    if not is_known(inputs) or inputs.device.type != "cpu" or not inputs.numel():
         return
     smallest, largest = (int(bound) for bound in inputs.aminmax())
     if smallest < 0 or largest >= vocab_size:

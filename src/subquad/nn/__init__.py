@@ -2,7 +2,8 @@
 
 from subquad.nn.attention import NoContext, SelfAttention
 from subquad.nn.conditional_norm import ConditionalBatchNorm
-from subquad.nn.contract import Check, Report, check_mixer
+from subquad.nn.contract import check_mixer
+from subquad.nn.contract_report import Check, Report
 from subquad.nn.ham import Ham
 from subquad.nn.hamburger import Hamburger
 from subquad.nn.insert import insert_context, remove_context

@@ -38,8 +38,14 @@ class ConditionalBatchNorm(nn.Module):
         self.num_classes = num_classes
         self.momentum = momentum
         self.norm: nn.Module = BatchNorm(channels, eps=eps, momentum=momentum, affine=False)
-        self.weight = nn.Parameter(torch.ones(num_classes or 1, channels))
-        self.bias = nn.Parameter(torch.zeros(num_classes or 1, channels))
+        self.weight = nn.Parameter(torch.empty(num_classes or 1, channels))
+        self.bias = nn.Parameter(torch.empty(num_classes or 1, channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Set scales to one and shifts to zero."""
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """Normalise `x` `(batch, channels, *spatial)`; `labels` (batch,) are the classes, from 0.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from subquad.nn.distributed import processes, total_over_processes
 from subquad.nn.running import recomputing
 
 
@@ -39,11 +42,7 @@ class BatchNorm(_BatchNorm):
             return self._normalised(input)
         if not self.training:
             return self._normalised(input.where(mask.unsqueeze(1), 0))  # NaN would reach the weight
-        channels_last = input.movedim(1, -1)
-        out = torch.zeros_like(channels_last)
-        # (valid positions, channels): the library's own batch norm, on what counts.
-        out[mask] = self._normalised(channels_last[mask])
-        return out.movedim(-1, 1)
+        return _on_what_counts(self._normalised, input, mask)
 
     def _normalised(self, input: Tensor) -> Tensor:
         mean, var = self.running_mean, self.running_var
@@ -52,6 +51,49 @@ class BatchNorm(_BatchNorm):
         # The first pass has moved the statistics; copies, since the graph is to be that of the first.
         mean, var = mean.clone(), var.clone()
         return F.batch_norm(input, mean, var, self.weight, self.bias, training=True, eps=self.eps)
+
+
+def _on_what_counts(norm: Callable[[Tensor], Tensor], input: Tensor, mask: Tensor) -> Tensor:
+    """Call a norm of rows (valid positions, channels); zero elsewhere."""
+    channels_last = input.movedim(1, -1)
+    out = torch.zeros_like(channels_last)
+    out[mask] = norm(channels_last[mask])
+    return out.movedim(-1, 1)
+
+
+def sync_batch_norm(norm: nn.SyncBatchNorm, input: Tensor, mask: Tensor) -> Tensor:
+    """Call what `convert_sync_batchnorm` makes of a `BatchNorm`, with a mask.
+
+    Training takes the statistics over the positions that count in all processes, which may differ in
+    their number; on any device, where PyTorch's own layer needs a GPU.
+    """
+    if not norm.training:
+        return norm(input.where(mask.unsqueeze(1), 0))
+    if processes(norm.process_group) == 1:
+        return _on_what_counts(norm, input, mask)
+    return _on_what_counts(lambda rows: _normalise_over_processes(norm, rows), input, mask)
+
+
+def _normalise_over_processes(norm: nn.SyncBatchNorm, rows: Tensor) -> Tensor:
+    """Normalise (positions, channels) by the statistics of all processes, and move the running ones."""
+    group = norm.process_group
+    x = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    count = total_over_processes(x.new_full((), len(x)), group).clamp_min(1)
+    mean = total_over_processes(x.sum(0), group) / count
+    centred = x - mean
+    variance = total_over_processes(centred.square().sum(0), group) / count
+    if norm.running_mean is not None and norm.running_var is not None:
+        with torch.no_grad():
+            assert norm.num_batches_tracked is not None
+            seen = norm.num_batches_tracked.add_(1)
+            share = 1 / float(seen) if norm.momentum is None else norm.momentum
+            unbiased = variance * count / (count - 1).clamp_min(1)
+            norm.running_mean.lerp_(mean.to(norm.running_mean.dtype), share)
+            norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), share)
+    normal = centred * (variance + norm.eps).rsqrt()
+    if norm.affine:
+        normal = normal * norm.weight + norm.bias
+    return normal.to(rows.dtype)
 
 
 class GroupNorm(nn.GroupNorm):
@@ -93,4 +135,6 @@ def apply_norm(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
     """Call any norm, with the mask only if there is one: foreign norms know none."""
     if mask is None or isinstance(norm, nn.Identity):
         return norm(x)
+    if isinstance(norm, nn.SyncBatchNorm):
+        return sync_batch_norm(norm, x, mask)
     return norm(x, mask)

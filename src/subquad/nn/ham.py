@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from subquad.nn.precision import in_range
 from subquad.nn.running import end_step_of, move_once_a_step, start_of_step
+from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Factors, Solver, decompose, encode
 from subquad.ops.decompose import autocast_off
 
@@ -71,14 +72,7 @@ class Ham(nn.Module):
         self.dim, self.rank, self.heads, self.solver = dim, rank, heads, solver
         self.steps, self.eval_steps, self.grad_steps = steps, eval_steps, grad_steps
         self.start, self.over = start, over
-        # Its own generator: building a network twice gives the same dictionary.
-        generator = torch.Generator().manual_seed(0)
-        shape = (heads, dim // heads, rank)
-        device = torch.get_default_device()
-        if device.type == "meta":  # what is not to cost memory is not drawn either
-            dictionary = torch.empty(shape)
-        else:
-            dictionary = solver.random_dictionary(shape, generator=generator, device="cpu").to(device)
+        dictionary = torch.empty(heads, dim // heads, rank, dtype=torch.float32)
         if start == "learned":
             self.dictionary = nn.Parameter(dictionary)
         else:
@@ -86,7 +80,19 @@ class Ham(nn.Module):
         if start == "running":
             self.register_state_dict_pre_hook(_end_step)
             self.register_load_state_dict_pre_hook(_end_step)
+        self.reset_parameters()
 
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw the start dictionary."""
+        if self.dictionary.is_meta:  # what is not to cost memory is not drawn either
+            return
+        # Its own generator: building a network twice gives the same dictionary.
+        generator = torch.Generator().manual_seed(0)
+        shape = self.dictionary.shape
+        self.dictionary.copy_(self.solver.random_dictionary(shape, generator=generator, device="cpu"))
+
+    @one_node
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the reconstruction of `x`.
 
@@ -141,15 +147,15 @@ class Ham(nn.Module):
 
         The second is the account of the running dictionary, None if this pass does not move it.
         """
-        account = None
+        account, precision = None, torch.promote_types(x.dtype, torch.float32)
         if self.training and self.start == "random":
             shape = (x.shape[0] * self.heads, *self.dictionary.shape[1:])
-            return self.solver.random_dictionary(shape, device=x.device), None
+            return self.solver.random_dictionary(shape, device=x.device).to(precision), None
         dictionary = self.dictionary
         if self.training and self.start == "running":
             with torch.no_grad():
                 dictionary, account = start_of_step(dictionary)
-        dictionary = dictionary.to(torch.promote_types(x.dtype, torch.float32))
+        dictionary = dictionary.to(precision)
         if self.start == "learned":
             dictionary = self.solver.admissible(dictionary)
         return dictionary.expand(x.shape[0], -1, -1, -1).flatten(0, 1), account

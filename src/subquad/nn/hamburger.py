@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from subquad.nn.conv import Pointwise, apply_norm, make_norm
 from subquad.nn.ham import Ham, Over, Start
 from subquad.nn.precision import in_range
+from subquad.nn.reset import start_with
+from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Solver
 
 Version = Literal["v1", "v2", "v2plus"]
@@ -78,34 +80,41 @@ class Hamburger(nn.Module):
         self.channels, self.version = channels, version
         self.lower_bread = Pointwise(channels, dim)
         self.nonnegative = isinstance(solver, NMF)
-        self.ham = ham or Ham(
-            dim,
-            rank,
-            solver,
-            heads=heads,
-            steps=steps,
-            eval_steps=eval_steps,
-            grad_steps=grad_steps,
-            start=start,
-            over=over,
-        )
+        if ham is None:  # an empty nn.Sequential is false
+            ham = Ham(
+                dim,
+                rank,
+                solver,
+                heads=heads,
+                steps=steps,
+                eval_steps=eval_steps,
+                grad_steps=grad_steps,
+                start=start,
+                over=over,
+            )
+        self.ham = ham
         if version == "v1":
             self.cheese = None
             self.upper_bread = Pointwise(dim, channels, bias=False)
             self.norm = make_norm(norm, channels, norm_groups)
         else:
-            factor = (cheese_factor or heads) if version == "v2plus" else 1
-            if dim % factor:
+            wanted = heads if cheese_factor is None else cheese_factor
+            factor = wanted if version == "v2plus" else 1
+            if factor < 1 or dim % factor:
                 raise ValueError(f"cheese_factor must divide dim, got {factor} for dim {dim}.")
             self.cheese = Pointwise(dim, dim // factor, bias=False)
             self.norm = make_norm(norm, dim // factor, norm_groups)
             self.upper_bread = Pointwise(dim // factor, channels, bias=False)
         plus = version == "v2plus"
-        self.coef_shortcut = nn.Parameter(torch.ones(1)) if plus else None
-        self.coef_ham = nn.Parameter(torch.zeros(1)) if plus else None
-        self.gate = nn.Parameter(torch.zeros(1)) if gate else None
-        self._init_weights()
+        self.coef_shortcut = nn.Parameter(torch.empty(1)) if plus else None
+        self.coef_ham = nn.Parameter(torch.empty(1)) if plus else None
+        self.gate = nn.Parameter(torch.empty(1)) if gate else None
+        self.reset_parameters()
+        for conv in (self.lower_bread, self.cheese, self.upper_bread):
+            if conv is not None:
+                start_with(conv, _as_the_originals)
 
+    @one_node
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Add global context to `x`.
 
@@ -142,12 +151,17 @@ class Hamburger(nn.Module):
             return x + self.gate * y
         return (x + y).relu()
 
-    def _init_weights(self) -> None:
-        """Normal with variance 2 / outputs, as the originals; biases keep PyTorch's default."""
-        for conv in (self.lower_bread, self.cheese, self.upper_bread):
-            if conv is not None:
-                nn.init.normal_(conv.weight, std=sqrt(2 / conv.out_channels))
+    def reset_parameters(self) -> None:
+        """Set the gate and the two coefficients to what they start at; all else resets itself."""
+        for number, start in ((self.coef_shortcut, 1.0), (self.coef_ham, 0.0), (self.gate, 0.0)):
+            if number is not None:
+                nn.init.constant_(number, start)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"{self.channels}, version={self.version!r}"
+
+
+def _as_the_originals(conv: Pointwise) -> None:
+    """Normal with variance 2 / outputs; biases keep PyTorch's default."""
+    nn.init.normal_(conv.weight, std=sqrt(2 / conv.out_channels))

@@ -45,13 +45,17 @@ class Context(nn.Module):
         prefix, tokens = features[:, : self.prefix_tokens], features[:, self.prefix_tokens :]
         return torch.cat([prefix, self.hamburger(tokens.mT).mT], dim=1)
 
-    def after(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor:
-        """The forward hook: takes and gives what the module returns."""
-        return self(output)
-
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"layout={self.layout!r}, prefix_tokens={self.prefix_tokens}"
+
+
+def _give_context(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor:
+    """The forward hook: takes and gives what the module returns.
+
+    The context is looked up: a copy or a replica of the module has its own.
+    """
+    return getattr(module, CHILD)(output)
 
 
 def insert_context(
@@ -92,7 +96,8 @@ def insert_context(
         prefix_tokens: Tokens at the beginning that are left alone, such as 1 class token; with 0 it would
             be mixed with the others.
         channels: Of that output; measured with `example` if not given.
-        example: An input of the network; None takes zeros of (1, 3, 224, 224).
+        example: An input of the network, such as images, or tokens of whole numbers; None tries zeros of
+            (1, 3, 224, 224), then 16 tokens. It also shows whether the network runs the module at all.
         dim: Width inside the Hamburger; None takes `channels`, 512 at most.
         rank: See `Hamburger`, as the others.
         solver: Of the decomposition.
@@ -123,8 +128,13 @@ def insert_context(
             f"{name!r} is a {type(target).__name__}, which runs whatever is added to it in its own way; "
             f"choose the module after it, or one inside."
         )
-    if channels is None:
-        channels = _measure(model, target, name, layout, example)
+    output = _run(model, target, name, example, needed=channels is None)
+    if output is not None and (channels is None or example is not None):
+        measured = _channels(output, name, layout)
+        if channels not in (None, measured):
+            raise ValueError(f"{name!r} returns {tuple(output.shape)}, which has not channels={channels}.")
+        channels = measured
+    assert channels is not None
     hamburger = Hamburger(
         channels,
         version="v1",
@@ -144,7 +154,7 @@ def insert_context(
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     target.add_module(CHILD, context.to(like.device, like.dtype))
     if not _is_plain_sequential(target):  # which runs its last part anyway
-        context.handle = target.register_forward_hook(context.after)
+        context.handle = target.register_forward_hook(_give_context)
     return model
 
 
@@ -198,27 +208,42 @@ def _is_plain_sequential(module: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def _measure(
-    model: nn.Module, target: nn.Module, name: str, layout: Layout | None, example: Tensor | None
-) -> int:
-    """Return the channels of a module's output, from one run in evaluation."""
+def _run(model: nn.Module, target: nn.Module, name: str, example: Tensor | None, needed: bool) -> Any:
+    """Return the output of a module, from one run of the network in evaluation.
+
+    None if nothing that the network takes is known, and the output is not needed.
+    """
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-    inputs = torch.zeros(1, 3, 224, 224) if example is None else example
+    inputs = [torch.zeros(1, 3, 224, 224), torch.zeros(1, 16, dtype=torch.int64)]
+    if example is not None:  # whole numbers are tokens, or the pixels of a picture
+        inputs = [example] if example.is_floating_point() else [example, example.to(like.dtype)]
     seen: list[Any] = []
+    problem: Exception | None = None
     handle = target.register_forward_hook(lambda module, inputs, output: seen.append(output))
     try:
-        with evaluating(model):
-            model(inputs.to(like.device, like.dtype))
-    except Exception as error:  # whatever a foreign forward raises
-        raise ValueError(
-            f"the channels after {name!r} are unknown: the network does not take {tuple(inputs.shape)} "
-            f"({error}); give another example=, or channels=."
-        ) from error
+        for x in inputs:
+            try:
+                with evaluating(model):
+                    model(x.to(like.device, like.dtype if x.is_floating_point() else None))
+                break
+            except Exception as error:  # whatever a foreign forward raises
+                problem = problem or error
+        else:
+            if needed or example is not None:
+                raise ValueError(
+                    f"the channels after {name!r} are unknown: the network does not take "
+                    f"{tuple(inputs[0].shape)} ({problem}); give another example=, or channels=."
+                ) from problem
+            return None
     finally:
         handle.remove()
     if not seen:
         raise ValueError(f"the network does not run {name!r}, so context after it would have no effect.")
-    output = seen[-1]
+    return seen[-1]
+
+
+def _channels(output: Any, name: str, layout: Layout | None) -> int:
+    """Return the channels of a module's output."""
     if not isinstance(output, Tensor):
         raise ValueError(f"{name!r} returns a {type(output).__name__}, not a tensor; choose a module inside.")
     shape = tuple(output.shape)

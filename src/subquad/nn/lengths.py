@@ -7,6 +7,7 @@ from torch import Tensor
 
 from subquad.ops.link_rows import real_rows
 from subquad.ops.links import check_lengths
+from subquad.ops.transforms import is_known
 
 
 def resolve_lengths(mask: Tensor | None, lengths: Tensor | None, batch: int, positions: int) -> Tensor | None:
@@ -14,13 +15,13 @@ def resolve_lengths(mask: Tensor | None, lengths: Tensor | None, batch: int, pos
 
     Args:
         mask: (batch, positions), True where a position counts: the first of each sample. Checked,
-            except while compiling or exporting.
+            except while compiling or exporting, and under `torch.func.vmap`.
         lengths: Instead of `mask`, integers (batch,).
         batch: Number of samples.
         positions: Number of positions, padding included.
 
     Returns:
-        Lengths (batch,), on the CPU unless this is being compiled, which spares a wait for the
+        Lengths (batch,), on the CPU unless compiled or mapped, which spares a wait for the
         device later; None if all positions of all samples count.
 
     Raises:
@@ -35,7 +36,7 @@ def resolve_lengths(mask: Tensor | None, lengths: Tensor | None, batch: int, pos
                 f"got {mask.dtype} {tuple(mask.shape)}."
             )
         lengths = mask.sum(dim=1)
-        if not torch.compiler.is_compiling() and bool((mask[:, 1:] & ~mask[:, :-1]).any()):
+        if is_known(mask) and bool((mask[:, 1:] & ~mask[:, :-1]).any()):
             raise ValueError(
                 "the mask has padding before a position that counts; put the positions of each sample "
                 "first and its padding last."
@@ -43,7 +44,7 @@ def resolve_lengths(mask: Tensor | None, lengths: Tensor | None, batch: int, pos
     if lengths is None:
         return None
     check_lengths(lengths, batch, positions)
-    if torch.compiler.is_compiling():
+    if not is_known(lengths):
         return lengths
     lengths = lengths.cpu()
     return None if bool((lengths == positions).all()) else lengths

@@ -43,11 +43,15 @@ class LinkNetworks(nn.Module):
         self.bias1 = nn.Parameter(torch.empty(factors * hidden))
         self.weight2 = nn.Parameter(torch.empty(factors, n_links, hidden))
         self.bias2 = nn.Parameter(torch.empty(factors, n_links))
+        self.constant: Tensor | None = None
         self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw each network as `nn.Linear` draws its layers: uniform within 1 / sqrt(inputs)."""
+        """Draw each network as `nn.Linear` draws its layers: uniform within 1 / sqrt(inputs).
+
+        After `reset_to_constant` the second layers are again those of constant links.
+        """
         for parameter, inputs in (
             (self.weight1, self.dim),
             (self.bias1, self.dim),
@@ -56,10 +60,13 @@ class LinkNetworks(nn.Module):
         ):
             bound = 1 / math.sqrt(inputs)
             parameter.uniform_(-bound, bound)
+        if self.constant is not None:
+            self.reset_to_constant(self.constant)
 
     @torch.no_grad()
     def reset_to_constant(self, links: Tensor) -> None:
         """Zero the second layers: every row of factor m then has the links `links[m]`, (M, n_links)."""
+        self.constant = links
         self.weight2.zero_()
         self.bias2.copy_(links)
 

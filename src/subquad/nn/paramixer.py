@@ -11,7 +11,9 @@ from torch.utils.checkpoint import checkpoint
 
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.links import LinkNetworks
+from subquad.nn.tracing import one_node
 from subquad.ops import cdil_offsets, chord_offsets, link_mix
+from subquad.ops.transforms import is_transformed
 
 Protocol = Literal["chord", "cdil"]
 Residual = Literal["running", "fixed"]
@@ -51,7 +53,7 @@ class Paramixer(nn.Module):
             over all n = 2**M positions, divided by sqrt(n); not for residual="fixed".
         dropout: Probability of zeroing an entry of the result in training.
         recompute: In training, keep only V between factors for the backward pass, and compute links
-            again there.
+            again there; not under the transforms of `torch.func`.
 
     Attributes:
         g: The value map, an `nn.Sequential`; its layers 0 and 2 are the original's
@@ -93,6 +95,7 @@ class Paramixer(nn.Module):
         if start != "random":
             self.links.reset_to_constant(_constant_links(self.offsets, residual, start))
 
+    @one_node
     def forward(
         self,
         values: Tensor,
@@ -107,7 +110,7 @@ class Paramixer(nn.Module):
             values: (batch, n, dim), any n from 1.
             context: What the links are computed from, (batch, n, dim); None takes `values`.
             mask: (batch, n), True where a position counts; each sample must have its positions
-                first and its padding last. Checked, except while compiling or exporting.
+                first and its padding last. Checked, except while compiling, exporting or mapping (`vmap`).
             lengths: Instead of `mask`: how many positions of each sample count, (batch,) integers.
 
         Returns:
@@ -134,7 +137,9 @@ class Paramixer(nn.Module):
     def _chain(self, start: Tensor, context: Tensor, lengths: Tensor | None) -> Tensor:
         """Apply the factors, W_1 first."""
         values = start
-        if self.recompute and self.training and torch.is_grad_enabled():
+        # The transforms of `torch.func` keep what they need themselves, and refuse checkpoints.
+        recompute = self.recompute and not is_transformed(start, context, *self.links.parameters())
+        if recompute and self.training and torch.is_grad_enabled():
             for factor in range(self.factors):
                 mixed = checkpoint(
                     self._link_and_mix, values, start, context, lengths, factor,
@@ -216,7 +221,7 @@ def _constant_links(offsets: tuple[tuple[int, ...], ...], residual: str | None, 
             f"{len(offsets[0])} links and residual={residual!r}."
         )
     to_itself, ahead = (1.0, 0.0) if start == "identity" else (math.sqrt(0.5), math.sqrt(0.5))
-    links = torch.zeros(len(offsets), len(offsets[0]))
+    links = torch.zeros(len(offsets), len(offsets[0]), device="cpu")  # a network on "meta" has them too
     for factor, leads_to in enumerate(offsets):
         if ahead:
             links[factor, leads_to.index(2**factor)] = ahead

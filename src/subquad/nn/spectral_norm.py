@@ -53,7 +53,12 @@ class SpectralNorm(nn.Module):
                 f"{tuple(weight.shape)}."
             )
         self.exact = exact
-        self.register_buffer("u", torch.randn_like(weight[0].detach().flatten()))
+        self.register_buffer("u", torch.empty_like(weight[0].detach().flatten()))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the vector."""
+        nn.init.normal_(self.u)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised weight, of the type and shape of `weight`."""

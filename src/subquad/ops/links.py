@@ -8,16 +8,15 @@ Self-Attention", CVPR 2022, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from subquad.ops.decompose import autocast_off
 from subquad.ops.dispatch import Impl, use_triton
-from subquad.ops.link_packed import compare_packed, mix_packed, mix_packed_back, runs_are_short
-from subquad.ops.link_rows import compare_rows, mix_rows, mix_rows_back, precision_of, real_rows
+from subquad.ops.link_product import mix
+from subquad.ops.link_shifts import mix_shifts
+from subquad.ops.transforms import is_differentiated, is_known
 
 Offsets = tuple[int, ...]
 
@@ -70,7 +69,8 @@ def link_mix(
 
     Sums run in float32 (float64 if `values` is), whatever the precision of the arguments. Both
     directions are sums of shifted rows, so nothing depends on the order of threads, and only
-    `values` and `links` are kept for the backward pass. Second derivatives exist.
+    `values` and `links` are kept for the backward pass. Derivatives of any order exist, in both modes,
+    and `torch.func.vmap` over any of the tensors takes one sum for all; "triton" has the ordinary ones alone.
 
     Args:
         values: (batch, n, dim), any n from 1.
@@ -98,112 +98,14 @@ def link_mix(
 
         if max(map(abs, offsets)) >= 2**31:
             raise ValueError(f'impl="triton" takes offsets below 2**31, got {offsets}; use "auto".')
+        if is_differentiated(values, links):
+            raise ValueError('impl="triton" has no derivatives under torch.func; use "auto".')
         if lengths is not None:
             lengths = lengths.to(values.device, torch.int32)
         return mix_links(values, links, lengths, list(offsets), residual, False)
     if impl == "reference":
-        return _sum_of_shifts(values, links, offsets, residual, lengths)
-    mixed = _LinkMix.apply(values, links, offsets, residual, lengths)
-    assert isinstance(mixed, Tensor)
-    return mixed
-
-
-class _LinkMix(torch.autograd.Function):
-    """The product with its own gradient: gathers in both directions."""
-
-    @staticmethod
-    def forward(
-        values: Tensor, links: Tensor, offsets: Offsets, residual: bool, lengths: Tensor | None
-    ) -> Tensor:
-        """Return the mixed values."""
-        mix = _way(values, lengths).mix
-        return mix(values, links, offsets, residual, lengths).to(values.dtype)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the values and the links, nothing else."""
-        values, links, ctx.offsets, ctx.residual, ctx.lengths = inputs
-        ctx.save_for_backward(values, links)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of the values and the links."""
-        (grad,) = grads
-        values, links = ctx.saved_tensors
-        way = _way(values, ctx.lengths, differentiable=torch.is_grad_enabled())
-        with autocast_off(grad):
-            dvalues = dlinks = None
-            if ctx.needs_input_grad[0]:
-                dvalues = way.mix_back(grad, links, ctx.offsets, ctx.residual, ctx.lengths).to(values.dtype)
-            if ctx.needs_input_grad[1]:
-                dlinks = way.compare(grad, values, ctx.offsets, ctx.lengths).to(links.dtype)
-        return dvalues, dlinks, None, None, None
-
-
-class _Way(NamedTuple):
-    """How the product and its two gradients are computed."""
-
-    mix: Callable[..., Tensor]
-    mix_back: Callable[..., Tensor]
-    compare: Callable[..., Tensor]
-
-
-def _way(values: Tensor, lengths: Tensor | None, differentiable: bool = False) -> _Way:
-    # A compiler fuses ordinary operations, and PyTorch differentiates them. For a GPU the others are too
-    # many launches where samples wrap differently.
-    if differentiable or torch.compiler.is_compiling() or (values.is_cuda and lengths is not None):
-        return _Way(_sum_of_shifts, _values_gradient, _links_gradient)
-    if lengths is not None and runs_are_short(values, lengths):
-        return _Way(mix_packed, mix_packed_back, compare_packed)
-    return _Way(mix_rows, mix_rows_back, compare_rows)
-
-
-# Ordinary operations: the reference, and what a compiler fuses.
-
-
-def _sum_of_shifts(
-    values: Tensor, links: Tensor, offsets: Offsets, residual: bool, lengths: Tensor | None
-) -> Tensor:
-    source = _without_padding(values.to(precision_of(values)), lengths)
-    links = _without_padding(links.to(source.dtype), lengths)
-    mixed = source if residual else torch.zeros_like(source)
-    for k, offset in enumerate(offsets):
-        mixed = mixed + links[..., k, None] * _shifted(source, offset, lengths)
-    return _without_padding(mixed, lengths).to(values.dtype)
-
-
-def _values_gradient(
-    grad: Tensor, links: Tensor, offsets: Offsets, residual: bool, lengths: Tensor | None
-) -> Tensor:
-    grad = _without_padding(grad.to(precision_of(grad)), lengths)
-    links = _without_padding(links.to(grad.dtype), lengths)
-    total = grad if residual else torch.zeros_like(grad)
-    for k, offset in enumerate(offsets):
-        total = total + _shifted(links[..., k, None] * grad, -offset, lengths)
-    return _without_padding(total, lengths)
-
-
-def _links_gradient(grad: Tensor, values: Tensor, offsets: Offsets, lengths: Tensor | None) -> Tensor:
-    grad = _without_padding(grad.to(precision_of(grad)), lengths)
-    values = _without_padding(values.to(grad.dtype), lengths)
-    products = [(grad * _shifted(values, offset, lengths)).sum(-1) for offset in offsets]
-    return torch.stack(products, dim=-1)
-
-
-def _shifted(x: Tensor, offset: int, lengths: Tensor | None) -> Tensor:
-    """Return x[b, (i + offset) % length of b] at row i."""
-    if lengths is None:
-        return x.roll(-offset, dims=1)
-    rows = torch.arange(x.shape[1], device=x.device) + offset
-    # Where samples wrap differently the row is computed; a fused loop does so as it goes.
-    rows = rows % lengths.to(x.device).clamp_min(1).unsqueeze(1)
-    return x.gather(1, rows.unsqueeze(-1).expand_as(x))
-
-
-def _without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
-    if lengths is None:
-        return x
-    return x.where(real_rows(x, lengths).unsqueeze(-1), 0)
+        return mix_shifts(values, links, offsets, residual, lengths)
+    return mix(values, links, lengths, offsets, residual, False)
 
 
 def _check(values: Tensor, links: Tensor, offsets: Offsets, lengths: Tensor | None) -> None:
@@ -231,8 +133,8 @@ def check_lengths(lengths: Tensor, batch: int, size: int) -> None:
         raise ValueError(
             f"lengths must be {batch} integers, one a sample, got {lengths.dtype} {tuple(lengths.shape)}."
         )
-    if torch.compiler.is_compiling():
-        return  # what they hold is not known yet
+    if not is_known(lengths):
+        return
     smallest, largest = min(lengths.tolist()), max(lengths.tolist())
     if smallest < 0 or largest > size:
         raise ValueError(f"lengths must be 0 to {size}, the positions there are, got {lengths.tolist()}.")

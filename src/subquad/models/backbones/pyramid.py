@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.models.backbones.base import DropPath
+from subquad.nn.reset import start_with
 
 Kernel = Callable[[int], nn.Module]  # from channels to the gate of the attention
 
@@ -67,7 +68,9 @@ class Pyramid(nn.Module):
             stage_rates, rates = rates[:blocks], rates[blocks:]
             made = [Block(channels, kernel, ratio, rate) for rate in stage_rates]
             self.stages.append(Stage(embed, made, channels, norm_eps))
-        self.apply(_init_weights)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                start_with(module, _as_the_original)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map (batch, in_channels, H, W) to four maps, fine to coarse."""
@@ -112,11 +115,17 @@ class Block(nn.Module):
         super().__init__()
         self.norm1 = nn.BatchNorm2d(channels)
         self.attention = Attention(channels, kernel)
-        self.scale1 = nn.Parameter(torch.full((channels,), 1e-2))
+        self.scale1 = nn.Parameter(torch.empty(channels))
         self.norm2 = nn.BatchNorm2d(channels)
         self.mlp = MLP(channels, channels * mlp_ratio)
-        self.scale2 = nn.Parameter(torch.full((channels,), 1e-2))
+        self.scale2 = nn.Parameter(torch.empty(channels))
         self.drop_path = DropPath(drop_path)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Make both scales small; all else resets itself."""
+        nn.init.constant_(self.scale1, 1e-2)
+        nn.init.constant_(self.scale2, 1e-2)
 
     def forward(self, x: Tensor) -> Tensor:
         scale1, scale2 = self.scale1[:, None, None], self.scale2[:, None, None]
@@ -150,10 +159,9 @@ class MLP(nn.Module):
         return self.reduce(F.gelu(self.depthwise(self.expand(x))))
 
 
-def _init_weights(module: nn.Module) -> None:
-    """Normal with variance 2 / (kernel area * outputs / groups), biases zero, as the original."""
-    if isinstance(module, nn.Conv2d):
-        fan_out = prod(module.kernel_size) * module.out_channels // module.groups
-        nn.init.normal_(module.weight, std=sqrt(2 / fan_out))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+def _as_the_original(conv: nn.Conv2d) -> None:
+    """Normal with variance 2 / (kernel area * outputs / groups), biases zero."""
+    fan_out = prod(conv.kernel_size) * conv.out_channels // conv.groups
+    nn.init.normal_(conv.weight, std=sqrt(2 / fan_out))
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)

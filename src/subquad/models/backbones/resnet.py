@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from subquad.nn.reset import start_with
+
 Pair = tuple[int, int]
 
 
@@ -66,7 +68,7 @@ class ResNet(nn.Module):
             self.stages.append(nn.Sequential(*blocks))
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                start_with(module, _kaiming)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Map (batch, in_channels, H, W) to four maps, fine to coarse."""
@@ -128,3 +130,7 @@ def _strides_and_dilations(
 def _conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> tuple[nn.Module, ...]:
     conv = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
     return conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+
+
+def _kaiming(conv: nn.Conv2d) -> None:
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")

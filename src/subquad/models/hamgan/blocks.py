@@ -6,8 +6,10 @@ from typing import TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 from subquad.nn.conditional_norm import ConditionalBatchNorm
+from subquad.nn.reset import start_with
 from subquad.nn.spectral_norm import spectral_norm
 
 Layer = TypeVar("Layer", bound=nn.Linear | nn.Conv2d | nn.Embedding)
@@ -15,11 +17,15 @@ Layer = TypeVar("Layer", bound=nn.Linear | nn.Conv2d | nn.Embedding)
 
 def spectral(layer: Layer, *, exact: bool = False) -> Layer:
     """Return a layer with Glorot-uniform weights and zero biases, under spectral norm."""
-    nn.init.xavier_uniform_(layer.weight)
-    bias = getattr(layer, "bias", None)
-    if bias is not None:
-        nn.init.zeros_(bias)
+    start_with(layer, _glorot)
     return spectral_norm(layer, exact=exact)
+
+
+def _glorot(layer: nn.Module) -> None:
+    normed = parametrize.is_parametrized(layer)
+    nn.init.xavier_uniform_(layer.get_parameter("parametrizations.weight.original" if normed else "weight"))
+    if getattr(layer, "bias", None) is not None:
+        nn.init.zeros_(layer.get_parameter("bias"))
 
 
 def conv(in_channels: int, out_channels: int, size: int) -> nn.Conv2d:

@@ -65,7 +65,12 @@ class GANHamburger(nn.Module):
         self.cheese = _pointwise(channels, channels) if config.version == "v2" else None
         self.upper_bread = _pointwise(channels, channels)
         self.norm = None if num_classes is None else ConditionalBatchNorm(channels, num_classes)
-        self.gate = nn.Parameter(torch.zeros(1))
+        self.gate = nn.Parameter(torch.empty(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Close the gate; all else resets itself."""
+        nn.init.zeros_(self.gate)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Add global context to `x` (batch, channels, height, width); `labels` (batch,)."""
@@ -101,7 +106,12 @@ class GANAttention(nn.Module):
         self.key = _pointwise(channels, narrow)
         self.value = _pointwise(channels, half)
         self.out = _pointwise(half, channels)
-        self.gate = nn.Parameter(torch.zeros(1))
+        self.gate = nn.Parameter(torch.empty(1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Close the gate; all else resets itself."""
+        nn.init.zeros_(self.gate)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Add global context to `x` (batch, channels, height, width); `labels` (batch,)."""

@@ -12,6 +12,7 @@ atomically, so the result does not depend on the order of threads.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ import triton.language as tl
 from torch import Tensor
 
 from subquad.ops.link_rows import precision_of
+from subquad.ops.transforms import as_one_batch
 
 ROWS = 64  # positions of a program
 MOST_CHANNELS = 64  # of a program
@@ -189,3 +191,5 @@ def _compare_gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 mix_links.register_autograd(_mix_gradient, setup_context=_keep_mix)
 compare_links.register_autograd(_compare_gradient, setup_context=_keep_compare)
+mix_links.register_vmap(partial(as_one_batch, mix_links))
+compare_links.register_vmap(partial(as_one_batch, compare_links))
