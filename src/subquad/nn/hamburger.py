@@ -136,9 +136,9 @@ class Hamburger(nn.Module):
             y = y.relu()
         y = self.ham(y) if mask is None else self.ham(y, mask)
         if self.cheese is None:
-            y = apply_norm(self.norm, in_range(self.upper_bread(y)), mask)
+            y = in_range(apply_norm(self.norm, in_range(self.upper_bread(y)), mask))
         else:
-            y = apply_norm(self.norm, in_range(self.cheese(y)), mask).relu()
+            y = in_range(apply_norm(self.norm, in_range(self.cheese(y)), mask).relu())
             y = in_range(self.upper_bread(y))
         if mask is not None:
             y = y.where(mask.unsqueeze(1), 0)
@@ -146,10 +146,10 @@ class Hamburger(nn.Module):
 
     def _merge(self, x: Tensor, y: Tensor) -> Tensor:
         if self.coef_shortcut is not None and self.coef_ham is not None:
-            x, y = self.coef_shortcut * x, self.coef_ham * y
+            x, y = in_range(self.coef_shortcut * x), in_range(self.coef_ham * y)
         if self.gate is not None:
-            return x + self.gate * y
-        return (x + y).relu()
+            return in_range(x + in_range(self.gate * y))
+        return in_range((x + y).relu())
 
     def reset_parameters(self) -> None:
         """Set the gate and the two coefficients to what they start at; all else resets itself."""

@@ -93,7 +93,7 @@ def start_of_step(state: Tensor) -> tuple[Tensor, Tensor]:
         account = None
     if recomputing() and account is not None:
         start = torch.where((state == account.moved).all(), account.start, state)
-        return start, torch.tensor(number)
+        return start, torch.tensor(number, device="cpu")
     if account is None or account.step != step:
         for old in [old for old, other in _accounts.items() if other.owner.expired()]:
             del _accounts[old]
@@ -104,7 +104,7 @@ def start_of_step(state: Tensor) -> tuple[Tensor, Tensor]:
     start = torch.where(untouched, account.start, state)
     samples = torch.where(untouched, account.samples, 0)
     _accounts[number] = replace(account, start=start, samples=samples)
-    return start.clone(), torch.tensor(number)
+    return start.clone(), torch.tensor(number, device="cpu")
 
 
 @start_of_step.register_fake
