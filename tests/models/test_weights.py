@@ -84,6 +84,21 @@ def test_a_packed_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch
     assert zipfile.is_zipfile(tmp_path / "a.npz")
 
 
+def test_a_packed_checkpoint_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    torch.save({"a": torch.zeros(100_000)}, tmp_path / "plain.pth")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pth") as plain,
+        zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, plain.read(entry), zipfile.ZIP_DEFLATED)
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(
+        ValueError, match=r"a.pth is no checkpoint of PyTorch, or a damaged one \(ValueError\)"
+    ):
+        read_weights(tmp_path / "a.pth")
+
+
 def test_renamed_files_are_refused(tmp_path):
     path = saved(tmp_path / "a.safetensors")
     path.rename(tmp_path / "a.pth")

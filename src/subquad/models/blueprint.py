@@ -27,7 +27,7 @@ def blueprint(config: NetworkConfig) -> dict[str, Tensor]:
         try:
             with torch.device("meta"), _Undrawn():
                 return config.build().state_dict()
-        except NotImplementedError:  # a network that computes with its weights while it is built
+        except NotImplementedError:  # another package's, that computes with its weights while it is built
             return {name: tensor.to("meta") for name, tensor in config.build().state_dict().items()}
         except RuntimeError as error:  # of torch, about shapes
             reason = str(error).splitlines()[0]
@@ -35,7 +35,10 @@ def blueprint(config: NetworkConfig) -> dict[str, Tensor]:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leave out drawing weights that have no memory: on the meta device torch imports its compiler for it."""
+    """Leave out what cannot be done without memory.
+
+    Drawing weights could be done, but torch imports its compiler for that.
+    """
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -46,6 +49,8 @@ class _Undrawn(TorchFunctionMode):
             return args[0] if args else options["tensor"]
         if name == "randn_like":
             return torch.empty_like(*args, **options)
+        if name == "cpu":  # Performer's random directions
+            return args[0]
         return func(*args, **options)
 
 

@@ -126,6 +126,10 @@ def _load_weights_only(path: Path) -> Any:
     Training frameworks store their own objects beside the weights (mmengine its message hub), which
     `weights_only` alone refuses.
     """
+    if zipfile.is_zipfile(path):  # torch.save packs nothing, and repeats nothing
+        with zipfile.ZipFile(path) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > path.stat().st_size:
+                raise ValueError("it unpacks to more than it is")
     try:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except ValueError:  # a file of before torch 1.6, which cannot be looked into

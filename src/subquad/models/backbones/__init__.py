@@ -71,8 +71,8 @@ def make_backbone(
 def backbone_papers(name: str) -> tuple[str, ...]:
     """Return the papers that a backbone of `make_backbone` is of; timm names those of its own."""
     papers = (
-        (VAN_SIZES, "Guo et al., VAN, CVMJ 2023"),
+        (VAN_SIZES, "Guo et al., CVMJ 2023"),
         (MSCAN_SIZES, "Guo et al., SegNeXt, NeurIPS 2022"),
-        (RESNET_SIZES, "He et al., ResNet, CVPR 2016"),
+        (RESNET_SIZES, "He et al., CVPR 2016"),
     )
     return tuple(paper for sizes, paper in papers if name in sizes)
