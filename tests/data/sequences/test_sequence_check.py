@@ -19,7 +19,9 @@ def checked(tmp_path: Path, text: str, test: str | None = None, **options: Any) 
 
 
 def test_counts(tmp_path: Path) -> None:
-    report = checked(tmp_path, "abc,x\nab,y\na,x\n" + "d" * 70 + ",x\n", "ee,y\nabz,x\n", length=64, unknown="allow")
+    report = checked(
+        tmp_path, "abc,x\nab,y\na,x\n" + "d" * 70 + ",x\n", "ee,y\nabz,x\n", length=64, unknown="allow"
+    )
     assert report.ok and report.class_names == ("x", "y") and report.kept == 64
     train, test = report.splits
     assert dict(train.lengths) == {3: 1, 2: 1, 1: 1, 70: 1} and dict(train.labels) == {"x": 3, "y": 1}
@@ -27,7 +29,9 @@ def test_counts(tmp_path: Path) -> None:
     text = str(report)
     assert "train                4   length: 1" not in text and "1, 2.5, 70" in text
     assert "25.0 % of train are longer than 64 and lose their end." in text
-    unknown = "test: 3 of 5 tokens (60.0%) in 2 of 2 sequences are unknown to training, read as <unk>: 'e' (2)"
+    unknown = (
+        "test: 3 of 5 tokens (60.0%) in 2 of 2 sequences are unknown to training, read as <unk>: 'e' (2)"
+    )
     assert unknown in text
     rows = [line.split() for line in text.splitlines()]
     assert ["1", "1", "0"] in rows and ["128", "1", "0"] in rows and ["16", "0", "0"] in rows
@@ -83,7 +87,7 @@ def test_letters_of_genomes(tmp_path: Path) -> None:
             "a.fa, line 2: '!' is no letter of the nucleic acid code",
             "a.fa, line 3: no sequence follows the header",
             "b.fa, line 2: '1' is no letter",
-            "train: 1 of 45 tokens (2.2%) in 1 of 3 sequences are unknown to the alphabet, read as N: 'X' (1)",
+            "train: 1 of 45 tokens (2.2%) in 1 of 3 sequences are unknown to the alphabet, read as N: 'X'",
         ),
         strict=True,
     ):

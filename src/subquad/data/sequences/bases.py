@@ -66,7 +66,7 @@ def keep_bases(
     all_of_them: Counter[str] = Counter()
     for record in records:
         text = str(record.sequence)
-        own = Counter({letter: text.count(letter) for letter in set(text)})
+        own = Counter({letter: text.count(letter) for letter in sorted(set(text))})
         all_of_them.update(own)
         why = _foreign(own)
         if why:
