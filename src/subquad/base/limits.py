@@ -10,8 +10,10 @@ KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 # Characters of a cell in a CSV: the parser takes eight bytes or so for each. Longer sequences are FASTA.
 LONGEST_CELL = 64 * MIB
-# Characters of a CSV that are read once more after a quote that does not close: some seconds.
+# Characters of a CSV that are read once more after a quote that does not close, and 64 more for each line:
+# two seconds or so.
 MOST_READ_AGAIN = 256 * MIB
+READ_AGAIN_A_LINE = 64
 # Share of tokens that a network may not know before it is asked about another alphabet than its own.
 MOST_UNKNOWN = 0.2
 # Share of letters in a FASTA file that may be none of the nucleic acid code: of a protein a third is none.

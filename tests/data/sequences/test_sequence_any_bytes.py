@@ -16,7 +16,7 @@ from subquad.data.sequences.values import parse_numbers
 from subquad.data.sequences.vocabulary import learned_vocabulary
 
 QUICK = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 # Bytes that readers look at, among any others.
 PIECES = [
@@ -104,7 +104,7 @@ def test_folders(kind: str, name: str, data: bytes, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.fa", "a.txt", "a.txt.gz"])
 @given(data=ANY)
-@settings(QUICK, max_examples=20)
+@settings(QUICK, max_examples=12)
 def test_what_a_network_is_asked(vocabulary: Any, name: str, data: bytes, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(data)

@@ -107,6 +107,12 @@ def test_broken_objects_are_named(tmp_path: Path) -> None:
         assert part in problem
 
 
+def test_a_list_of_objects_is_no_json_lines(tmp_path: Path) -> None:
+    options = lines(tmp_path / "a.jsonl", "[", '{"sequence": "a", "label": "x"}', "]")
+    with pytest.raises(ValueError, match="a.jsonl: it is one JSON list; write one object"):
+        open_sequences(options)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -83,7 +83,7 @@ def test_a_stray_quote_costs_its_own_row(tmp_path: Path) -> None:
 def test_quotes_that_do_not_close_are_not_read_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delimited, "MOST_READ_AGAIN", 2000)
+    monkeypatch.setattr(delimited, "MOST_READ_AGAIN", 20_000)
     rows = 'a",b,"\n' * 200  # in quotes or not, each one leaves a quote open
     with pytest.raises(ValueError, match=r"a.csv: row \d+: the quotes there and in other rows do not close"):
         read(tmp_path / "a.csv", HEADER + '"' + rows)

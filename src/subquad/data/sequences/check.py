@@ -167,8 +167,9 @@ def _tell_unknown(
     if found is None or not found.counts:
         return
     sentence = f"{report.name}: {found.sentence('the alphabet' if options.name in FIXED else 'training')}"
-    # Any text has words that no other has; letters and numbers are a closed set.
-    is_usual = options.name == "csv" and options.tokens == "words" and not found.too_many
+    # Any text has words, and any language characters, that are rare; an alphabet is a closed set.
+    of_language = options.name == "long_document" or (options.name == "csv" and options.tokens == "words")
+    is_usual = of_language and not found.too_many
     if is_usual or options.unknown == "allow":
         notes.append(f"{sentence}.")
     else:

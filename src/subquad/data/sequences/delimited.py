@@ -7,7 +7,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from subquad.base.limits import LONGEST_CELL, MOST_READ_AGAIN
+from subquad.base.limits import LONGEST_CELL, MOST_READ_AGAIN, READ_AGAIN_A_LINE
 
 Row = tuple[int, dict[str, object] | str | None]
 TAB = "\t"
@@ -146,7 +146,7 @@ class _Lines:
         back = self.record[kept:]
         self.again.extendleft(reversed(back))
         self.row -= len(back)
-        self.characters += sum(map(len, back))
+        self.characters += sum(len(line) + READ_AGAIN_A_LINE for line in back)
         if self.characters > MOST_READ_AGAIN:
             raise ValueError(
                 f"row {self.row}: the quotes there and in other rows do not close; mend them before the "

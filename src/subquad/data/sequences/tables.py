@@ -104,17 +104,19 @@ def read_table(path: Path, columns: Columns, problem: Problem = refuse, note: No
 def _rows(lines: Iterable[str], path: Path, columns: Columns, note: Note) -> Iterator[Row]:
     """Yield rows by number; errors and notes name the file."""
     kind = kind_of(path)
-    if kind not in (".csv", ".tsv"):
-        yield from _json_lines(lines)
-        return
-    rows = delimited_rows(
-        lines,
-        columns.separator,
-        "," if kind == ".csv" else "\t",
-        columns.header,
-        columns.wanted,
-        lambda text: note(f"{path}: {text}"),
-        lambda text: note(Doubt(f"{path}: {text}")),
+    is_json = kind not in (".csv", ".tsv")
+    rows = (
+        _json_lines(lines)
+        if is_json
+        else delimited_rows(
+            lines,
+            columns.separator,
+            "," if kind == ".csv" else "\t",
+            columns.header,
+            columns.wanted,
+            lambda text: note(f"{path}: {text}"),
+            lambda text: note(Doubt(f"{path}: {text}")),
+        )
     )
     try:
         yield from rows
@@ -167,6 +169,8 @@ def _json_lines(lines: Iterable[str]) -> Iterator[Row]:
         except _TwiceError as error:
             yield number, str(error)
         except ValueError as error:
+            if number == 1 and line.lstrip().startswith("["):
+                raise ValueError("it is one JSON list; write one object {...} in each line.") from error
             yield number, f"the line is no JSON ({error}); mend it."
         else:
             yield number, row if isinstance(row, dict) else "the line is no JSON object; write {...}."
