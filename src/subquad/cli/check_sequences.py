@@ -50,4 +50,6 @@ def main(arguments: list[str]) -> None:
     report = check_sequences(options)
     sys.stdout.write(f"{report}\n")
     if not report.ok:
-        raise ValueError(f"{path} has {len(report.problems)} problem(s), see above.")
+        raise ValueError(
+            f"{path} has {len(report.problems)} problem(s), see above; the first: {report.problems[0]}"
+        )

@@ -19,6 +19,7 @@ from subquad.cli.run import (
     start_run,
     train,
 )
+from subquad.cli.sequence_notes import check_unknown, tell_notes, tell_unknown
 from subquad.cli.trainer_options import add_trainer_options
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, model_config
@@ -94,6 +95,9 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     quiet_lightning()
     check_seed(options.seed)
     data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
+    tell_notes(data)
+    tell_unknown(data, "test")
+    check_unknown(data, "val")
     torch.manual_seed(options.seed)
     config = resolve_sequence_model(options.model, data)
     if added := for_values(options.model, data):

@@ -19,10 +19,11 @@ from subquad.data.sequences.options import USUAL_LENGTH
 from subquad.models import SequenceConfig, load_model
 
 # Of `--data`: what tells how the sequences of training were read.
-READING = {"sequence_column", "header", "tokens", "crop", "cls"}
+READING = {"sequence_column", "header", "tokens", "crop", "cls", "case"}
+ASKED = {"separator", "unknown"}  # of the new sequences, whatever those of training were
 MOST_TOLD = 20  # problems
 COLUMNS = {"text": "text", "listops": "Source"}  # of the published files
-OTHERS = {field.name for field in dataclasses.fields(SequenceOptions)} - READING
+OTHERS = {field.name for field in dataclasses.fields(SequenceOptions)} - READING - ASKED
 
 
 def parser() -> Parser:
@@ -51,6 +52,7 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Parse, predict, write."""
     from subquad.data.sequences.samples import cut, with_cls
+    from subquad.data.sequences.unknown import UnknownTokens, refuse_unknown
     from subquad.data.sequences.unlabelled import encode_all, read_unlabelled, unlabelled_encoder
     from subquad.evaluation import predict_sequences
 
@@ -68,8 +70,14 @@ def main(arguments: list[str]) -> None:
     vocabulary = vocabulary_of_network(config, run, options.data, options.checkpoint)
     longest = longest_of_run(config, run, options.data.cls)
     problems: list[str] = []
-    records = read_unlabelled(Path(options.sequences), options.data, problems.append)
-    encoded = encode_all(records, unlabelled_encoder(vocabulary), config.in_features, problems.append)
+    source = Path(options.sequences)
+    records = read_unlabelled(source, options.data, vocabulary, problems.append, tell)
+    unknown = None if vocabulary is None else UnknownTokens(vocabulary)
+    encoder = unlabelled_encoder(vocabulary, unknown)
+    encoded = encode_all(records, encoder, config.in_features, problems.append)
+    if unknown is not None and unknown.counts:
+        tell(f"{source}: {unknown.sentence('the network')}.")
+        refuse_unknown(unknown, str(source), "the network", options.data.unknown == "allow")
     if encoded:
         kept = [
             inputs if longest is None else cut(inputs, longest, options.data.crop) for _, inputs in encoded
@@ -89,6 +97,11 @@ def main(arguments: list[str]) -> None:
         told = "\n".join([*problems[:MOST_TOLD], *([f"and {more} more problems"] if more > 0 else [])])
         raise ValueError(f"{told}\n{len(problems)} problem(s) in {options.sequences}; {done}.")
     sys.stdout.write(f"wrote {len(encoded)} predictions to {target}\n")
+
+
+def tell(note: str) -> None:
+    """Print what a user may want to know."""
+    sys.stdout.write(f"note: {note}\n")
 
 
 def reading_of_run(run: dict[str, Any]) -> dict[str, Any]:
@@ -121,6 +134,8 @@ def vocabulary_of_network(
     # The texts of long documents are characters, whatever the option says.
     is_document = run.get("data", {}).get("name") == "long_document"
     vocabulary = vocabulary_of(config.token_names, "characters" if is_document else UNITS.get(data.tokens))
+    if data.case != "keep" and vocabulary.case == "keep":
+        vocabulary = dataclasses.replace(vocabulary, case=data.case)
     if data.cls and vocabulary.cls_id is None:
         raise ValueError(f"--data.cls true, but the tokens of {path} have no <cls>; leave --data.cls out.")
     always = vocabulary in [fixed.with_cls() for fixed in FIXED if fixed.cls_id is None]

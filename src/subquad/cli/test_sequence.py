@@ -11,6 +11,7 @@ from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.parsing import Parser
 from subquad.cli.run import evaluate, is_first_process, quiet_lightning
+from subquad.cli.sequence_notes import check_unknown, tell_notes
 from subquad.cli.trainer_options import add_trainer_options
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, load_model
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> None:
     network = load_model(checkpoint_path(options.checkpoint))
     data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
     check_fits(network.config, data, options.checkpoint)
+    tell_notes(data)
+    check_unknown(data, "test")
     task = SequenceTask(network)
     evaluate(task, data, options)
     assert task.scores is not None

@@ -15,6 +15,7 @@ from subquad.models.hamgan.tensorflow import from_tensorflow
 from subquad.models.mismatch import remedy
 from subquad.models.original_links import stack_links
 from subquad.models.original_names import hamburger_version, renaming
+from subquad.models.token_rows import TABLE, place_token_rows, token_names
 from subquad.models.weights import read_weights
 from subquad.models.wrappers import unwrapped
 from subquad.nn import Hamburger
@@ -34,6 +35,8 @@ class LoadReport:
         coverage: Share of the network's parameters that were filled, 0 to 1.
         backbone_coverage: The same of its backbone or blocks; of all but the classifier if it has neither.
         classes: Of the checkpoint and of the network, if they differ: the classifier was left as it was.
+        new_tokens: The network's tokens of which the checkpoint has no vector, if the names of the tokens
+            differ: their vectors were left as they were, the others found by name.
     """
 
     loaded: tuple[str, ...]
@@ -43,6 +46,7 @@ class LoadReport:
     coverage: float
     backbone_coverage: float
     classes: tuple[int, int] | None = None
+    new_tokens: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [
@@ -56,6 +60,13 @@ class LoadReport:
             )
         elif any("classifier.weight:" in entry for entry in self.reshaped):
             lines.append("the classifier has other inputs than the network's, which starts anew")
+        if self.new_tokens:
+            shown = ", ".join(f"{token[:40]!r}" for token in self.new_tokens[:5])
+            more = f" and {len(self.new_tokens) - 5} more" if len(self.new_tokens) > 5 else ""
+            lines.append(
+                f"the checkpoint has no vectors of {len(self.new_tokens)} of the network's tokens, which "
+                f"start anew: {shown}{more}"
+            )
         for name in ("missing", "unexpected", "reshaped"):
             entries = getattr(self, name)
             if entries:
@@ -95,9 +106,10 @@ def load_original(
     _check_version(network, tensors)
     our_name = renaming(network)
     renamed = {our_name(name, ours): tensor for name, tensor in stack_links(tensors).items()}
+    new_tokens = place_token_rows(network, renamed, token_names(source))
     fitting = {n: t.to(ours[n].dtype) for n, t in renamed.items() if n in ours and t.shape == ours[n].shape}
     refuse_not_finite(fitting, where)  # float64 holds numbers that float32 does not
-    report = _report(network, ours, renamed, fitting)
+    report = _report(network, ours, renamed, fitting, new_tokens)
     if report.backbone_coverage < minimum:
         raise ValueError(
             f"{where} is not a checkpoint of this {type(network).__name__}: it covers "
@@ -127,6 +139,7 @@ def _report(
     ours: Mapping[str, Tensor],
     renamed: Mapping[str, Tensor],
     fitting: Mapping[str, Tensor],
+    new_tokens: tuple[str, ...],
 ) -> LoadReport:
     reshaped = [n for n in renamed if n in ours and n not in fitting]
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
@@ -136,6 +149,7 @@ def _report(
     def share(part: Mapping[str, int]) -> float:
         return sum(size for name, size in part.items() if name in fitting) / max(1, sum(part.values()))
 
+    new_rows = len(new_tokens) * ours[TABLE][0].numel() if new_tokens else 0
     theirs, own = (state.get(_classifier(network)) for state in (renamed, ours))
     classes = None if theirs is None or own is None else (len(theirs), len(own))
     return LoadReport(
@@ -144,9 +158,10 @@ def _report(
         missing=tuple(n for n in ours if n not in renamed and not n.endswith("dictionary")),
         unexpected=tuple(n for n in renamed if n not in ours),
         reshaped=tuple(f"{n}: {tuple(renamed[n].shape)}, {tuple(ours[n].shape)}" for n in reshaped),
-        coverage=share(sizes),
+        coverage=share(sizes) - new_rows / max(1, sum(sizes.values())),
         backbone_coverage=share(backbone),
         classes=classes if classes and classes[0] != classes[1] else None,
+        new_tokens=new_tokens,
     )
 
 

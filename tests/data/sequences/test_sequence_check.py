@@ -19,7 +19,9 @@ def checked(tmp_path: Path, text: str, test: str | None = None, **options: Any) 
 
 
 def test_counts(tmp_path: Path) -> None:
-    report = checked(tmp_path, "abc,x\nab,y\na,x\n" + "d" * 70 + ",x\n", "ee,y\nabz,x\n", length=64)
+    report = checked(
+        tmp_path, "abc,x\nab,y\na,x\n" + "d" * 70 + ",x\n", "ee,y\nabz,x\n", length=64, unknown="allow"
+    )
     assert report.ok and report.class_names == ("x", "y") and report.kept == 64
     train, test = report.splits
     assert dict(train.lengths) == {3: 1, 2: 1, 1: 1, 70: 1} and dict(train.labels) == {"x": 3, "y": 1}
@@ -27,7 +29,10 @@ def test_counts(tmp_path: Path) -> None:
     text = str(report)
     assert "train                4   length: 1" not in text and "1, 2.5, 70" in text
     assert "25.0 % of train are longer than 64 and lose their end." in text
-    assert "test holds 2 tokens unknown to training: 'e' (2), 'z' (1)." in text
+    unknown = (
+        "test: 3 of 5 tokens (60.0%) in 2 of 2 sequences are unknown to training, read as <unk>: 'e' (2)"
+    )
+    assert unknown in text
     rows = [line.split() for line in text.splitlines()]
     assert ["1", "1", "0"] in rows and ["128", "1", "0"] in rows and ["16", "0", "0"] in rows
     assert ["x", "75.00", "50.00"] in rows and "problems: none" in text
@@ -69,15 +74,25 @@ def test_numbers_and_ids(tmp_path: Path) -> None:
     report = checked(tmp_path, "1 2,x\n3 z,y\n", tokens="ids")
     assert "'z' is no whole number" in report.problems[0] and report.splits[0].samples == 2
     report = checked(tmp_path, "1 2,x\n3,y\n", "7,x\n", tokens="ids")
-    assert report.ok and dict(report.splits[1].unknown) == {"7": 1}
+    assert len(report.problems) == 1 and dict(report.splits[1].unknown) == {"7": 1}
 
 
 def test_letters_of_genomes(tmp_path: Path) -> None:
-    (tmp_path / "a.fa").write_text(">1\nACGTNR!\n>2\n>3\nAC\n")
-    (tmp_path / "b.fa").write_text(">1\nacgt1\n")
+    (tmp_path / "a.fa").write_text(">1\nACGTNR!\n>2\n>3\nAC\n>4\n" + "ACGT" * 9 + "X\n")
+    (tmp_path / "b.fa").write_text(">1\nacgt1\n>2\nACGTRN\n")
     report = check_sequences(SequenceOptions("genome", str(tmp_path), val_fraction=0, test_fraction=0))
-    assert dict(report.splits[0].unknown) == {"!": 1, "1": 1}
-    assert len(report.problems) == 1 and "line 3: no sequence follows the header" in report.problems[0]
+    for problem, part in zip(
+        report.problems,
+        (
+            "a.fa, line 2: '!' is no letter of the nucleic acid code",
+            "a.fa, line 3: no sequence follows the header",
+            "b.fa, line 2: '1' is no letter",
+            "train: 1 of 45 tokens (2.2%) in 1 of 3 sequences are unknown to the alphabet, read as N: 'X'",
+        ),
+        strict=True,
+    ):
+        assert part in problem
+    assert "1 letters mean one of several bases and count as N: R (1)." in str(report)
 
 
 def test_texts_and_pictures(tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from subquad.data.sequences.samples import Record, Records, SequenceDataset, Seq
 from subquad.data.sequences.split import Splits
 from subquad.data.sequences.standard import mean_and_deviation
 from subquad.data.sequences.synthetic import Adding, TemporalOrder
+from subquad.data.sequences.tables import Note, ignore
 from subquad.data.sequences.targets import class_targets, find_classes, real_targets
+from subquad.data.sequences.unknown import UnknownTokens, count_unknown
 from subquad.data.sequences.values import number_records
 from subquad.data.sequences.vocabulary import (
     BYTES,
@@ -38,11 +40,12 @@ LARGEST_ID = 10_000_000
 CLASSES_OF = {"text": ("neg", "pos"), "listops": DIGITS, "pathfinder": CLASSES}
 
 
-def open_sequences(options: SequenceOptions) -> dict[str, SequenceDataset]:
+def open_sequences(options: SequenceOptions, note: Note = ignore) -> dict[str, SequenceDataset]:
     """Open `"train"`, `"val"` and `"test"`, as far as there are any.
 
     Args:
         options: What to open.
+        note: Told what a user may want to know.
 
     Returns:
         Data sets with the same classes and vocabulary.
@@ -57,7 +60,7 @@ def open_sequences(options: SequenceOptions) -> dict[str, SequenceDataset]:
             split: _make(options, samples, split) for split, samples in sizes.items()
         }
     else:
-        opened = {**build(options, read_splits(options))}
+        opened = {**build(options, read_splits(options, note=note))}
     return {split: WithCLS(dataset) for split, dataset in opened.items()} if options.cls else opened
 
 
@@ -108,9 +111,10 @@ def find_vocabulary(options: SequenceOptions, train: list[Record]) -> Vocabulary
         found: set[str] = set()
         for record in train:
             found.update(text_of(record))
-        return learned_vocabulary(found, "characters")
+        return learned_vocabulary(found, "characters", options.case)
     if options.tokens == "words":
-        return learned_vocabulary((word for record in train for word in text_of(record).split()), "words")
+        words = (word for record in train for word in text_of(record).split())
+        return learned_vocabulary(words, "words", options.case)
     return numbered_vocabulary(1 + max(_largest(record) for record in train))
 
 
@@ -124,6 +128,15 @@ def text_of(record: Record) -> str:
         with open_text(record.sequence) as text:
             return text.read().replace("\r", "").replace("\n", "")
     return str(record.sequence)
+
+
+def unknown_tokens(dataset: SequenceDataset) -> UnknownTokens | None:
+    """Count the tokens of texts that their vocabulary does not have; None where there can be none."""
+    dataset = dataset.dataset if isinstance(dataset, WithCLS) else dataset
+    vocabulary = dataset.info.vocabulary
+    if not isinstance(dataset, Records) or vocabulary is None or vocabulary.unknown_id is None:
+        return None
+    return count_unknown(map(text_of, dataset.records), vocabulary)
 
 
 @dataclass(frozen=True)
@@ -245,10 +258,12 @@ def _largest(record: Record) -> int:
                 "take tokens=words (--data.tokens words) for names, "
                 "or tokens=numbers (--data.tokens numbers) for real values."
             )
-    largest = max(map(int, words))
-    if largest > LARGEST_ID:
+    # By their digits first: Python refuses to read some thousands of them.
+    largest = max(map(int, words), default=0) if max(map(len, words), default=0) < 99 else max(words, key=len)
+    if isinstance(largest, str) or largest > LARGEST_ID:
+        shown = str(largest)[:20]
         raise ValueError(
-            f"{record.where}: the id {largest} is above {LARGEST_ID}, and each has a row in a table; "
+            f"{record.where}: the id {shown} is above {LARGEST_ID}, and each has a row in a table; "
             "number the tokens from 0 on, or take tokens=words (--data.tokens words)."
         )
     return largest

@@ -16,13 +16,14 @@ from subquad.data.sequences.building import (
     open_sequences,
     text_of,
 )
-from subquad.data.sequences.genome import AMBIGUOUS
 from subquad.data.sequences.options import SequenceOptions
 from subquad.data.sequences.reading import read_splits
 from subquad.data.sequences.report import SequenceReport, SequenceSplit
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.split import Splits
+from subquad.data.sequences.tables import Doubt
 from subquad.data.sequences.targets import class_targets, find_classes, real_targets
+from subquad.data.sequences.unknown import ALLOW, UnknownTokens
 from subquad.data.sequences.values import number_records
 from subquad.data.sequences.vocabulary import Vocabulary
 
@@ -45,7 +46,13 @@ def check_sequences(options: SequenceOptions) -> SequenceReport:
     if options.is_made:
         return _check_made(options)
     problems: list[str] = []
-    splits = {name: list(records) for name, records in read_splits(options, problems.append).items()}
+    notes: list[str] = []
+
+    def note(text: str) -> None:
+        (problems if isinstance(text, Doubt) else notes).append(text)
+
+    found = read_splits(options, problems.append, note)
+    splits = {name: list(records) for name, records in found.items()}
     is_real = options.name == "csv" and options.tokens == "numbers"
     if is_real:
         splits = {name: number_records(records, problems.append) for name, records in splits.items()}
@@ -54,7 +61,6 @@ def check_sequences(options: SequenceOptions) -> SequenceReport:
     vocabulary = None if is_real or not splits.get("train") else _vocabulary(options, splits, problems)
     reports: list[SequenceSplit] = []
     seen: dict[str, dict[bytes, str]] = {}
-    notes: list[str] = []
     for split, records in splits.items():
         report = SequenceSplit(split, labels=Counter(record.label for record in records))
         seen[split] = _scan(options, records, report, vocabulary, problems, notes)
@@ -62,6 +68,8 @@ def check_sequences(options: SequenceOptions) -> SequenceReport:
     most = max((length for report in reports for length in report.lengths), default=0)
     kept = options.length or USUAL_LENGTH.get(options.name) or most
     notes += _notes(options, reports, kept, vocabulary)
+    for report in reports:
+        _tell_unknown(options, report, problems, notes)
     problems += _shared(seen)
     source = options.file or options.root or options.name
     return SequenceReport(str(source), reports, names, kept, problems, notes)
@@ -120,6 +128,7 @@ def _scan(
 ) -> dict[bytes, str]:
     """Count lengths and unknown letters; return where each content was seen first."""
     encode, seen, repeated = find_encoder(options, vocabulary), {}, []
+    report.found = None if vocabulary is None or vocabulary.unknown_id is None else UnknownTokens(vocabulary)
     for record in records:
         try:
             if isinstance(record.sequence, Tensor) or options.name in PICTURES:
@@ -133,7 +142,8 @@ def _scan(
                 content = text.encode(errors="surrogatepass")
                 words = text.split() if vocabulary is not None and vocabulary.unit == "words" else text
                 length = len(words)
-                report.unknown += _unknown(words, vocabulary, options.name)
+                if report.found is not None:
+                    report.found.add(text)
         except ValueError as error:
             problems.append(str(error))
             continue
@@ -150,12 +160,20 @@ def _scan(
     return seen
 
 
-def _unknown(parts: str | list[str], vocabulary: Vocabulary | None, kind: str) -> Counter[str]:
-    if vocabulary is None:
-        return Counter()
-    known = {*vocabulary.tokens} | (AMBIGUOUS if kind == "genome" else set())
-    counts = Counter(parts.upper() if vocabulary.upper and isinstance(parts, str) else parts)
-    return Counter({part: count for part, count in counts.items() if part not in known})
+def _tell_unknown(
+    options: SequenceOptions, report: SequenceSplit, problems: list[str], notes: list[str]
+) -> None:
+    found = report.found
+    if found is None or not found.counts:
+        return
+    sentence = f"{report.name}: {found.sentence('the alphabet' if options.name in FIXED else 'training')}"
+    # Any text has words, and any language characters, that are rare; an alphabet is a closed set.
+    of_language = options.name == "long_document" or (options.name == "csv" and options.tokens == "words")
+    is_usual = of_language and not found.too_many
+    if is_usual or options.unknown == "allow":
+        notes.append(f"{sentence}.")
+    else:
+        problems.append(f"{sentence}; {found.remedy()}, or {ALLOW} if they are meant.")
 
 
 def _features(splits: Splits) -> list[str]:
@@ -177,10 +195,6 @@ def _notes(
             notes.append(
                 f"{part:.1f} % of {report.name} are longer than {kept} and lose their {_end(options)}."
             )
-        if report.unknown:
-            shown = ", ".join(f"{part!r} ({count})" for part, count in report.unknown.most_common(SHOWN))
-            kind = "unknown to the alphabet" if options.name in FIXED else "unknown to training"
-            notes.append(f"{report.name} holds {len(report.unknown)} tokens {kind}: {shown}.")
     if vocabulary is not None:
         notes.append(f"the vocabulary has {len(vocabulary)} tokens.")
     return notes

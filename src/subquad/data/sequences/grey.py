@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subquad.base.limits import LARGEST_SIDE
 from subquad.data.sequences.files import beside
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.split import Splits
@@ -59,6 +60,28 @@ def to_grey(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.floor(pixels.astype(np.float32) @ weights).astype(np.uint8)
 
 
+def open_small(source: Path | io.BytesIO, where: str, mode: str) -> np.ndarray[Any, Any]:
+    """Return the pixels of a JPEG or PNG file.
+
+    Args:
+        source: The file.
+        where: Its name, for messages.
+        mode: "RGB", or "L" for grey.
+
+    Raises:
+        ValueError: If it is broken, of another format, or larger than any picture of these data.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(source, formats=("JPEG", "PNG")) as image:
+            if max(image.size) > LARGEST_SIDE:
+                raise ValueError(f"it is {image.size[0]} x {image.size[1]}, more than {LARGEST_SIDE} a side")
+            return np.asarray(image.convert(mode))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{where} is no picture ({error}); copy the file again.") from error
+
+
 def encode_grey(record: Record) -> Tensor:
     """Return the levels of a picture, int64 (1024,), row by row.
 
@@ -66,13 +89,10 @@ def encode_grey(record: Record) -> Tensor:
         ValueError: If the file of the picture is broken.
     """
     if isinstance(record.sequence, bytes):
-        from PIL import Image
-
-        try:
-            image = Image.open(io.BytesIO(record.sequence)).convert("RGB")
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f"{record.where} is no picture ({error}); copy the file again.") from error
-        return torch.from_numpy(to_grey(np.asarray(image)).astype(np.int64).ravel())
+        image = open_small(io.BytesIO(record.sequence), record.where, "RGB")
+        if image.shape != (32, 32, 3):
+            raise ValueError(f"{record.where} is {image.shape[1]} x {image.shape[0]}, not 32 x 32.")
+        return torch.from_numpy(to_grey(image).astype(np.int64).ravel())
     assert isinstance(record.sequence, Tensor)
     return record.sequence.long()
 
@@ -99,12 +119,27 @@ def _read_npz(path: Path) -> list[Record]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             header, bodies = arrays["header"].tobytes(), arrays["bodies"].tobytes()
-            offsets, labels = arrays["offsets"].tolist(), arrays["labels"].tolist()
+            offsets, labels = (
+                arrays[name].astype(np.int64, casting="safe") for name in ("offsets", "labels")
+            )
     except Exception as error:  # zipfile and zlib raise a dozen kinds for a broken file
         raise ValueError(
             f"{path} cannot be read ({error}); it is corrupt or not of this data set."
         ) from error
+    size = len(bodies)
+    is_whole = offsets.shape == (labels.size + 1,) and offsets[[0, -1]].tolist() == [0, size]
+    if not is_whole or labels.ndim != 1 or (np.diff(offsets) < 0).any():
+        raise ValueError(
+            f"{path} has {labels.size} labels, {offsets.size} offsets and {size} bytes of bodies, which do "
+            "not belong together; make it again."
+        )
+    if labels.size and not 0 <= labels.min() <= labels.max() < len(CIFAR_CLASSES):
+        raise ValueError(
+            f"{path} has labels from {labels.min()} to {labels.max()}, not 0 to 9; it is not CIFAR-10."
+        )
     return [
         Record(header + bodies[start:stop], CIFAR_CLASSES[label], f"{path}, picture {number}")
-        for number, (start, stop, label) in enumerate(zip(offsets, offsets[1:], labels, strict=False))
+        for number, (start, stop, label) in enumerate(
+            zip(offsets.tolist(), offsets[1:].tolist(), labels.tolist(), strict=False)
+        )
     ]

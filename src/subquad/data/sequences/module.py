@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader
 
 from subquad.data.loading import TrainingLoader
 from subquad.data.sequences.batches import BucketOrder, Collate, EvaluationOrder, Numbered, SequenceBatch
-from subquad.data.sequences.building import open_sequences
+from subquad.data.sequences.building import open_sequences, unknown_tokens
 from subquad.data.sequences.options import SequenceOptions
 from subquad.data.sequences.samples import SequenceDataset, SequenceInfo, Task
 from subquad.data.sequences.split import none_left
+from subquad.data.sequences.unknown import UnknownTokens
 from subquad.data.sequences.vocabulary import Vocabulary
 
 
@@ -43,6 +44,7 @@ class SequenceData(LightningDataModule):
     Attributes:
         options: As given.
         datasets: `"train"`, and `"val"` and `"test"` if there are any.
+        notes: How the files were read, where a user may want to know.
 
     Raises:
         FileNotFoundError: If something is not there.
@@ -52,7 +54,8 @@ class SequenceData(LightningDataModule):
     def __init__(self, options: SequenceOptions) -> None:
         super().__init__()
         self.options = options
-        self.datasets: dict[str, SequenceDataset] = open_sequences(options)
+        self.notes: list[str] = []
+        self.datasets: dict[str, SequenceDataset] = open_sequences(options, self.notes.append)
         self._loader: SequenceLoader | None = None
         self._position: dict[str, int] | None = None
 
@@ -105,6 +108,11 @@ class SequenceData(LightningDataModule):
     def cls(self) -> bool:
         """Whether a position was put in front."""
         return self.options.cls
+
+    def unknown(self, split: str) -> UnknownTokens | None:
+        """Count the tokens of a split that training does not have; None where there can be none."""
+        dataset = self.datasets.get(split)
+        return None if dataset is None else unknown_tokens(dataset)
 
     def train_dataloader(self) -> SequenceLoader:
         """Return the training batches of this process.

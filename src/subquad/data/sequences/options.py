@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from subquad.data.sequences.pathfinder import Difficulty
 from subquad.data.sequences.samples import Crop, Task
+from subquad.data.sequences.vocabulary import Case
 
 Kind = Literal[
     "adding", "order", "listops", "pathfinder", "text", "image", "long_document", "genome", "csv"
@@ -44,9 +45,16 @@ class SequenceOptions:
         sequence_column: Where tables have the sequence; a number, from 0, if `header` is off.
         label_column: Where tables have the label.
         header: Whether CSV and TSV tables name their columns in the first row.
+        separator: Between the cells of CSV and TSV tables, one character or "tab". If not given it is
+            what Excel's line `sep=` says, or else a comma in CSV and a tab in TSV, unless another one
+            is needed to find the columns, which is said.
         tokens: What sequences of a table are made of: "characters", UTF-8 "bytes", "words" between
-            spaces, "ids" (whole numbers from 0) or "numbers" (real values; JSONL may have a list of
-            them, or for several features a list of lists).
+            spaces, "ids" (whole numbers from 0) or "numbers" (real values). JSONL may have lists of
+            words, ids or numbers, or for several features a list of lists.
+        case: Whether small letters are read as capitals ("upper"), capitals as small letters ("lower"),
+            or neither ("keep"); of characters and words.
+        unknown: Whether to go on ("allow") or not ("refuse") if more than a fifth of the tokens are
+            those that training does not have.
         task: Whether labels of a table are classes or numbers to be predicted.
         standard_units: Whether the network brings real values, and the values that a regression is to
             tell, to mean 0 and deviation 1 of those of training ("csv").
@@ -80,7 +88,10 @@ class SequenceOptions:
     sequence_column: str = "sequence"
     label_column: str = "label"
     header: bool = True
+    separator: str | None = None
     tokens: Tokens = "characters"
+    case: Case = "keep"
+    unknown: Literal["refuse", "allow"] = "refuse"
     task: Task = "classification"
     standard_units: bool = True
     min_length: int = 1
@@ -96,13 +107,23 @@ class SequenceOptions:
         """Refuse values that mean nothing."""
         kinds: tuple[str, ...] = get_args(Kind)
         choices = {"name": kinds, "tokens": get_args(Tokens), "task": get_args(Task), "crop": get_args(Crop)}
-        for name, allowed in (choices | {"pad": ("batch", "length")}).items():
+        choices |= {"pad": ("batch", "length"), "case": get_args(Case), "unknown": ("refuse", "allow")}
+        for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r}: take one of {', '.join(allowed)}.")
         least = {"samples": 1, "eval_samples": 1, "batch_size": 1, "eval_batch_size": 1, "min_length": 1}
         for name, low in (least | {"seed": 0, "workers": 0}).items():
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}.")
+        if self.separator in ("tab", "\\t"):
+            self.separator = "\t"
+        if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n '):
+            raise ValueError(f"separator={self.separator!r}: give one character, such as ';', or tab.")
+        if self.case != "keep" and not self.has_case:
+            raise ValueError(
+                f"case={self.case!r} is for characters and words that training learns (name='csv' or "
+                "'long_document'); leave it out (--data.case)."
+            )
         if self.length is not None and self.length < 1:
             raise ValueError(f"length must be at least 1, got {self.length}.")
         if min(self.val_fraction, self.test_fraction) < 0 or self.val_fraction + self.test_fraction >= 1:
@@ -110,6 +131,12 @@ class SequenceOptions:
                 f"val_fraction={self.val_fraction} and test_fraction={self.test_fraction} must be from 0 on "
                 "and leave something for training."
             )
+
+    @property
+    def has_case(self) -> bool:
+        """Whether letters can count as others: those of a vocabulary that training learns."""
+        learns = self.name == "csv" and self.tokens in ("characters", "words")
+        return learns or self.name == "long_document"
 
     @property
     def is_made(self) -> bool:

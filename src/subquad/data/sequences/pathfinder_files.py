@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subquad.base.hidden import is_hidden
 from subquad.data.sequences.files import beside, open_text
+from subquad.data.sequences.grey import open_small
 from subquad.data.sequences.pathfinder import CLASSES, Difficulty
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.split import Splits
@@ -32,7 +34,8 @@ def read_pathfinder(root: Path, difficulty: Difficulty, problem: Problem = refus
     """
     folder = root / FOLDERS[difficulty]
     # Called .npy, but text; the names are numbers.
-    tables = sorted((folder / "metadata").glob("*.npy"), key=lambda path: (len(path.stem), path.stem))
+    found = [path for path in (folder / "metadata").glob("*.npy") if not is_hidden(path)]
+    tables = sorted(found, key=lambda path: (len(path.stem), path.stem))
     if not tables:
         raise FileNotFoundError(f"there is no {folder / 'metadata'} with .npy files; {beside(folder / 'x')}")
     records = [record for path in tables for record in _read_metadata(path, folder, problem)]
@@ -52,14 +55,8 @@ def encode_picture(record: Record) -> Tensor:
     Raises:
         ValueError: If the file is broken.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(str(record.sequence)) as image:
-            levels = np.asarray(image.convert("L"), dtype=np.int64)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{record.sequence} is no picture ({error}); copy the file again.") from error
-    return torch.from_numpy(levels.ravel())
+    path = Path(str(record.sequence))
+    return torch.from_numpy(open_small(path, str(path), "L").astype(np.int64).ravel())
 
 
 def _read_metadata(path: Path, folder: Path, problem: Problem) -> list[Record]:

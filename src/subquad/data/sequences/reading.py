@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import torch
 
+from subquad.base.hidden import visible
+from subquad.data.sequences.bases import bases_of, keep_bases, letter_notes
 from subquad.data.sequences.files import PACKED, beside, find_file, kind_of, open_text
 from subquad.data.sequences.genome import FASTA, read_genomes
 from subquad.data.sequences.grey import read_cifar
@@ -15,7 +18,7 @@ from subquad.data.sequences.options import SequenceOptions
 from subquad.data.sequences.pathfinder_files import read_pathfinder
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.split import Splits, complete
-from subquad.data.sequences.tables import TABLES, Problem, read_table, refuse
+from subquad.data.sequences.tables import TABLES, Columns, Note, Problem, ignore, read_table, refuse
 from subquad.data.sequences.vocabulary import LISTOPS
 
 SPLIT_NAMES = {
@@ -26,12 +29,13 @@ SPLIT_NAMES = {
 SENTIMENTS = {"0": "neg", "1": "pos", "neg": "neg", "pos": "pos"}
 
 
-def read_splits(options: SequenceOptions, problem: Problem = refuse) -> Splits:
+def read_splits(options: SequenceOptions, problem: Problem = refuse, note: Note = ignore) -> Splits:
     """Read what the options name, and split what comes as one.
 
     Args:
         options: Of a kind that is read.
         problem: What is done about an empty or broken sequence.
+        note: Told what a user may want to know.
 
     Returns:
         Records of `"train"`, and of `"val"` and `"test"` unless their fractions are 0.
@@ -42,14 +46,16 @@ def read_splits(options: SequenceOptions, problem: Problem = refuse) -> Splits:
     """
     reader = {
         "text": _read_text,
-        "image": lambda options, _: read_cifar(_root(options, "cifar10")),
-        "long_document": lambda options, problem: read_classes(_root(options), problem),
+        "image": lambda options, *_: read_cifar(_root(options, "cifar10")),
+        "long_document": lambda options, problem, _: read_classes(_root(options), problem),
         "genome": _read_genome,
         "listops": _read_listops,
-        "pathfinder": lambda options, problem: read_pathfinder(_root(options), options.difficulty, problem),
+        "pathfinder": lambda options, problem, _: read_pathfinder(
+            _root(options), options.difficulty, problem
+        ),
         "csv": _read_tables,
     }[options.name]
-    splits = reader(options, problem)
+    splits = reader(options, problem, note)
     by_label = options.name != "csv" or options.task == "classification"
     fractions = {"test": options.test_fraction, "val": options.val_fraction}
     return complete(splits, fractions, options.seed, by_label, problem)
@@ -84,12 +90,11 @@ def read_classes(root: Path, problem: Problem = refuse, classes: tuple[str, ...]
 
 
 def _class_folders(root: Path, problem: Problem, classes: tuple[str, ...]) -> list[Record]:
-    folders = sorted(
-        path for path in root.glob("*") if path.is_dir() and (not classes or path.name in classes)
-    )
+    inside = visible(root) if root.is_dir() else ()
+    folders = [path for path in inside if path.is_dir() and (not classes or path.name in classes)]
     records = []
     for folder in folders:
-        for path in sorted(folder.iterdir()):
+        for path in visible(folder):
             if kind_of(path) != ".txt":
                 continue
             if path.stat().st_size:
@@ -99,7 +104,7 @@ def _class_folders(root: Path, problem: Problem, classes: tuple[str, ...]) -> li
     return records
 
 
-def _read_text(options: SequenceOptions, problem: Problem) -> Splits:
+def _read_text(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
     root = _root(options, "imdb")
     root = root / "aclImdb" if (root / "aclImdb").is_dir() else root
     tables = {split: find_file(root, names, (".jsonl",)) for split, names in SPLIT_NAMES.items()}
@@ -109,7 +114,7 @@ def _read_text(options: SequenceOptions, problem: Problem) -> Splits:
     for split, path in tables.items():
         if path is not None:
             splits[split] = []
-            for record in read_table(path, "text", "label", problem):
+            for record in read_table(path, Columns("text", "label"), problem, note):
                 if record.label not in SENTIMENTS:
                     problem(f"{record.where}: the label {record.label!r} is neither 0 nor 1; mend it.")
                 else:
@@ -117,16 +122,16 @@ def _read_text(options: SequenceOptions, problem: Problem) -> Splits:
     return splits
 
 
-def _read_genome(options: SequenceOptions, problem: Problem) -> Splits:
+def _read_genome(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
     if options.file is None:
-        splits = read_genomes(_root(options), SPLIT_NAMES, problem)
+        splits = read_genomes(_root(options), SPLIT_NAMES, problem, note)
     elif kind_of(Path(options.file)) in FASTA:
         raise ValueError(
             f"file={options.file} is FASTA, which tells no class; give root (--data.root), a folder with one "
             "file, or one folder of files, for each class."
         )
     else:
-        splits = _read_tables(options, problem)
+        splits = _bases(_read_tables(options, problem, note), options.file, problem, note)
     least = options.min_length
     kept = {
         split: [record for record in records if len(str(record.sequence)) >= least]
@@ -141,15 +146,37 @@ def _read_genome(options: SequenceOptions, problem: Problem) -> Splits:
     return kept
 
 
-def _read_tables(options: SequenceOptions, problem: Problem) -> Splits:
-    columns = options.sequence_column, options.label_column
+def _bases(splits: Splits, source: str, problem: Problem, note: Note) -> Splits:
+    """Read the sequences of tables as those of FASTA files are read."""
+    letters: Counter[str] = Counter()
+    found: Splits = {}
+    for split, records in splits.items():
+        bare = []
+        for record in records:
+            try:
+                bare.append(record._replace(sequence=bases_of(str(record.sequence))))
+            except ValueError as error:
+                problem(f"{record.where}: {error}")
+        found[split] = keep_bases(bare, f"{split} of {source}", problem, letters)
+    for text in letter_notes(letters):
+        note(f"{source}: {text}")
+    return found
+
+
+def _read_tables(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
+    columns = columns_of(options, options.label_column)
     return {
-        split: read_table(path, *columns, problem, options.header)
-        for split, path in _tables(options, TABLES).items()
+        split: read_table(path, columns, problem, note) for split, path in _tables(options, TABLES).items()
     }
 
 
-def _read_listops(options: SequenceOptions, problem: Problem) -> Splits:
+def columns_of(options: SequenceOptions, label: str | None) -> Columns:
+    """Return which columns of a table the options name, with that of the label or without."""
+    tokens = options.tokens if options.name == "csv" else "characters"
+    return Columns(options.sequence_column, label, options.header, options.separator, tokens)
+
+
+def _read_listops(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
     return {
         split: _listops_file(path, problem) for split, path in _tables(options, (".tsv",), "basic_").items()
     }

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from statistics import median
 
+from subquad.data.sequences.unknown import UnknownTokens
+
 
 @dataclass
 class SequenceSplit:
@@ -15,13 +17,18 @@ class SequenceSplit:
         name: `"train"`, `"val"` or `"test"`.
         lengths: How many sequences have each length, before anything is cut off.
         labels: How many have each label.
-        unknown: How often each letter or word occurs that training does not have, or the alphabet.
+        found: Letters or words that training does not have, or the alphabet; None if there can be none.
     """
 
     name: str
     lengths: Counter[int] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
+    found: UnknownTokens | None = None
+
+    @property
+    def unknown(self) -> Counter[str]:
+        """How often each letter or word occurs that training does not have, or the alphabet."""
+        return Counter() if self.found is None else self.found.counts
 
     @property
     def samples(self) -> int:

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.tables import Problem, refuse
+from subquad.data.sequences.values import COMMA, NO_FLOAT32, has_comma, in_float32
+
+MOST_DIGITS = 20  # of a class that is a number: Python refuses some thousands
 
 
 def find_classes(records: Sequence[Record]) -> tuple[str, ...]:
     """Return the labels that occur, sorted: by value if all are whole numbers."""
     labels = {record.label for record in records}
-    if all(label.removeprefix("-").isdecimal() for label in labels):
+    if all(len(label) < MOST_DIGITS and label.removeprefix("-").isdecimal() for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))
 
@@ -51,15 +54,23 @@ def real_targets(records: Sequence[Record], problem: Problem = refuse) -> list[f
     """
     targets = []
     for record in records:
-        try:
-            target = float(record.label)
-        except ValueError:
-            target = math.nan
+        target, label = _real(record.label), record.label
+        wrong = ""
         if not math.isfinite(target):
-            problem(
-                f"{record.where}: the label {record.label!r} is no finite number; "
-                "correct it, or take task=classification (--data.task classification)."
-            )
-            target = math.nan
-        targets.append(target)
+            comma = f" ({COMMA})" if has_comma(label) else ""
+            remedy = "correct it, or take task=classification (--data.task classification)."
+            wrong = f"is no finite number{comma}; {remedy}"
+        elif not in_float32(target):
+            wrong = f"is a number {NO_FLOAT32}"
+        if wrong:
+            problem(f"{record.where}: the label {label[:40]!r} {wrong}")
+        targets.append(math.nan if wrong else target)
     return targets
+
+
+def _real(label: str) -> float:
+    """Return a label as a number; NaN if it is none."""
+    try:
+        return math.nan if "_" in label else float(label)  # Python would group digits with it
+    except ValueError:
+        return math.nan

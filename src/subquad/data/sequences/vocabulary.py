@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +14,7 @@ from torch import Tensor
 
 PAD, CLS, UNKNOWN = "<pad>", "<cls>", "<unk>"
 Unit = Literal["bytes", "characters", "words"]
+Case = Literal["keep", "upper", "lower"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,9 @@ class Vocabulary:
         pad_id: The number that fills up short sequences; None if sequences never differ in length.
         cls_id: The number of the token that may be put in front of a sequence; None if there is none.
         unknown_id: The number of everything that is no token; None if that is an error.
-        upper: Whether small letters count as capitals.
+        case: Whether small letters count as capitals ("upper"), capitals as small ones ("lower"), or
+            neither.
+        ambiguous: Characters that count as `unknown_id` because they mean any of several tokens.
 
     Raises:
         ValueError: If a token occurs twice, or a number is not that of a token.
@@ -36,7 +40,8 @@ class Vocabulary:
     pad_id: int | None = None
     cls_id: int | None = None
     unknown_id: int | None = None
-    upper: bool = False
+    case: Case = "keep"
+    ambiguous: str = ""
 
     def __post_init__(self) -> None:
         """Take lists, as JSON has them, for tuples."""
@@ -64,7 +69,7 @@ class Vocabulary:
         Raises:
             ValueError: If something is no token and there is no `unknown_id`.
         """
-        text = text.upper() if self.upper else text
+        text = in_case(text, self.case)
         if self.unit == "bytes":
             data = text.encode("utf-8", "surrogateescape")
             return torch.from_numpy(np.frombuffer(data, np.uint8).astype(np.int64))
@@ -77,6 +82,21 @@ class Vocabulary:
             return torch.zeros(0, dtype=torch.int64)
         numbers = self._table[np.minimum(points, len(self._table) - 1)]
         return self._known(numbers, text)
+
+    def unknown(self, text: str) -> Counter[str]:
+        """Count what is no token: characters or words that become `unknown_id`, but for `ambiguous` ones."""
+        if self.unit == "bytes":
+            return Counter()
+        text = in_case(text, self.case)
+        parts = text if self.unit == "characters" else text.split()
+        missing = set(parts).difference(self._numbers, self.ambiguous)
+        return Counter(part for part in parts if part in missing) if missing else Counter()
+
+    def count(self, text: str) -> int:
+        """Return how many tokens a text is."""
+        if self.unit == "bytes":
+            return len(text.encode("utf-8", "surrogateescape"))
+        return len(text) if self.unit == "characters" else len(text.split())
 
     def decode(self, numbers: Tensor) -> str:
         """Turn numbers (length,) into a text, without padding and the token in front."""
@@ -121,14 +141,28 @@ class Vocabulary:
         return table
 
 
-def learned_vocabulary(tokens: Iterable[str], unit: Unit) -> Vocabulary:
+def in_case(text: str, case: Case) -> str:
+    """Return a text in capitals or small letters, a character for each of its own."""
+    if case == "keep":
+        return text
+    change = str.upper if case == "upper" else str.lower
+    changed = change(text)
+    if len(changed) == len(text):
+        return changed
+    # A few letters, such as the German sharp s, are two in the other case: they stay.
+    return "".join(new if len(new := change(letter)) == 1 else letter for letter in text)
+
+
+def learned_vocabulary(tokens: Iterable[str], unit: Unit, case: Case = "keep") -> Vocabulary:
     """Make a vocabulary of what occurs in training: sorted, then unknown, padding and `<cls>`.
 
     Args:
         tokens: The characters or words, in any order and number.
         unit: Which of the two they are.
+        case: Whether they count in capitals, in small letters, or as they are.
     """
-    return _with_special(sorted(set(tokens) - {PAD, CLS, UNKNOWN}), unit)
+    cased = {in_case(token, case) for token in set(tokens)}
+    return replace(_with_special(sorted(cased - {PAD, CLS, UNKNOWN}), unit), case=case)
 
 
 def numbered_vocabulary(size: int) -> Vocabulary:
@@ -179,7 +213,9 @@ def vocabulary_of(tokens: tuple[str, ...], unit: Unit | None) -> Vocabulary:
 
 BYTES = Vocabulary((*(f"<{byte:02x}>" for byte in range(256)), PAD, CLS), "bytes", 256, 257)
 # The numbers of the original's second genome task; other letters of the nucleic acid code mean "any of".
-DNA = Vocabulary(("A", "G", "C", "T", "N", PAD), "characters", pad_id=5, unknown_id=4, upper=True)
+DNA = Vocabulary(
+    ("A", "G", "C", "T", "N", PAD), "characters", pad_id=5, unknown_id=4, case="upper", ambiguous="RYSWKMBDHV"
+)
 # The original's numbers: digits, the closing bracket, then the operators as ASCII sorts them.
 LISTOPS = Vocabulary((*"0123456789", "]", "[MAX", "[MED", "[MIN", "[SM", PAD, CLS), "words", 15, 16)
 ORDER = Vocabulary(("0", "1", "2", "3", "X", "Y"), "characters")
