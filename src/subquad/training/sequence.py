@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +56,7 @@ class SequenceTask(Task):
 
     score_name = "accuracy"
     score_words = "accuracy"
+    kind = "sequences"
 
     def __init__(self, network: nn.Module, optimizer: OptimizerOptions | None = None, seed: int = 0) -> None:
         super().__init__(network, seed)
@@ -62,6 +64,8 @@ class SequenceTask(Task):
         self.optimizer_options = optimizer or OptimizerOptions()
         # Loss times sequences, right ones, sequences, those of class 1.
         self.sums = torch.zeros(4, dtype=torch.float64)
+        if self.config.regression:
+            self.score_words = "loss"  # pyright: ignore[reportAttributeAccessIssue]
         two_classes = self.config.num_classes == 2 and not self.config.regression
         self.roc_auc = BinaryAUROC() if two_classes else None
         self.scores: SequenceScores | None = None
@@ -73,12 +77,37 @@ class SequenceTask(Task):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = self._loss(self(batch["inputs"], batch["lengths"]), batch["targets"])
+        loss = self.loss_of(batch)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
+    def loss_of(self, batch: dict[str, Tensor], part: str = "") -> Tensor:
+        """Return the loss of a batch."""
+        return self._loss(self.outputs_of(batch), batch["targets"])
+
+    def outputs_of(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return logits or values, (batch, num_classes)."""
+        return self(batch["inputs"], batch["lengths"])
+
+    def replay_options(self) -> dict[str, Any]:
+        """Return nothing: the network decides it all."""
+        return {}
+
+    @classmethod
+    def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
+        """Rebuild the task of `replay_options`."""
+        return cls(network)
+
+    @property
+    def score_text(self) -> str | None:
+        """The score of the last evaluation as it is read."""
+        return (
+            f"{-self.score:.5g}" if self.config.regression and self.score is not None else super().score_text
+        )
+
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
+        self.guard.begin_evaluation()
         self.sums.zero_()
         if self.roc_auc is not None:
             self.roc_auc.reset()
@@ -86,12 +115,13 @@ class SequenceTask(Task):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Count a batch."""
         real = batch["index"] >= 0  # an uneven share of several processes is filled up
-        outputs = self(batch["inputs"], batch["lengths"])[real]
+        outputs = self.outputs_of(batch)[real]
         targets = batch["targets"][real]
         if not len(targets):
             return
         right = self._right(outputs, targets).double().sum()
         loss = self._loss(outputs, targets).double() * len(targets)
+        self.guard.see_outputs(self, batch, batch_idx, outputs, loss)
         positive = (targets == 1).double().sum()
         self.sums += torch.stack([loss, right, torch.full_like(right, len(targets)), positive]).cpu()
         if self.roc_auc is not None:
@@ -99,6 +129,7 @@ class SequenceTask(Task):
 
     def on_validation_epoch_end(self) -> None:
         """Sum over processes, then log what all of them agree on."""
+        self.guard.end_evaluation(self)
         sums = self.sums.to(self.device)
         sum_over_processes(sums)
         loss, right, count, positive = sums.tolist()
