@@ -143,11 +143,13 @@ def read_nan_batch(path: str | Path) -> NanBatch:
         raise FileNotFoundError(f"there is no file {path}; give the nan_batch.pt of a run.")
     complaint = f"{path} is damaged or no nan_batch.pt of `subquad fit`"
     try:
-        with zipfile.ZipFile(path) as parts:  # torch.save packs nothing: what is packed may be a bomb
-            is_packed = any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist())
-        content = None if is_packed else torch.load(path, map_location="cpu", weights_only=True)
+        with zipfile.ZipFile(path) as parts:
+            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
+                raise ValueError("torch.save packs nothing: what is packed may be a bomb")
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of a pickle of arbitrary bytes, anything
-        raise ValueError(f"{complaint} ({type(error).__name__}); copy it again.") from error
+        why = str(error) if type(error) is ValueError else type(error).__name__
+        raise ValueError(f"{complaint} ({' '.join(why.split())[:100]}); copy it again.") from error
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise ValueError(f"{complaint}; copy it again.")
     if content["format"] > FORMAT:
