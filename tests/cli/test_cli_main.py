@@ -12,7 +12,7 @@ from subquad.cli import main as cli
 
 COMMANDS = [
     "fit", "test", "predict", "generate", "features", "export", "demo", "models", "info", "convert", "bench",
-    "data",
+    "data", "replay",
 ]  # fmt: skip
 
 

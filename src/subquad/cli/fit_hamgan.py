@@ -59,6 +59,8 @@ def add_feature_options(p: Parser) -> None:
 
 def main(arguments: list[str]) -> None:
     """Parse, train, print where the weights are."""
+    from subquad.cli.tables import best_sentence
+
     p = parser()
     options, folder, save_options = start_run(p, arguments, "root")
     for section, name in ((options, "features"), (options, "inception"), (options.model, "weights")):
@@ -68,8 +70,8 @@ def main(arguments: list[str]) -> None:
     if is_first_process():
         if task.distance is not None:
             sys.stdout.write(f"{task.features.distance_name} {task.distance:.3f}\n")
-        best = folder / "best.safetensors"
-        sys.stdout.write(f"weights of the best evaluation: {best}; images: {folder / 'samples'}\n")
+        best = best_sentence(task, folder / "best.safetensors")
+        sys.stdout.write(f"{best}; images: {folder / 'samples'}\n")
 
 
 def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> Any:

@@ -43,12 +43,14 @@ class FitResult:
         scores: Of the last evaluation.
         names: Of the classes.
         best: File of the best weights.
+        best_sentence: Which evaluation chose them, and by which score.
         log: CSV file of losses and metrics by step.
     """
 
     scores: SegmentationScores
     names: tuple[str, ...]
     best: Path
+    best_sentence: str
     log: Path
 
 
@@ -83,7 +85,7 @@ def main(arguments: list[str]) -> None:
     result = fit(p.instantiate(options), folder, save_options)
     if is_first_process():
         print_scores(result.scores, result.names)
-        sys.stdout.write(f"weights with the best mean IoU of all evaluations: {result.best}\n")
+        sys.stdout.write(f"{result.best_sentence}\n")
 
 
 def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> FitResult:
@@ -96,6 +98,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     """
     import torch
 
+    from subquad.cli.tables import best_sentence
     from subquad.training import SegmentationTask
 
     quiet_lightning()
@@ -115,4 +118,5 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     )
     log = train(task, data, options, folder, before_training)
     assert task.scores is not None
-    return FitResult(task.scores, data.labels.names, folder / "best.safetensors", log)
+    best = folder / "best.safetensors"
+    return FitResult(task.scores, data.labels.names, best, best_sentence(task, best), log)

@@ -28,6 +28,7 @@ from subquad.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
     from subquad.evaluation.sequence_scores import SequenceScores
+    from subquad.training import SequenceTask
 
 SAME_LENGTH = ("adding", "order", "image", "pathfinder")  # all sequences of these data
 # What the data tells: the options of a network that a user does not give.
@@ -64,19 +65,25 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Parse, train, print the scores."""
-    from subquad.cli.tables import print_sequence_scores
+    from subquad.cli.tables import best_sentence, print_sequence_scores
 
     p = parser()
     options, folder, save_options = start_run(p, arguments, "root", "file", "val_file", "test_file")
-    scores = fit(p.instantiate(options), folder, save_options)
+    task = fit_task(p.instantiate(options), folder, save_options)
+    assert task.scores is not None
     if is_first_process():
-        print_sequence_scores(scores)
-        best = folder / "best.safetensors"
-        what = "accuracy" if scores.is_classification else "root mean squared error"
-        sys.stdout.write(f"weights with the best {what} of all evaluations: {best}\n")
+        print_sequence_scores(task.scores)
+        sys.stdout.write(f"{best_sentence(task, folder / 'best.safetensors')}\n")
 
 
 def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> SequenceScores:
+    """Train as `fit_task` does, and return the scores of the last evaluation."""
+    scores = fit_task(options, folder, before_training).scores
+    assert scores is not None
+    return scores
+
+
+def fit_task(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> SequenceTask:
     """Train as the options say; resume if the folder holds a run.
 
     Args:
@@ -85,7 +92,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
         before_training: Called once all options have proved good, on the first process.
 
     Returns:
-        The scores of the last evaluation.
+        The task, which knows the scores of the last evaluation and which one was the best.
     """
     import torch
 
@@ -112,8 +119,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
         network.compile(dynamic=None if same else True)
     task = SequenceTask(network, options.optimizer, options.seed)
     train(task, data, options, folder, before_training)
-    assert task.scores is not None
-    return task.scores
+    return task
 
 
 def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:

@@ -24,6 +24,7 @@ COMMANDS = {
     "convert": "turn a checkpoint of the originals into one of ours",
     "bench": "time mixing by links: `subquad bench mixing`",
     "data": "check a data set: `subquad data check PATH`",
+    "replay": "repeat the step in which training became NaN",
 }
 
 

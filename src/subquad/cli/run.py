@@ -131,10 +131,11 @@ def _trainer(options: Any, folder: Path, loggers: list[Any]) -> Trainer:
     from lightning.pytorch import Trainer
 
     from subquad.training import ModelAverage, PlainProgress, SaveBest, SaveFinal, SaveLast, TimeLeft
+    from subquad.training.class_report import ClassReport
 
     is_terminal = sys.stderr.isatty()
     callbacks: list[Callback] = [SaveBest(folder), SaveLast(folder, options.save_every)]
-    callbacks.append(TimeLeft() if is_terminal else PlainProgress())
+    callbacks += [TimeLeft() if is_terminal else PlainProgress(), ClassReport()]
     if options.ema is not None:
         if not 0 < options.ema < 1:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from subquad.evaluation.sequence_scores import TOLERANCE
@@ -10,6 +11,7 @@ from subquad.evaluation.sequence_scores import TOLERANCE
 if TYPE_CHECKING:
     from subquad.evaluation import SegmentationScores
     from subquad.evaluation.sequence_scores import SequenceScores
+    from subquad.training import Task
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -32,6 +34,16 @@ def print_scores(scores: SegmentationScores, names: Sequence[str]) -> None:
     """Print the scores of each class and of all."""
     title = f"mean IoU {100 * scores.mean_iou:.2f} %, pixel accuracy {100 * scores.pixel_accuracy:.2f} %"
     print_table(title, ("class", "IoU %", "accuracy %", "pixels"), scores.rows(names))
+
+
+def best_sentence(task: Task, path: str | Path) -> str:
+    """Return which evaluation chose the weights in a file, and by which score."""
+    if task.best is None:  # a run that an earlier version began
+        return f"weights with the best {task.score_words} of all evaluations: {path}"
+    step = f"at step {task.best.step:,}"
+    if task.best.value is None:
+        return f"weights of the newest evaluation, {step}, as none could be scored: {path}"
+    return f"weights with the best {task.score_words} of all evaluations, {task.best.value} {step}: {path}"
 
 
 def print_sequence_scores(scores: SequenceScores) -> None:

@@ -1,6 +1,8 @@
 """Training: Lightning modules, losses, optimisers, callbacks."""
 
-from subquad.training.callbacks import ModelAverage, PlainProgress, SaveBest, SaveFinal, SaveLast, TimeLeft
+from subquad.training.best import SaveBest
+from subquad.training.callbacks import ModelAverage, PlainProgress, SaveFinal, SaveLast, TimeLeft
+from subquad.training.class_report import ClassReport
 from subquad.training.groups import parameter_groups
 from subquad.training.losses import LossOptions, lovasz_softmax, pixel_cross_entropy, soft_dice
 from subquad.training.optimizer import OptimizerOptions
@@ -9,6 +11,7 @@ from subquad.training.sequence import SequenceTask
 from subquad.training.task import Task
 
 __all__ = [
+    "ClassReport",
     "LossOptions",
     "ModelAverage",
     "OptimizerOptions",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,35 +11,6 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQD
 
 from subquad.models import save_model
 from subquad.training.task import Task
-
-
-class SaveBest(Callback):
-    """Write `best.safetensors` whenever the score of the evaluation set is the best so far."""
-
-    def __init__(self, folder: str | Path) -> None:
-        self.path = Path(folder) / "best.safetensors"
-        self.best = -math.inf
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Compare and write."""
-        assert isinstance(pl_module, Task)
-        score = pl_module.score
-        if trainer.sanity_checking or score is None:
-            return
-        # NaN, where nothing is labelled, is better than no weights at all.
-        if not score > self.best and self.path.is_file():
-            return
-        self.best = max(self.best, score) if score == score else self.best
-        if trainer.is_global_zero:
-            save_model(pl_module.network, self.path)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run must know."""
-        return {"best": self.best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Inverse of `state_dict`."""
-        self.best = state_dict["best"]
 
 
 class SaveLast(ModelCheckpoint):
@@ -77,6 +47,7 @@ class SaveFinal(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them."""
         assert isinstance(pl_module, Task)
+        pl_module.refuse_not_finite()
         if trainer.is_global_zero:
             save_model(pl_module.network, self.path)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from lightning.pytorch import Callback
@@ -28,6 +29,7 @@ from subquad.training.hamgan_watch import CollapseWatch, GridOptions, SampleGrid
 from subquad.training.task import Task
 
 OPTIONS_KEY = "subquad_hamgan"  # in a checkpoint to resume from
+GENERATOR = "generator"  # the part of a step that updates it, after the discriminator
 
 
 class HamGANTask(Task):
@@ -63,6 +65,10 @@ class HamGANTask(Task):
 
     score_name = "score"
     score_words = "Frechet distance"
+    kind = "generation"
+    remedies = (
+        "lower --optimizer.generator_lr and --optimizer.discriminator_lr, or --trainer.precision 32-true"
+    )
 
     def __init__(
         self,
@@ -88,9 +94,9 @@ class HamGANTask(Task):
             network.generator.requires_grad_(False)
         if features is not None:
             self.score_name = features.distance_name  # pyright: ignore[reportAttributeAccessIssue]
+            self.score_words = features.distance_name  # pyright: ignore[reportAttributeAccessIssue]
         self.distance: float | None = None
         self.last: dict[str, Tensor] = {}  # losses and logits of the last step
-        self._went_wrong: Tensor | None = None
         self._real: FeatureStatistics | None = None
         self._real_counted = False  # by a whole evaluation, so that the next ones need not
         self._made: FeatureStatistics | None = None
@@ -118,27 +124,17 @@ class HamGANTask(Task):
         """Update the discriminator, then the generator."""
         optimizers: Any = self.optimizers()
         for_generator, for_discriminator = optimizers
-        discriminator = self.network.discriminator
-        real = batch["image"].contiguous(memory_format=torch.channels_last)
-
-        with torch.no_grad():
-            fake, fake_labels = self._generated(len(real))
-        # Autocast would hand the weights that it cast here, which know no gradient, to the next update.
-        torch.clear_autocast_cache()
-        logits = discriminator(torch.cat([real, fake]), torch.cat([batch["label"], fake_labels]))
-        on_real, on_fake = logits.split(len(real))
-        loss = discriminator_loss(on_real, on_fake)
+        loss, on_real, on_fake = self._discriminator_loss(batch)
         for_discriminator.zero_grad()
         self.manual_backward(loss)
         # By the strategy: the optimiser's own step would be counted as one of training.
         self.trainer.strategy.optimizer_step(for_discriminator.optimizer, _nothing)
 
-        discriminator.requires_grad_(False)
-        fake, fake_labels = self._generated(len(real))
-        made_loss = generator_loss(discriminator(fake, fake_labels))
+        self.guard.begin(self, batch, batch_idx, GENERATOR)
+        made_loss = self._generator_loss(batch)
         for_generator.zero_grad()
         self.manual_backward(made_loss)
-        discriminator.requires_grad_(True)
+        self.network.discriminator.requires_grad_(True)
         for_generator.step()
         if self.ema is not None:
             average_into(self.network.generator, self.behind_average, self.ema)
@@ -150,11 +146,31 @@ class HamGANTask(Task):
             "train/logit_fake": on_fake.detach().float().mean(),
         }
         self.log_dict(self.last, prog_bar=False)
-        self._check_losses(batch_idx)
+
+    def loss_of(self, batch: dict[str, Tensor], part: str) -> Tensor:
+        """Return the loss of the generator or, in the first part of a step, of the discriminator."""
+        return self._generator_loss(batch) if part == GENERATOR else self._discriminator_loss(batch)[0]
+
+    def outputs_of(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the discriminator's logits of real images or, if there are features, generated images."""
+        if self.features is None:
+            return self.network.discriminator(batch["image"], batch["label"])
+        indices = batch["index"].tolist()
+        chosen = uniform_labels(self.seed, indices, self.config.num_classes).to(self.device)
+        return self(latents(self.seed, indices, self.config.latent).to(self.device), chosen)
+
+    def replay_options(self) -> dict[str, Any]:
+        """Return whether there is an average, and the seed of evaluations."""
+        return {"ema": self.ema, "seed": self.seed}
+
+    @classmethod
+    def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
+        """Rebuild the task of `replay_options`."""
+        return cls(network, ema=options["ema"], seed=options["seed"])
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew; the real images are the same each time, and counted once."""
-        self.refuse_nan()
+        self.guard.begin_evaluation()
         self._sums = torch.zeros(2, dtype=torch.float64, device=self.device)
         if self.features is not None:
             self.features.to(self.device)
@@ -165,23 +181,24 @@ class HamGANTask(Task):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Count a batch of real images, and generate as many."""
         counts = batch["index"] >= 0
-        real, labels = batch["image"][counts], batch["label"][counts]
-        if not len(real):
+        batch = {name: batch[name][counts] for name in ("image", "label", "index")}
+        if not counts.any():
             return
+        outputs = self.outputs_of(batch)
+        self.guard.see_outputs(self, batch, batch_idx, outputs)
         if self.features is None:
-            logits = self.network.discriminator(real, labels).double()
-            self._sums += torch.stack([(1 - logits).relu().sum(), counts.sum()])
+            self._sums += torch.stack([(1 - outputs.double()).relu().sum(), counts.sum()])
             return
-        indices = batch["index"][counts].tolist()
-        chosen = uniform_labels(self.seed, indices, self.config.num_classes).to(self.device)
-        noise = latents(self.seed, indices, self.config.latent).to(self.device)
+        if self.guard.evaluated is not None:  # it ends when all processes are there; NaN is no picture
+            return
         assert self._made is not None and self._real is not None
-        self._made.update(self.features(to_bytes(self(noise, chosen).float()))[0])
+        self._made.update(self.features(to_bytes(outputs.float()))[0])
         if not self._real_counted:
-            self._real.update(self.features(to_bytes(real))[0])
+            self._real.update(self.features(to_bytes(batch["image"]))[0])
 
     def on_validation_epoch_end(self) -> None:
         """Sum over processes, then log what all of them agree on."""
+        self.guard.end_evaluation(self)
         if self.trainer.sanity_checking:
             return
         if self.features is None:
@@ -203,13 +220,8 @@ class HamGANTask(Task):
         # Equal on all processes already: nothing is left to synchronise.
         self.log_dict({name: torch.tensor(value, dtype=torch.float32) for name, value in found.items()})
 
-    def on_train_epoch_end(self) -> None:
-        """See that nothing broken is written at the end."""
-        self.refuse_nan()
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say in the checkpoint which network it is of; a broken one is not written."""
-        self.refuse_nan()
+        """Say in the checkpoint which network it is of, and how it is trained."""
         super().on_save_checkpoint(checkpoint)
         checkpoint[OPTIONS_KEY] = self._told()
 
@@ -225,10 +237,27 @@ class HamGANTask(Task):
                     f"with the options of config.yaml beside it, or choose another --output."
                 )
 
-    def refuse_nan(self) -> None:
-        """Raise ValueError if a weight, a statistic or a vector of a spectral norm is no finite number."""
-        if not all(bool(tensor.isfinite().all()) for tensor in self.state_dict().values()):
-            self._stop()
+    @property
+    def score_text(self) -> str | None:
+        """The distance of the last evaluation as it is read; None without features."""
+        return None if self.distance is None else f"{self.distance:.3f}"
+
+    def _discriminator_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return its loss, and its logits of the real images and of as many generated ones."""
+        real = batch["image"].contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            fake, fake_labels = self._generated(len(real))
+        # Autocast would hand the weights that it cast here, which know no gradient, to the next update.
+        torch.clear_autocast_cache()
+        logits = self.network.discriminator(torch.cat([real, fake]), torch.cat([batch["label"], fake_labels]))
+        on_real, on_fake = logits.split(len(real))
+        return discriminator_loss(on_real, on_fake), on_real, on_fake
+
+    def _generator_loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return its loss; the discriminator has no gradient from then on."""
+        self.network.discriminator.requires_grad_(False)
+        fake, fake_labels = self._generated(len(batch["image"]))
+        return generator_loss(self.network.discriminator(fake, fake_labels))
 
     def _generated(self, count: int) -> tuple[Tensor, Tensor]:
         labels = torch.randint(self.config.num_classes, (count,), device=self.device)
@@ -246,22 +275,6 @@ class HamGANTask(Task):
                 "so too large: compare it with those of as many images alone.",
                 category=UserWarning,
             )
-
-    def _check_losses(self, batch_idx: int) -> None:
-        wrong = ~torch.stack([self.last["train/loss"], self.last["train/generator_loss"]]).isfinite().all()
-        self._went_wrong = wrong if self._went_wrong is None else self._went_wrong | wrong
-        looks = self.device.type == "cpu" or batch_idx % self.optimizer_options.check_every == 0
-        if looks and bool(self._went_wrong):
-            self._stop()
-
-    def _stop(self) -> None:
-        options = self.optimizer_options
-        raise ValueError(
-            f"training became NaN by step {self.global_step} (learning rates {options.generator_lr} and "
-            f"{options.discriminator_lr}, precision {self.trainer.precision}); the files written before are "
-            f"whole: start again with lower --optimizer.generator_lr and --optimizer.discriminator_lr, or "
-            f"--trainer.precision 32-true."
-        )
 
 
 def _nothing() -> None:

@@ -23,7 +23,6 @@ class HamGANOptions:
         eps: Of both.
         norm_momentum: Share of the newest batch in the moving statistics of the generator's norms, which
             see two batches a step. The published 0.001 is too slow for runs of a few thousand steps.
-        check_every: Steps between two looks at losses on a GPU, which each wait for it.
 
     Raises:
         ValueError: If a number is out of range.
@@ -37,7 +36,6 @@ class HamGANOptions:
     betas: tuple[float, float] = (0.0, 0.999)
     eps: float = 1e-8
     norm_momentum: float = 0.001
-    check_every: int = 50
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
@@ -48,8 +46,6 @@ class HamGANOptions:
             raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {self.betas}.")
         if not 0 < self.norm_momentum <= 1:
             raise ValueError(f"optimizer.norm_momentum must be in (0, 1], got {self.norm_momentum}.")
-        if self.check_every < 1:
-            raise ValueError(f"optimizer.check_every must be at least 1, got {self.check_every}.")
 
     def build(self, generator: Generator, network: HamGAN) -> list[Adam]:
         """Return the optimisers of the generator that is trained and of the network's discriminator."""

@@ -71,9 +71,9 @@ class SampleGrids(Callback):
         self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, task: Any) -> None:
+        task.refuse_not_finite()
         if not trainer.is_global_zero:
             return
-        task.refuse_nan()
         images = class_samples(task.network.generator, self.options, self.seed)
         path = Path(trainer.default_root_dir) / "samples" / f"step_{trainer.global_step:07d}.png"
         write_png(image_grid(images), path)

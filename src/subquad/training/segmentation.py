@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -37,6 +38,7 @@ class SegmentationTask(Task):
 
     score_name = "mean_iou"
     score_words = "mean IoU"
+    kind = "segmentation"
     class_weights: Tensor | None
 
     def __init__(
@@ -83,24 +85,51 @@ class SegmentationTask(Task):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of a batch, that of the auxiliary head included."""
-        x, labels = self._normalized(batch["image"]), batch["labels"]
-        logits, auxiliary = self.network.forward_with_auxiliary(x)
-        loss = self.loss_options.evaluate(logits, labels, self.class_weights)
-        if auxiliary is not None:
-            extra = self.loss_options.evaluate(auxiliary, labels, self.class_weights)
+        loss, extra = self._losses(batch)
+        if extra is not None:
             self.log("train/aux_loss", extra)
-            loss = loss + self.auxiliary_weight * extra
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
+    def loss_of(self, batch: dict[str, Any], part: str) -> Tensor:
+        """Return the loss of a batch, that of the auxiliary head included."""
+        return self._losses(batch)[0]
+
+    def outputs_of(self, batch: dict[str, Any]) -> Tensor:
+        """Return logits by the protocol, up to a constant at each pixel."""
+        return self._evaluated(batch["image"])
+
+    def replay_options(self) -> dict[str, Any]:
+        """Return loss, weights of classes, frozen parts and protocol."""
+        return {
+            "class_weights": [] if self.class_weights is None else self.class_weights.tolist(),
+            "loss": dataclasses.asdict(self.loss_options),
+            "protocol": None if self.protocol is None else dataclasses.asdict(self.protocol),
+            "frozen": list(self.frozen),
+        }
+
+    @classmethod
+    def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
+        """Rebuild the task of `replay_options`."""
+        protocol = options["protocol"]
+        return cls(
+            network,
+            class_weights=options["class_weights"],
+            loss=LossOptions(**options["loss"]),
+            protocol=None if protocol is None else Protocol(**protocol),
+            frozen=options["frozen"],
+        )
+
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
+        self.guard.begin_evaluation()
         self.confusion.reset()
         self.loss_sum.zero_()
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Count a batch."""
-        logits, labels = self._evaluated(batch["image"]), batch["labels"]
+        logits, labels = self.outputs_of(batch), batch["labels"]
+        self.guard.see_outputs(self, batch, batch_idx, logits)
         self.confusion.update(logits.argmax(dim=1), labels)
         pixels = (labels != self.confusion.ignore_index).sum().double().cpu()
         loss = pixel_cross_entropy(logits, labels).double().cpu()
@@ -108,6 +137,7 @@ class SegmentationTask(Task):
 
     def on_validation_epoch_end(self) -> None:
         """Sum over processes, then log what all of them agree on."""
+        self.guard.end_evaluation(self)
         self.confusion.counts = self.confusion.counts.to(self.device)
         self.confusion.sum_over_processes()
         loss_sum = self.loss_sum.to(self.device)
@@ -139,6 +169,16 @@ class SegmentationTask(Task):
     def on_test_epoch_end(self) -> None:
         """Log as validation does."""
         self.on_validation_epoch_end()
+
+    def _losses(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
+        """Return the loss of a batch and, before it is weighted, the part of the auxiliary head."""
+        x, labels = self._normalized(batch["image"]), batch["labels"]
+        logits, auxiliary = self.network.forward_with_auxiliary(x)
+        loss = self.loss_options.evaluate(logits, labels, self.class_weights)
+        if auxiliary is None:
+            return loss, None
+        extra = self.loss_options.evaluate(auxiliary, labels, self.class_weights)
+        return loss + self.auxiliary_weight * extra, extra
 
     def _hold_frozen(self) -> None:
         for name in self.frozen:

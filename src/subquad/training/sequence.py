@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ class SequenceTask(Task):
 
     score_name = "accuracy"
     score_words = "accuracy"
+    kind = "sequences"
 
     def __init__(self, network: nn.Module, optimizer: OptimizerOptions | None = None, seed: int = 0) -> None:
         super().__init__(network, seed)
@@ -51,12 +53,37 @@ class SequenceTask(Task):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = self._loss(self(batch["inputs"], batch["lengths"]), batch["targets"])
+        loss = self.loss_of(batch)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
+    def loss_of(self, batch: dict[str, Tensor], part: str = "") -> Tensor:
+        """Return the loss of a batch."""
+        return self._loss(self.outputs_of(batch), batch["targets"])
+
+    def outputs_of(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return logits or values, (batch, num_classes)."""
+        return self(batch["inputs"], batch["lengths"])
+
+    def replay_options(self) -> dict[str, Any]:
+        """Return nothing: the network decides it all."""
+        return {}
+
+    @classmethod
+    def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
+        """Rebuild the task of `replay_options`."""
+        return cls(network)
+
+    @property
+    def score_text(self) -> str | None:
+        """The score of the last evaluation as it is read."""
+        return (
+            f"{-self.score:.5g}" if self.config.regression and self.score is not None else super().score_text
+        )
+
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
+        self.guard.begin_evaluation()
         self.sums.reset()
         if self.roc_auc is not None:
             self.roc_auc.reset()
@@ -64,16 +91,19 @@ class SequenceTask(Task):
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Count a batch."""
         real = batch["index"] >= 0  # an uneven share of several processes is filled up
-        outputs = self(batch["inputs"], batch["lengths"])[real]
+        outputs = self.outputs_of(batch)[real]
         targets = batch["targets"][real]
         if not len(targets):
             return
-        self.sums.update(outputs, targets, self._loss(outputs, targets))
+        loss = self._loss(outputs, targets)
+        self.guard.see_outputs(self, batch, batch_idx, outputs, loss)
+        self.sums.update(outputs, targets, loss)
         if self.roc_auc is not None:
             self.roc_auc.update(outputs.float().softmax(dim=1)[:, 1], targets)
 
     def on_validation_epoch_end(self) -> None:
         """Sum over processes, then log what all of them agree on."""
+        self.guard.end_evaluation(self)
         self.sums.sum_over_processes(self.device)
         auc = float(self.roc_auc.compute()) if self.roc_auc is not None and self.sums.has_both else None
         scores = self.scores = self.sums.scores(self.config.class_names, auc)
