@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from subquad.data.colors import IGNORE_INDEX
-from subquad.data.images import quote
 from subquad.data.lonely_masks import lonely_masks
+from subquad.data.pairs import quote
 from subquad.data.published import PublishedDataset
 from subquad.data.published_sets import open_published
 from subquad.data.report import DataReport, SplitReport, summarise

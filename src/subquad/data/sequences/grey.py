@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subquad.base.limits import SMALL_PICTURE_PIXELS
 from subquad.data.sequences.files import beside
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.split import Splits
@@ -66,12 +66,11 @@ def encode_grey(record: Record) -> Tensor:
         ValueError: If the file of the picture is broken.
     """
     if isinstance(record.sequence, bytes):
-        from PIL import Image
+        from subquad.data.decoding import decode
 
-        try:
-            image = Image.open(io.BytesIO(record.sequence)).convert("RGB")
-        except (OSError, SyntaxError) as error:
-            raise ValueError(f"{record.where} is no picture ({error}); copy the file again.") from error
+        image = decode(
+            record.sequence, "image", where=record.where, max_pixels=SMALL_PICTURE_PIXELS
+        ).image.convert("RGB")
         return torch.from_numpy(to_grey(np.asarray(image)).astype(np.int64).ravel())
     assert isinstance(record.sequence, Tensor)
     return record.sequence.long()

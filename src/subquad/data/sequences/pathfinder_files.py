@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subquad.base.limits import SMALL_PICTURE_PIXELS
 from subquad.data.sequences.files import beside, open_text
 from subquad.data.sequences.pathfinder import CLASSES, Difficulty
 from subquad.data.sequences.samples import Record
@@ -52,13 +53,12 @@ def encode_picture(record: Record) -> Tensor:
     Raises:
         ValueError: If the file is broken.
     """
-    from PIL import Image
+    from subquad.data.decoding import decode
 
-    try:
-        with Image.open(str(record.sequence)) as image:
-            levels = np.asarray(image.convert("L"), dtype=np.int64)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{record.sequence} is no picture ({error}); copy the file again.") from error
+    levels = np.asarray(
+        decode(str(record.sequence), "image", max_pixels=SMALL_PICTURE_PIXELS).image.convert("L"),
+        dtype=np.int64,
+    )
     return torch.from_numpy(levels.ravel())
 
 
