@@ -300,3 +300,10 @@ def test_a_full_disk_leaves_no_half_of_a_file(complains, weights, photos, tmp_pa
     assert (len(written) == 3 and str(out / "two_overlay.jpg") in named) or "three_overlay.jpg" in named
     for path in written:
         opened(path)
+
+
+def test_sides_beyond_those_of_jpeg_have_no_overlay(call, weights, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("subquad.cli.predict_segmentation.JPEG_SIDE", 47)
+    result = call("predict", weights, photos / "one.png", "--output", tmp_path / "out")
+    assert result.code == 0 and "one.png: no overlay" in result.out
+    assert sorted(contents(tmp_path / "out")) == ["one.png"]

@@ -79,3 +79,10 @@ def test_a_good_data_set_is_no_export(save: Save, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("10 pictures\n")
     (tmp_path / "labels" / "loop").symlink_to(tmp_path)
     assert layout_hint(tmp_path) == ""
+
+
+def test_masks_of_single_classes(save: Save, tmp_path: Path) -> None:
+    save("images/a.png", PIXELS)
+    save("masks/task-1-annotation-2-by-1-tag-roof-0.png", PIXELS)
+    assert "one mask for each class" in layout_hint(tmp_path)
+    assert layout_hint(tmp_path) in check_folder(tmp_path, num_classes=2).problems

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from subquad.data.check import check_folder
 from subquad.data.folder import SegmentationFolder
 from subquad.data.pairs import image_files, left_out, match_pairs, paired
 
@@ -81,3 +82,15 @@ def test_pictures_beyond_the_limit_are_refused(save: Save, tmp_path: Path) -> No
     with pytest.raises(ValueError, match="4 pixels and more than the 3"):
         SegmentationFolder(tmp_path, num_classes=2, max_pixels=3)[0]
     assert SegmentationFolder(tmp_path, num_classes=2, max_pixels=4)[0].labels.sum() == 4
+
+
+def test_splits_that_hold_only_what_is_left_out_are_seen(save: Save, tmp_path: Path) -> None:
+    for split in ("train", "val", "__MACOSX", ".git"):
+        suffix = "gif" if split == "val" else "png"
+        save(f"{split}/images/a.{suffix}", np.zeros((1, 2, 3), np.uint8))
+        save(f"{split}/labels/a.png", np.array([[0, 1]], np.uint8))
+    report = check_folder(tmp_path, num_classes=2)
+    assert [split.name for split in report.splits] == ["train", "val"]
+    assert any("'a.gif' of" in problem and problem.startswith("val: ") for problem in report.problems)
+    with pytest.raises(FileNotFoundError, match="'a.gif' of"):
+        SegmentationFolder(tmp_path, "val", num_classes=2)

@@ -68,7 +68,7 @@ def _read(dataset: PublishedDataset, most: int | None) -> SplitReport:
         index = position * len(dataset) // number
         try:
             image, labels, _ = dataset[index]
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             wrong.append(str(error))
             continue
         report.num_pairs += 1

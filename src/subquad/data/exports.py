@@ -29,6 +29,7 @@ _JSON: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("COCO", ('"images"', '"licenses"')),
 )
 _LABEL = re.compile(r"([^#:][^:]*):(\d{1,3}),(\d{1,3}),(\d{1,3})(?::|$)")
+_BRUSHED = re.compile(r"task-\d+-annotation-.*\.png")
 _NUMBERS = re.compile(r"\d+( -?\d*\.?\d+){4,}\s*")
 
 
@@ -46,6 +47,12 @@ def layout_hint(root: Path) -> str:
                 f"{folder} holds masks beside their pictures ({quote([path.name for path in beside])}), as "
                 "Roboflow and others export them; put the pictures into a folder images and the masks into a "
                 "folder masks beside it."
+            )
+        if brushed := [path.name for path in visible(folder) if _BRUSHED.fullmatch(path.name)]:
+            return (
+                f"{folder} holds one mask for each class of each picture ({quote(brushed)}), as Label "
+                "Studio exports them; join those of a picture into one PNG of class indices with the name "
+                "of the picture, and put them into a folder masks beside the folder images."
             )
         for path in islice((path for path in visible(folder) if path.is_file()), _FILES):
             if tool := _tool(path):

@@ -9,7 +9,7 @@ from subquad.base.limits import PICTURE_PIXELS
 from subquad.data.exports import layout_hint
 from subquad.data.labels import LabelSet, Sample
 from subquad.data.masks import check_same_size, read_mask
-from subquad.data.pairs import image_files, left_out, paired, quote
+from subquad.data.pairs import holds_pictures, image_files, left_out, paired, quote
 from subquad.data.pictures import read_picture
 
 MASK_FOLDERS = ("labels", "masks", "annotations")
@@ -197,7 +197,8 @@ def find_splits(root: Path, images: str = "images") -> dict[str | None, Path]:
     found: dict[str | None, Path] = {path.name: path / images for path in visible(root)}
     if (root / images).is_dir():
         found |= {path.name: path for path in visible(root / images)}
-    found = {name: path for name, path in found.items() if path.is_dir() and image_files(path)}
+    # A folder whose pictures are all left out is a split, too, or nobody would hear of it.
+    found = {name: path for name, path in found.items() if path.is_dir() and holds_pictures(path)}
     if (root / images).is_dir() and image_files(root / images):
         found[None] = root / images
     usual = dict.fromkeys(name for name in USUAL_SPLITS if name in found)

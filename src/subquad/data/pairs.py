@@ -115,6 +115,11 @@ def left_out(folder: Path) -> list[str]:
     return said
 
 
+def holds_pictures(folder: Path) -> bool:
+    """Say whether there is anything in a folder that is a picture or looks like one."""
+    return bool(image_files(folder) or left_out(folder))
+
+
 def without_ending(stem: str) -> str:
     """Return the name of the picture that a mask may belong to: without `_mask` and the like."""
     ending = next((end for end in _MASK_ENDINGS if stem.lower().endswith(end)), "")
