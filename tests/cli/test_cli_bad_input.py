@@ -172,3 +172,28 @@ def test_resuming_from_what_is_no_checkpoint(complains, trained, tmp_path, spoil
     before = contents(run)
     complains(*fit_arguments(trained.data, run, "--resume"), quoting=str(run / "last.ckpt"))
     assert contents(run) == before
+
+
+def test_sets_that_teach_nothing(refuses, data):
+    masks = sorted((data / "train" / "labels").iterdir())
+    for mask in masks:
+        Image.fromarray(np.full((40, 48), 255, np.uint8)).save(mask)
+    refuses(quoting=["train: no pixel is labelled", "255"])
+    for mask in masks:
+        pixels = np.zeros((40, 48), np.uint8)
+        pixels[:9] = 255
+        Image.fromarray(pixels).save(mask)
+    refuses(quoting=["only class 0 'road' is labelled", "255 is ignored"])
+    (data / "classes.json").write_text('{"classes": ["road"]}')
+    refuses(quoting='{"classes": ["background", "road"]}')
+
+
+def test_folders_and_limits_of_known_sets(refuses, data):
+    refuses("--data.masks=labels", "--data.name=camvid", quoting=["camvid", "--data.masks"])
+    refuses("--data.images=photos", quoting=["photos", "--data.images"])
+    refuses("--data.max_pixels=9", quoting=["1,920 pixels", "--data.max_pixels 1920"])
+
+
+def test_one_picture_of_one_pixel_has_no_statistics(refuses):
+    small = ["--model.backbone=van_tiny", "--data.batch_size=1", "--data.crop=[32,32]"]
+    refuses(*small, quoting=["--data.batch_size (it is 1)", "--data.crop"])

@@ -49,3 +49,27 @@ def test_bad_input(complains, arguments, quoting):
 def test_remedies_are_options_of_this_command(complains, tmp_path):
     """`images=` is Python; on the command line there is no such thing."""
     assert "images=" not in complains("data", "check", tmp_path, quoting=str(tmp_path))
+
+
+def test_folders_may_be_named(call, data):
+    for split in ("train", "val"):
+        (data / split / "images").rename(data / split / "photos")
+        (data / split / "labels").rename(data / split / "ids")
+    assert "--images" in call("data", "check", data).err
+    result = call("data", "check", data, "--images=photos", "--masks=ids")
+    assert result.code == 0 and "problems: none" in result.out
+
+
+def test_large_pictures_are_allowed(call, complains, data):
+    assert "--max_pixels" in call("data", "check", data, "--max_pixels=1919").out
+    assert call("data", "check", data, "--max_pixels=1920").code == 0
+    complains("data", "check", data, "--format=voc", "--max_pixels=9", quoting=["voc", "--max_pixels"])
+
+
+def test_an_annotation_tool_is_not_sent_to_a_published_set(complains, tmp_path):
+    for name in ("JPEGImages", "SegmentationClass"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "labelmap.txt").write_text("background:0,0,0::\nroof:9,9,9::\n")
+    sentence = complains("data", "check", tmp_path, quoting=["CVAT", '"palette_rgb": [[0, 0, 0], [9, 9, 9]]'])
+    assert "--format" not in sentence
+    complains("data", "check", tmp_path, "--format=voc", quoting="CVAT")

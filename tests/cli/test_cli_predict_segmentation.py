@@ -1,5 +1,6 @@
 """`subquad predict` writes what `predict_labels` says, and destroys nothing."""
 
+import os
 import re
 import shutil
 import tarfile
@@ -262,3 +263,47 @@ def test_overlays_are_mixed_in_strips_without_a_trace(call, weights, tmp_path, m
         assert call("predict", weights, tmp_path / "flat.png", "--output", out).code == 0
         overlays.append((out / "flat_overlay.jpg").read_bytes())
     assert overlays[0] == overlays[1]
+
+
+def test_large_pictures_need_tiles_or_the_word(call, complains, weights, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("subquad.cli.predict_segmentation.UNTILED_PIXELS", 1919)
+    arguments = ["predict", weights, photos / "one.png", "--output", tmp_path / "out"]
+    complains(*arguments, quoting=["40 x 48", "1,919", "--tile 1024", "--max_pixels 1920"])
+    complains(*arguments, "--tile=128", "--max_pixels=9", quoting=["--max_pixels 1920"])
+    assert call(*arguments, "--max_pixels=1920").code == 0
+    assert call(*arguments, "--tile=128", "--overwrite").code == 0
+
+
+def test_pictures_of_other_kinds_are_taken_or_named(call, weights, photos, tmp_path):
+    for name in ("four.tif", "five.bmp", "six.gif"):
+        Image.new("RGB", (24, 20), (90, 120, 150)).save(photos / name)
+    (photos / "more").mkdir()
+    shutil.copy(photos / "one.png", photos / "more")
+    result = call("predict", weights, photos, "--output", tmp_path / "out")
+    assert result.code == 0 and "wrote 5 masks" in result.out
+    kinds, nested = result.err.splitlines()
+    assert "'six.gif'" in kinds and "'more'" in nested
+
+
+def test_a_full_disk_leaves_no_half_of_a_file(complains, weights, photos, tmp_path, monkeypatch):
+    real, left = os.fsync, iter(range(3))
+
+    def fsync(file):
+        if next(left, None) is None:
+            raise OSError(28, "No space left on device")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    out = tmp_path / "out"
+    named = complains("predict", weights, photos, "--output", out, quoting=["No space left", "--overwrite"])
+    written = sorted(out.iterdir())
+    assert (len(written) == 3 and str(out / "two_overlay.jpg") in named) or "three_overlay.jpg" in named
+    for path in written:
+        opened(path)
+
+
+def test_sides_beyond_those_of_jpeg_have_no_overlay(call, weights, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("subquad.cli.predict_segmentation.JPEG_SIDE", 47)
+    result = call("predict", weights, photos / "one.png", "--output", tmp_path / "out")
+    assert result.code == 0 and "one.png: no overlay" in result.out
+    assert sorted(contents(tmp_path / "out")) == ["one.png"]

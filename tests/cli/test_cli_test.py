@@ -201,3 +201,15 @@ def test_the_protocol_of_the_run_is_the_default_and_a_name_replaces_it(call, tra
 )
 def test_protocols_that_do_not_fit(complains, trained, option, quoting):
     complains("test", trained.run, option, quoting=quoting)
+
+
+def test_a_set_of_one_class_and_what_is_left_out_are_said(call, trained, tmp_path):
+    data = shutil.copytree(trained.data, tmp_path / "data")
+    for mask in (data / "val" / "labels").iterdir():
+        Image.fromarray(np.ones((40, 48), np.uint8)).save(mask)
+    Image.new("L", (9, 9)).save(data / "val" / "images" / "more.gif")
+    result = call("test", trained.run, f"--data.root={data}", "--trainer.accelerator=cpu")
+    assert result.code == 0
+    left_out, one_class = result.err.splitlines()
+    assert left_out.startswith("note: val: 'more.gif' of")
+    assert one_class.startswith("note: val: only class 1 'sky' is labelled, so scores mean nothing")

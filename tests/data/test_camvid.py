@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from subquad.data.camvid import CAMVID_LABELS, CamVid
-from subquad.data.images import class_frequencies
-from subquad.data.labels import LabelSet
+from subquad.data.labels import LabelSet, class_frequencies
 
 
 @pytest.mark.data

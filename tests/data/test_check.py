@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from subquad.data.check import check_folder
 from subquad.data.folder import SegmentationFolder
-from subquad.data.images import class_frequencies
-from subquad.data.labels import LabelSet
+from subquad.data.labels import LabelSet, class_frequencies
 
 Save = Callable[[str, NDArray], Path]
 SavePair = Callable[..., None]
@@ -166,7 +166,7 @@ def test_no_masks_and_a_bad_classes_file(save: Save, tmp_path: Path) -> None:
 def test_missing_or_empty_folders_raise(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no folder .*nowhere"):
         check_folder(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="holds no png, jpg or jpeg file in images"):
+    with pytest.raises(FileNotFoundError, match="holds no png, jpg, jpeg, bmp, tif or tiff file in images"):
         check_folder(tmp_path)
 
 
@@ -175,3 +175,128 @@ def test_colors_that_do_not_tell_the_class(save_pair: SavePair, tmp_path: Path) 
     shared = LabelSet(("sky", "road"), ((1, 2, 3), (1, 2, 3)))
     (problem, *_) = check_folder(tmp_path, classes=shared).problems
     assert "(1, 2, 3) is used twice" in problem and "store class indices" in problem
+
+
+def test_the_report_goes_on_after_entries_that_are_no_files(save_pair: SavePair, tmp_path: Path) -> None:
+    for name in "abcd":
+        save_pair(name, grey(0, 1))
+    save_pair("a", grey(0, 9))
+    (tmp_path / "images" / "b.png").unlink()
+    (tmp_path / "images" / "b.png").symlink_to("annex/b")
+    (tmp_path / "labels" / "c.png").unlink()
+    (tmp_path / "labels" / "c.png").mkdir()
+    report = check_folder(tmp_path, num_classes=2)
+    link, folder, value = report.problems
+    assert (
+        "b.png is a link to annex/b" in link and "c.png is a folder" in folder and "9 (in 'a.png')" in value
+    )
+    assert report.splits[0].num_pairs == 2
+
+
+def test_lossy_masks_are_found_by_their_content(save_pair: SavePair, tmp_path: Path) -> None:
+    for name in "ab":
+        save_pair(name, grey(0, 1))
+    Image.new("L", (2, 1)).save(tmp_path / "labels" / "a.png", "JPEG")
+    assert "'a.png' of" in (problem := only_problem(tmp_path, num_classes=2)) and "JPEG" in problem
+
+
+def test_what_is_left_out_is_a_problem(save: Save, save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", grey(0, 1))
+    Image.new("L", (2, 1)).save(tmp_path / "images" / "b.gif")
+    Image.new("L", (2, 1)).save(tmp_path / "images" / "c", "PNG")
+    save("labels/more/a.png", grey(0, 1))
+    (tmp_path / "images" / ".d.gif").write_bytes(b"GIF8")
+    others, nested = check_folder(tmp_path, num_classes=2).problems
+    assert "'b.gif', 'c' of" in others and "are left out" in others
+    assert "the folders 'more' of" in nested
+
+
+def test_masks_of_other_depths_disagree_on_white(save: Save, save_pair: SavePair, tmp_path: Path) -> None:
+    for name in "abc":
+        save_pair(name, grey(0, 1, 255))
+    assert check_folder(tmp_path, num_classes=2).ok
+    Image.fromarray(np.array([[False, True, True]])).save(tmp_path / "labels" / "a.png")
+    assert "'a.png' have less than 8 bits" in only_problem(tmp_path, num_classes=2)
+    for name in "bc":
+        save(f"labels/{name}.png", grey(0, 1, 1))
+    assert check_folder(tmp_path, num_classes=2).ok
+
+
+def test_colour_tables_are_compared(save_pair: SavePair, tmp_path: Path) -> None:
+    tables = {"a": [9, 0, 0, 0, 9, 0], "b": [9, 0, 0, 0, 9, 0, 7, 7, 7], "c": [0, 9, 0, 9, 0, 0]}
+    for name, table in tables.items():
+        save_pair(name, grey(0, 1))
+        picture = Image.fromarray(grey(0, 1)).convert("P")
+        picture.putdata([0, 1])
+        picture.putpalette(table)
+        picture.save(tmp_path / "labels" / f"{name}.png")
+    problem = only_problem(tmp_path, num_classes=2)
+    assert "index 0 is (9, 0, 0) in 'a.png' and (0, 9, 0) in 'c.png'" in problem
+    labels = LabelSet(("red", "green"), ((9, 0, 0), (0, 9, 0)))
+    of_palette, of_tables = check_folder(tmp_path, classes=labels).problems
+    assert "c.png gives index 0, which is class 0 'red', the colour (0, 9, 0)" in of_palette
+    assert "differ" in of_tables
+    (tmp_path / "labels" / "c.png").unlink()
+    (tmp_path / "images" / "c.png").unlink()
+    assert check_folder(tmp_path, num_classes=2).ok
+
+
+def test_twelve_bits_in_sixteen(save: Save, save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", grey(0, 1))
+    save("images/a.png", np.array([[65535, 4095]], dtype=np.uint16))
+    assert check_folder(tmp_path, num_classes=2).ok
+    save("images/a.png", np.array([[300, 4095]], dtype=np.uint16))
+    assert "have 2 levels up to 15 of 255; stretch" in only_problem(tmp_path, num_classes=2)
+
+
+def test_one_class_is_named_with_its_background(save_pair: SavePair, tmp_path: Path) -> None:
+    (tmp_path / "classes.json").write_text('{"classes": ["roof"]}')
+    for values in ((0, 1), (0, 255), (0, 0)):
+        save_pair("a", grey(*values))
+        problem = only_problem(tmp_path)
+        assert '{"classes": ["background", "roof"]}' in problem
+    # Followed to the letter, the advice ends there.
+    (tmp_path / "classes.json").write_text(problem.split("too (")[1].split("),")[0])
+    save_pair("a", grey(0, 1))
+    assert check_folder(tmp_path).ok
+
+
+def test_one_labelled_class_is_said_of_each_split(save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", grey(0, 1), split="train")
+    save_pair("b", grey(0, 255), split="val")
+    problem = only_problem(tmp_path, num_classes=2)
+    assert "val: only class 0 'class_0' is labelled" in problem and "100 %" in problem
+    save_pair("b", grey(255, 255), split="val")
+    assert "val: no pixel is labelled" in only_problem(tmp_path, num_classes=2)
+
+
+def test_turned_and_transparent_pictures_are_notes(save: Save, save_pair: SavePair, tmp_path: Path) -> None:
+    for name in "ab":
+        save_pair(name, grey(0, 1))
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.new("RGB", (2, 1)).save(tmp_path / "images" / "a.png", exif=exif)
+    save("images/b.png", np.zeros((1, 2, 4), np.uint8))
+    report = check_folder(tmp_path, num_classes=2)
+    assert report.ok
+    turned, transparent = report.notes
+    assert "'a.png'" in turned and "'b.png' has transparent" in transparent
+    save("labels/b.png", np.array([[[0, 0, 0, 0], [9, 9, 9, 255]]], np.uint8))
+    labels = LabelSet(("a", "b"), ((0, 0, 0), (9, 9, 9)))
+    (problem,) = check_folder(tmp_path, classes=labels).problems
+    assert "the masks 'b.png' have transparent pixels" in problem
+
+
+def test_a_folder_that_could_hold_the_masks_too(save: Save, save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", grey(0, 1), split="train")
+    save("train/masks/a.png", grey(1, 0))
+    assert "masks' holds pictures, too" in only_problem(tmp_path, num_classes=2)
+    report = check_folder(tmp_path, num_classes=2, masks="masks")
+    assert report.ok and report.splits[0].num_pairs == 1
+
+
+def test_pictures_beyond_the_limit_are_problems(save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", grey(0, 1))
+    save_pair("b", grey(0, 1, 1))
+    (problem,) = check_folder(tmp_path, num_classes=2, max_pixels=2).problems
+    assert "b.png is 1 x 3" in problem and "--max_pixels" in problem

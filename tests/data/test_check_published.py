@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from published_layouts import paths, save, write_list, write_published
 from subquad.cli.main import main
@@ -142,3 +143,17 @@ def test_columns_are_as_wide_as_their_titles(tmp_path: Path) -> None:
     assert "  training  validation" in text
     header, row = (next(line for line in text.splitlines() if line.startswith(s)) for s in ("% of", "wall"))
     assert header.index("validation") + len("validation") == row.index(row.split()[2]) + len(row.split()[2])
+
+
+def test_the_report_goes_on_after_a_broken_link_and_a_lossy_mask(tmp_path: Path) -> None:
+    root = write_published("ade20k", tmp_path)
+    image, _ = paths("ade20k", root, "train", 0)
+    image.unlink()
+    image.symlink_to("annex/object")
+    _, mask = paths("ade20k", root, "train", 1)
+    with Image.open(mask) as picture:
+        picture.convert("L").save(mask, "JPEG")
+    report = check_published("ade20k", root)
+    assert report.splits[0].num_pairs == 2
+    link, lossy = report.problems[:2]
+    assert "is a link to annex/object" in link and "JPEG" in lossy

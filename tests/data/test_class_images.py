@@ -1,7 +1,9 @@
 """Pictures with classes: files as they are distributed, ImageNet's crop, an order that can be resumed."""
 
+import gzip
 import io
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,3 +198,16 @@ def test_splits_of_other_classes_are_said(tmp_path):
         ClassImageData(*splits)
     with pytest.raises(ValueError, match="no training set"):
         ClassImageData(None, splits[0]).train_dataloader()
+
+
+def test_files_that_unpack_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subquad.data.class_images.files.CLASS_IMAGES_BYTES", 1000)
+    for folder in ("fashion", "cifar"):
+        (tmp_path / folder).mkdir()
+    with gzip.open(tmp_path / "fashion" / "train-images-idx3-ubyte.gz", "wb") as file:
+        file.write(bytes(2000))
+    with pytest.raises(ValueError, match="unpacks to more than 1,000 bytes"):
+        fashion_mnist(tmp_path / "fashion", "train")
+    np.savez_compressed(tmp_path / "cifar" / "train.npz", bodies=np.zeros(2000, np.uint8))
+    with pytest.raises(ValueError, match="unpacks to more than 1,000 bytes"):
+        cifar10(tmp_path / "cifar", "train")

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subquad.data.colors import (
@@ -14,7 +14,7 @@ from subquad.data.colors import (
     index_to_color,
     voc_palette,
 )
-from subquad.data.labels import LabelSet, class_weights
+from subquad.data.labels import LabelSet, Sample, class_weights, few_labelled, labelled_classes
 
 
 @given(num_classes=st.integers(1, 255), seed=st.integers(0, 2**31))
@@ -145,3 +145,59 @@ def test_median_weights_give_every_class_the_same_part() -> None:
 def test_log_weights_are_finite_and_fall_with_the_frequency() -> None:
     weights = class_weights(torch.tensor([0.0, 0.2, 1.0]), "log").tolist()
     assert weights == pytest.approx([10.492, 3.8117, 1.3478], rel=1e-4)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    content=st.one_of(
+        st.binary(max_size=100),
+        st.text(max_size=100).map(str.encode),
+        st.dictionaries(
+            st.sampled_from(["classes", "palette_rgb", "ignore_rgb"]),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                lambda inner: (
+                    st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+                ),
+            ),
+        ).map(lambda content: json.dumps(content).encode()),
+    ),
+    suffix=st.sampled_from(["json", "txt"]),
+)
+def test_any_bytes_give_classes_or_one_sentence(tmp_path_factory, content, suffix):
+    path = tmp_path_factory.getbasetemp() / f"classes.{suffix}"
+    path.write_bytes(content)
+    try:
+        labels = LabelSet.from_file(path)
+    except ValueError as error:
+        assert str(path) in str(error)
+    else:
+        assert labels.num_classes == len(labels.palette) >= 1
+
+
+@pytest.mark.parametrize("suffix", ["json", "txt"])
+def test_class_files_are_bounded(tmp_path, suffix):
+    path = tmp_path / f"classes.{suffix}"
+    path.write_bytes(b"[\n" * 200_000)
+    with pytest.raises(ValueError, match="classes"):
+        LabelSet.from_file(path)
+    path.write_bytes(b'{"classes": ["' + b"a" * 2_000_000)
+    with pytest.raises(ValueError, match="more than 1,048,576 bytes"):
+        LabelSet.from_file(path)
+
+
+def test_classes_are_counted_until_enough_are_seen():
+    class Masks:
+        labels = LabelSet.generic(3)
+
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            assert index < 2, "read further than needed"
+            return Sample(torch.zeros(3, 1, 2), torch.tensor([[[0, 255], [0, 2], [1, 1]][index]]), "")
+
+    assert labelled_classes(Masks()) == {0, 2}
+    assert "only class 2 'class_2' is labelled" in few_labelled({2}, Masks.labels)
+    assert "no pixel is labelled" in few_labelled(set(), Masks.labels)
+    assert few_labelled({0, 1}, Masks.labels) == ""

@@ -56,5 +56,14 @@ READ_AGAIN_A_LINE = 64
 MOST_UNKNOWN = 0.2
 # Share of letters in a FASTA file that may be none of the nucleic acid code: of a protein a third is none.
 MOST_FOREIGN_LETTERS = 0.05
-# Pixels of a side of a picture that is read as a sequence: a position each. Those published have 32 to 256.
-LARGEST_SIDE = 1024
+
+# Of a picture or mask that is decoded as a whole: the largest cameras have 200 million, and in RGB this many
+# take 2 GB while they are read. An option where commands read pictures.
+PICTURE_PIXELS = 2**28
+# Of a picture that a network sees at once: one frame of 8K film. The features of a small network take some
+# 50 bytes a pixel, 1.6 GB here; `predict --tile` is for more.
+UNTILED_PIXELS = 2**25
+SMALL_PICTURE_PIXELS = 2**20  # of a picture of CIFAR-10 or Pathfinder, which have 1,024 to 65,536
+CLASSES_BYTES = MIB  # of a file that names up to 255 classes
+# Of Fashion-MNIST and CIFAR-10 unpacked, whose largest files have 47 and 123 MB.
+CLASS_IMAGES_BYTES = 512 * MIB

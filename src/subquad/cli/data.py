@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import did_you_mean
 from subquad.cli import check_sequences
 from subquad.cli.check_sequences import SEQUENCE_SETS, is_about_sequences
@@ -35,6 +36,19 @@ def parser() -> Parser:
         type=int | None,
         default=None,  # pyright: ignore[reportArgumentType]
         help='Instead of a file of class names ("folder" only).',
+    )
+    p.add_argument("--images", type=str, default="images", help='Folder of the images ("folder" only).')
+    p.add_argument(
+        "--masks",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help='Folder of the masks ("folder" only); labels, masks or annotations if not given.',
+    )
+    p.add_argument(
+        "--max_pixels",
+        type=int,
+        default=PICTURE_PIXELS,
+        help='Refuse pictures and masks of more ("folder" only).',
     )
     p.add_argument("--splits", type=str, nargs="+", default=["train", "val"], help="Of a published data set.")
     p.add_argument(
@@ -69,13 +83,25 @@ def main(arguments: list[str]) -> None:
         published = published_at(options.path)
         hint = f" Its folders are those of {published}: give --format {published}." if published else ""
         try:
-            report = check_folder(options.path, classes=options.classes, num_classes=options.num_classes)
+            report = check_folder(
+                options.path,
+                classes=options.classes,
+                num_classes=options.num_classes,
+                images=options.images,
+                masks=options.masks,
+                max_pixels=options.max_pixels,
+            )
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}{hint}") from error
     else:
         if options.classes is not None or options.num_classes is not None:
             raise ValueError(
                 f"the classes of {options.format} are known; leave --classes and --num_classes out."
+            )
+        if (options.images, options.masks, options.max_pixels) != ("images", None, PICTURE_PIXELS):
+            raise ValueError(
+                f"the folders and sizes of {options.format} are known; leave --images, --masks and "
+                "--max_pixels out."
             )
         report = check_published(options.format, options.path, options.splits, most=options.samples)
     sys.stdout.write(f"{report}\n")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subquad.cli.look_over import look_over
 from subquad.cli.options import (
     ClassWeights,
     DataOptions,
@@ -106,6 +107,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     data = build_data(options.data, options.seed)
     torch.manual_seed(options.seed)
     network = resolve_model(options.model, data.labels).build()
+    look_over(options.data, data)
     load_start(network, options.model.weights)
     task = SegmentationTask(
         network,
@@ -116,7 +118,15 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
         protocol=resolve_protocol(options.protocol),
         frozen=options.freeze,
     )
-    log = train(task, data, options, folder, before_training)
+    try:
+        log = train(task, data, options, folder, before_training)
+    except ValueError as error:
+        if "Expected more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "batch norm has no statistics of a batch of one picture that the network reduces to one pixel; "
+            f"give a larger --data.batch_size (it is {options.data.batch_size}), or a larger --data.crop."
+        ) from error
     assert task.scores is not None
     best = folder / "best.safetensors"
     return FitResult(task.scores, data.labels.names, best, best_sentence(task, best), log)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import did_you_mean
-from subquad.cli.refusals import refuse_classes
+from subquad.cli.refusals import refuse_folder_options
 from subquad.models import SegmentationConfig, model_config
 from subquad.models.config import override, solver_from_json
 from subquad.models.families import FAMILIES
@@ -30,6 +31,9 @@ class DataOptions:
         root: Folder of the data. camvid looks into $SUBQUAD_DATA/camvid if it is not given.
         classes: File of class names and colours; the folder's classes.json or classes.txt if not given.
         num_classes: Instead of a file of class names.
+        images: Name of the folder of the images ("folder" only).
+        masks: Name of the folder of the masks ("folder" only); labels, masks or annotations if not given.
+        max_pixels: Refuse pictures and masks of more ("folder" only); 268 million if not given.
         train: Name of the training split. "train" of voc is trainaug where SegmentationClassAug is there.
         evaluation: Name of the split that is evaluated.
         length: Number of training scenes ("scenes" only).
@@ -58,6 +62,9 @@ class DataOptions:
     root: str | None = None
     classes: str | None = None
     num_classes: int | None = None
+    images: str = "images"
+    masks: str | None = None
+    max_pixels: int | None = None
     train: str = "train"
     evaluation: str = "val"
     length: int = 4000
@@ -85,7 +92,7 @@ def build_data(options: DataOptions, seed: int, *, training: bool = True) -> Any
     from subquad.data.module import SegmentationData
 
     if training and options.name in DATA_SETS:
-        refuse_classes(options)
+        refuse_folder_options(options)
     return SegmentationData(
         open_split(options, options.train, seed) if training else None,
         open_split(options, options.evaluation, seed),
@@ -154,7 +161,13 @@ def open_split(options: DataOptions, split: str, seed: int) -> Any:
         if not Path(options.root).is_dir():
             raise FileNotFoundError(f"there is no folder {options.root}; correct --data.root.")
         return SegmentationFolder(
-            options.root, split, classes=options.classes, num_classes=options.num_classes
+            options.root,
+            split,
+            classes=options.classes,
+            num_classes=options.num_classes,
+            images=options.images,
+            masks=options.masks,
+            max_pixels=PICTURE_PIXELS if options.max_pixels is None else options.max_pixels,
         )
     if options.name in PUBLISHED_SETS:
         from subquad.data import open_published

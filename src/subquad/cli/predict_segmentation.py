@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from subquad.base.files import write_whole
+from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
 from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
 from subquad.cli.refusals import require_segmentation
 from subquad.cli.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
 STRIP = 512  # rows of an overlay that are mixed at once
+JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
 
 def parser() -> Parser:
@@ -56,6 +58,12 @@ def parser() -> Parser:
         help="Share of a tile blended with the next; 0.25 if not given.",
     )
     p.add_argument(
+        "--max_pixels",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Refuse pictures of more; if not given, 33 million at once and 268 million in tiles.",
+    )
+    p.add_argument(
         "--share-dictionary",
         action="store_true",
         help="Compute one dictionary for the whole image, for all its tiles.",
@@ -67,6 +75,7 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Parse, predict, write."""
     from subquad.data import LabelSet, voc_palette
+    from subquad.data.pairs import left_out
     from subquad.models import load_model
 
     p = parser()
@@ -78,6 +87,8 @@ def main(arguments: list[str]) -> None:
     require_segmentation(model.config, options.checkpoint)
     model = move(model, options.device)
     images, folder = find_images(Path(options.images)), Path(options.output)
+    remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
+    sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
     if options.list is not None:
         images = listed(images, Path(options.list), options.images)
     if options.submission:
@@ -104,7 +115,9 @@ def main(arguments: list[str]) -> None:
             continue
         labels, remark = predict(model, image)
         write_mask(labels, palette, masks[index])
-        if overlays:
+        if overlays and max(labels.shape) > JPEG_SIDE:
+            remark += f"{remark and '; '}no overlay, as JPEG ends at {JPEG_SIDE:,} pixels a side"
+        elif overlays:
             write_overlay(image, labels, palette, options.opacity, overlays[index])
         if remark:
             sys.stdout.write(f"{source.name}: {remark}\n")
@@ -123,7 +136,20 @@ def _predictor(
 ) -> tuple[Callable[[Path], Any], Callable[[Any, Any], tuple[Any, str]]]:
     """Return what reads a picture, and what maps network and picture to labels and a remark on seams."""
     from subquad.data import read_image
+    from subquad.data.decoding import TooManyPixelsError
     from subquad.evaluation import Protocol, Tiling, predict_labels, predict_tiles
+
+    usual = UNTILED_PIXELS if options.tile is None else PICTURE_PIXELS
+    most = usual if options.max_pixels is None else options.max_pixels
+
+    def read(path: Path) -> Any:
+        try:
+            return read_image(path, most)
+        except TooManyPixelsError as error:
+            tiles = "give --tile, such as --tile 1024, or " if options.tile is None else ""
+            raise ValueError(
+                f"{error.what}; {tiles}raise the limit, if the memory is there: --max_pixels {error.pixels}."
+            ) from error
 
     if options.tile is None:
         if options.share_dictionary:
@@ -135,15 +161,11 @@ def _predictor(
         def at_once(model: Any, image: Any) -> tuple[Any, str]:
             return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
 
-        return read_image, at_once
+        return read, at_once
     if protocol != Protocol():
         raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
     overlap = Tiling.overlap if options.overlap is None else options.overlap
     tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)
-
-    def read_large(path: Path) -> Any:
-        with _pictures_of_any_size():
-            return read_image(path)
 
     def in_tiles(model: Any, image: Any) -> tuple[Any, str]:
         result = predict_tiles(model, image, tiling)
@@ -155,20 +177,7 @@ def _predictor(
             )
         return result.labels, remark
 
-    return read_large, in_tiles
-
-
-@contextmanager
-def _pictures_of_any_size() -> Iterator[None]:
-    """Lift PIL's limit, which guards against pictures that nobody expects to be large."""
-    from PIL import Image
-
-    limit = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    return read, in_tiles
 
 
 def listed(images: Sequence[Path], names: Path, folder: str) -> list[Path]:
@@ -204,9 +213,11 @@ def find_images(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"there is no picture or folder {path}.")
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    if not found:
-        raise FileNotFoundError(f"there are no pictures ({', '.join(SUFFIXES)}) in {path}.")
+    from subquad.data.pairs import SUFFIXES, image_files, left_out
+
+    if not (found := image_files(path)):
+        others = " ".join(["", *left_out(path)])
+        raise FileNotFoundError(f"there are no pictures ({', '.join(SUFFIXES)}) in {path}.{others}")
     stems = [p.stem for p in found]
     twice = sorted({s for s in stems if stems.count(s) > 1})
     if twice:
@@ -228,10 +239,9 @@ def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path)
     """Write class indices as a picture with a palette."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(labels.numpy().astype("uint8"), mode=None)
     picture.putpalette([level for color in palette for level in color])
-    picture.save(path)
+    _write_picture(picture, path, "PNG")
 
 
 def write_overlay(
@@ -247,4 +257,21 @@ def write_overlay(
         strip = mixed[top : top + STRIP]
         colors = index_to_color(labels[top : top + STRIP].numpy(), palette)
         strip[:] = ((1 - opacity) * strip + opacity * colors).round()
-    Image.fromarray(mixed).save(path, quality=92)
+    _write_picture(Image.fromarray(mixed), path, "JPEG", quality=92)
+
+
+def _write_picture(picture: Any, path: Path, kind: str, quality: int = 75) -> None:
+    """Write a picture whole or not at all.
+
+    Raises:
+        OSError: If it cannot be written; names the file.
+    """
+    content = io.BytesIO()
+    picture.save(content, kind, quality=quality)
+    try:
+        write_whole(path, content.getvalue())
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written ({error.strerror}); what was written before it is whole. Make room "
+            "or give another --output, and start again with --overwrite."
+        ) from error

@@ -30,13 +30,20 @@ def refuse_taken(paths: Sequence[Path], overwrite: bool) -> None:
         raise ValueError(f"{taken[0]} is there already; give --overwrite, or another --output.")
 
 
-def refuse_classes(options: Any) -> None:
-    """Raise ValueError if classes are given for a data set whose classes are known.
+def refuse_folder_options(options: Any) -> None:
+    """Raise ValueError if what only a folder of one's own leaves open is given for another data set.
 
     Args:
         options: Of the data.
     """
-    if options.name != "folder" and (options.classes is not None or options.num_classes is not None):
+    if options.name == "folder":
+        return
+    if options.classes is not None or options.num_classes is not None:
         raise ValueError(
             f"the classes of {options.name} are known; leave --data.classes and --data.num_classes out."
+        )
+    if (options.images, options.masks, options.max_pixels) != ("images", None, None):
+        raise ValueError(
+            f"the folders and sizes of {options.name} are known; leave --data.images, --data.masks and "
+            "--data.max_pixels out."
         )

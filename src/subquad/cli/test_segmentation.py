@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from subquad.base.files import check_writable, write_whole
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
+from subquad.cli.look_over import look_over
 from subquad.cli.options import DataOptions, build_data, check_classes
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
@@ -51,6 +52,7 @@ def main(arguments: list[str]) -> None:
     require_segmentation(network.config, options.checkpoint)
     data = build_data(instantiated.data, seed=0, training=False)
     check_classes(network, data.labels, options.checkpoint)
+    look_over(instantiated.data, data)
     task = SegmentationTask(network, protocol=protocol)
     evaluate(task, data, options)
     assert isinstance(task.scores, SegmentationScores)

@@ -8,10 +8,12 @@ from subquad.data.cityscapes import Cityscapes
 from subquad.data.coco_stuff import COCOStuff
 from subquad.data.colors import IGNORE_INDEX, color_to_index, default_palette, index_to_color, voc_palette
 from subquad.data.folder import SegmentationFolder
-from subquad.data.images import class_frequencies, paired, read_image, read_mask
-from subquad.data.labels import LabelSet, Sample, SegmentationDataset, class_weights
+from subquad.data.labels import LabelSet, Sample, SegmentationDataset, class_frequencies, class_weights
+from subquad.data.masks import read_mask
+from subquad.data.pairs import paired
 from subquad.data.pascal_context import PascalContext
 from subquad.data.photometric import PhotometricDistortion
+from subquad.data.pictures import read_image
 from subquad.data.published import PublishedDataset, published_labels
 from subquad.data.published_sets import PUBLISHED, open_published
 from subquad.data.published_transforms import PublishedTransform, keep_ratio_size

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from subquad.base.limits import PICTURE_PIXELS
 from subquad.data.colors import IGNORE_INDEX, MAX_CLASSES, Color, pack_colors, refuse_shared_colors
-from subquad.data.folder import MASK_FOLDERS, find_labels, find_split, find_splits
-from subquad.data.images import check_same_size, match_pairs, quote, read_image, read_raw_mask
-from subquad.data.labels import LabelSet
+from subquad.data.exports import layout_hint
+from subquad.data.folder import MASK_FOLDERS, find_labels, find_split, find_splits, other_masks
+from subquad.data.labels import LabelSet, few_labelled, one_class_is_none
+from subquad.data.masks import LossyMaskError, check_same_size, open_mask, refuse_other_colors
+from subquad.data.oddities import Oddities
+from subquad.data.pairs import SUFFIXES_IN_WORDS, left_out, match_pairs, quote
+from subquad.data.pictures import read_picture
 from subquad.data.report import DataReport, SplitReport, summarise
 
 
@@ -21,6 +26,7 @@ def check_folder(
     num_classes: int | None = None,
     images: str = "images",
     masks: str | None = None,
+    max_pixels: int = PICTURE_PIXELS,
 ) -> DataReport:
     """Read every file of a data set in one of the layouts of `SegmentationFolder`.
 
@@ -33,18 +39,20 @@ def check_folder(
         num_classes: The number of classes when no file names them.
         images: The name of the folders of the images.
         masks: The name of the folders of the masks; None for any of the usual ones.
+        max_pixels: Refuse pictures and masks of more.
 
     Raises:
         FileNotFoundError: If `root` does not exist or holds no images.
     """
-    root, labels, problems, splits = Path(root), None, [], []
+    root, labels, problems, splits, oddities = Path(root), None, [], [], Oddities()
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}; correct the path.")
     found = find_splits(root, images)
     if not found:
+        hint = layout_hint(root)
         raise FileNotFoundError(
-            f"{root} holds no png, jpg or jpeg file in {images}, */{images} or {images}/*; "
-            "correct the path, or rename the folder of the images."
+            f"{root} holds no {SUFFIXES_IN_WORDS} file in {images}, */{images} or {images}/*; "
+            f"correct the path, rename the folder of the images, or name it (--images).{hint and ' ' + hint}"
         )
     try:
         labels = find_labels(root, classes, num_classes)
@@ -57,33 +65,63 @@ def check_folder(
             masks_dir = find_split(root, name, images, masks)[1]
         except FileNotFoundError:
             wanted = masks or " or ".join(MASK_FOLDERS)
-            split.problems.append(f"{images_dir} has no folder {wanted} beside it; add the masks.")
+            split.problems.append(
+                f"{images_dir} has no folder {wanted} beside it; add the masks, or name their folder "
+                "(--masks)."
+            )
+            split.problems += left_out(images_dir)
         else:
-            _scan(split, images_dir, masks_dir, labels)
+            split.problems += other_masks(masks_dir, masks)
+            _scan(split, images_dir, masks_dir, labels, oddities, max_pixels)
         problems += [f"{split.name}: {problem}" for problem in split.problems]
+    if any(split.problems and not split.num_pairs for split in splits) and (hint := layout_hint(root)):
+        problems.append(hint)
     problems += _shared_images(splits)
+    problems += oddities.problems()
     problems += _wrong_values(splits, labels) or _missing_classes(splits[0], labels)
-    return summarise(root, labels, splits, problems)
+    problems += _few_labelled(splits, labels)
+    return summarise(root, labels, splits, problems, tuple(oddities.notes()))
 
 
-def _scan(split: SplitReport, images_dir: Path, masks_dir: Path, labels: LabelSet | None) -> None:
+def _scan(
+    split: SplitReport,
+    images_dir: Path,
+    masks_dir: Path,
+    labels: LabelSet | None,
+    oddities: Oddities,
+    max_pixels: int,
+) -> None:
     pairs, problems = match_pairs(images_dir, masks_dir)
-    if lossy := [mask.name for _, mask in pairs if mask.suffix.lower() != ".png"]:
-        problems.append(
-            f"{quote(lossy)} of {masks_dir} are JPEG, which changes class values; export the masks as PNG."
-        )
-    split.problems += problems
+    split.problems += [*problems, *left_out(images_dir), *left_out(masks_dir)]
+    lossy: list[str] = []
     for image_path, mask_path in pairs:
         try:
-            _scan_pair(split, image_path, mask_path, labels)
-        except ValueError as error:
+            _scan_pair(split, image_path, mask_path, labels, oddities, max_pixels)
+        except LossyMaskError:
+            lossy.append(mask_path.name)
+        except (OSError, ValueError) as error:
             split.problems.append(str(error))
+    if lossy:
+        split.problems.append(
+            f"{quote(lossy)} of {masks_dir} are compressed as JPEG or the like, whatever their names say, "
+            "which changes class values; export the masks as PNG."
+        )
 
 
-def _scan_pair(split: SplitReport, image_path: Path, mask_path: Path, labels: LabelSet | None) -> None:
-    image, mask = read_image(image_path), read_raw_mask(mask_path)
-    split.count_image(image, image_path.name)
+def _scan_pair(
+    split: SplitReport,
+    image_path: Path,
+    mask_path: Path,
+    labels: LabelSet | None,
+    oddities: Oddities,
+    max_pixels: int,
+) -> None:
+    picture, stored = read_picture(image_path, max_pixels), open_mask(mask_path, max_pixels)
+    mask = stored.values
+    split.count_image(picture.pixels, image_path.name)
+    oddities.count_picture(picture, image_path.name)
     values, counts = np.unique(mask if mask.ndim == 2 else pack_colors(mask), return_counts=True)
+    oddities.count_mask(stored, values.tolist() if mask.ndim == 2 else [], mask_path.name)
     if mask.ndim == 3 and len(values) > MAX_CLASSES + 1:
         raise ValueError(
             f"mask {mask_path} has {len(values)} colours, so it is a photograph or was smoothed; "
@@ -98,8 +136,10 @@ def _scan_pair(split: SplitReport, image_path: Path, mask_path: Path, labels: La
         files = split.files.setdefault(value, [])
         if len(files) < 3:
             files.append(mask_path.name)
-    check_same_size(image, image_path, mask, mask_path)
+    check_same_size(picture, image_path, mask, mask_path)
     split.num_pairs += 1
+    if labels is not None and stored.table is not None:
+        refuse_other_colors(mask_path, stored.table, values.tolist(), labels)
 
 
 def _known_colors(labels: LabelSet | None) -> dict[Color, int]:
@@ -122,11 +162,25 @@ def _shared_images(splits: list[SplitReport]) -> list[str]:
     return problems
 
 
+def _few_labelled(splits: list[SplitReport], labels: LabelSet | None) -> list[str]:
+    """Say which splits have labels of one class only, unless that was said of values that are wrong."""
+    if labels is None or _wrong_values(splits, labels):
+        return []
+    said = {split.name: few_labelled(_indices(split), labels) for split in splits if split.num_pairs}
+    return [f"{name}: {few}" for name, few in said.items() if few]
+
+
+def _indices(split: SplitReport) -> set[int]:
+    return {value for value in split.values if isinstance(value, int) and value != IGNORE_INDEX}
+
+
 def _wrong_values(splits: list[SplitReport], labels: LabelSet | None) -> list[str]:
     """Say which values are no class, and propose how to read them, or names for them."""
     total = sum((split.values for split in splits), Counter[int | Color]())
     if colors := sorted(value for value in total if isinstance(value, tuple)):
         return [_unknown_colors(colors, labels)]
+    if labels and labels.num_classes == 1:  # advice on its values would lead in a circle
+        return [one_class_is_none(labels)]
     values = sorted(value for value in total if isinstance(value, int) and value != IGNORE_INDEX)
     if not values:
         return []

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 from subquad.data.colors import IGNORE_INDEX
-from subquad.data.images import quote
 from subquad.data.lonely_masks import lonely_masks
+from subquad.data.pairs import quote
 from subquad.data.published import PublishedDataset
 from subquad.data.published_sets import open_published
 from subquad.data.report import DataReport, SplitReport, summarise
@@ -68,7 +68,7 @@ def _read(dataset: PublishedDataset, most: int | None) -> SplitReport:
         index = position * len(dataset) // number
         try:
             image, labels, _ = dataset[index]
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             wrong.append(str(error))
             continue
         report.num_pairs += 1

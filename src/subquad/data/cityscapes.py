@@ -7,6 +7,7 @@ References:
 from collections.abc import Sequence
 from pathlib import Path
 
+from subquad.base.hidden import visible
 from subquad.data.colors import IGNORE_INDEX
 from subquad.data.published import (
     Encoding,
@@ -55,7 +56,13 @@ class Cityscapes(PublishedDataset):
         """Find the files; nothing is decoded yet."""
         split = own_split(split, {"train": "train", "val": "val"}, self.source)
         base = find_base(root, (".", "cityscapes"), f"leftImg8bit/{split}", self.source)
-        images = sorted((base / "leftImg8bit" / split).glob(f"*/*{_IMAGE}.png"))
+        images = [
+            image
+            for city in visible(base / "leftImg8bit" / split)
+            if city.is_dir()
+            for image in visible(city)
+            if image.name.endswith(f"{_IMAGE}.png")
+        ]
         if not images:
             raise self.source.missing(f"there is no picture {base}/leftImg8bit/{split}/CITY/*{_IMAGE}.png")
         train_ids, ids = plain_encoding(19), ids_encoding()

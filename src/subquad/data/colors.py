@@ -140,8 +140,11 @@ def voc_palette(count: int = 256) -> tuple[Color, ...]:
 
 def pack_colors(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """Pack colours, uint8 (..., 3), into one 24-bit number each, uint32 (...)."""
-    weights = np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
-    return (rgb * weights).sum(axis=-1, dtype=np.uint32)
+    packed = rgb[..., 0].astype(np.uint32)
+    for channel in (1, 2):  # in place: masks may have hundreds of millions of pixels
+        packed <<= 8
+        packed |= rgb[..., channel]
+    return packed
 
 
 def check_num_classes(num_classes: int) -> None:

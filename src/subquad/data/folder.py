@@ -4,8 +4,13 @@ from pathlib import Path
 
 from torch.utils.data import Dataset
 
-from subquad.data.images import check_same_size, image_files, paired, read_image, read_mask
+from subquad.base.hidden import visible
+from subquad.base.limits import PICTURE_PIXELS
+from subquad.data.exports import layout_hint
 from subquad.data.labels import LabelSet, Sample
+from subquad.data.masks import check_same_size, read_mask
+from subquad.data.pairs import holds_pictures, image_files, left_out, paired, quote
+from subquad.data.pictures import read_picture
 
 MASK_FOLDERS = ("labels", "masks", "annotations")
 CLASSES_FILES = ("classes.json", "classes.txt")
@@ -15,8 +20,8 @@ USUAL_SPLITS = ("train", "val", "test")
 class SegmentationFolder(Dataset[Sample]):
     """Images and masks of the same names in two folders.
 
-    Three layouts are understood; the folder of the masks is the first that exists of `labels`,
-    `masks` and `annotations`::
+    Three layouts are understood; the folder of the masks is the first of `labels`, `masks` and
+    `annotations` that holds pictures::
 
         root/train/images  root/train/labels        one folder per split
         root/images/train  root/labels/train        the same the other way round
@@ -31,10 +36,12 @@ class SegmentationFolder(Dataset[Sample]):
             agree.
         images: The name of the folder of the images.
         masks: The name of the folder of the masks, if it is none of the three above.
+        max_pixels: Refuse pictures and masks of more.
 
     Attributes:
         labels: The classes.
         pairs: The (image path, mask path) of each sample, sorted by name.
+        remarks: What looks like data and is not taken, one sentence each.
 
     Raises:
         FileNotFoundError: If a folder or the classes file is missing, or there are no images.
@@ -50,6 +57,7 @@ class SegmentationFolder(Dataset[Sample]):
         num_classes: int | None = None,
         images: str = "images",
         masks: str | None = None,
+        max_pixels: int = PICTURE_PIXELS,
     ) -> None:
         """Find the files; nothing is decoded yet."""
         self.root = Path(root)
@@ -62,8 +70,15 @@ class SegmentationFolder(Dataset[Sample]):
                 "classes (on the command line --data.num_classes)."
             )
         self.labels: LabelSet = labels
-        images_dir, masks_dir = find_split(self.root, split, images, masks)
-        self.pairs = paired(images_dir, masks_dir)
+        try:
+            images_dir, masks_dir = find_split(self.root, split, images, masks)
+            self.pairs = paired(images_dir, masks_dir)
+        except (FileNotFoundError, ValueError) as error:
+            if hint := layout_hint(self.root):
+                raise type(error)(f"{error} {hint}") from error
+            raise
+        self.remarks = (*left_out(images_dir), *left_out(masks_dir), *other_masks(masks_dir, masks))
+        self.max_pixels = max_pixels
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -74,13 +89,14 @@ class SegmentationFolder(Dataset[Sample]):
 
         Raises:
             IndexError: If there is no such sample.
-            ValueError: If a file is corrupt, the mask holds a value of no class, or the sizes
-                of image and mask differ.
+            ValueError: If a file is corrupt or too large, the mask is lossy or holds a value of no
+                class, or the sizes of image and mask differ.
         """
         image_path, mask_path = self.pairs[index]
-        image, mask = read_image(image_path), read_mask(mask_path, self.labels)
-        check_same_size(image, image_path, mask, mask_path)
-        return Sample(image, mask, image_path.stem)
+        picture = read_picture(image_path, self.max_pixels)
+        mask = read_mask(mask_path, self.labels, self.max_pixels)
+        check_same_size(picture, image_path, mask, mask_path)
+        return Sample(picture.pixels, mask, image_path.stem)
 
 
 def find_labels(
@@ -140,14 +156,37 @@ def find_split(
     if split in (None, "train"):
         candidates.append((root / images, [root / name for name in mask_names]))
     for images_dir, masks_dirs in candidates:
-        found = next((masks_dir for masks_dir in masks_dirs if masks_dir.is_dir()), None)
-        if images_dir.is_dir() and found:
-            return images_dir, found
+        there = [masks_dir for masks_dir in masks_dirs if masks_dir.is_dir()]
+        if images_dir.is_dir() and there:
+            # YOLO's export has text files in `labels`: the folder that holds pictures is meant.
+            return images_dir, next(filter(image_files, there), there[0])
     raise FileNotFoundError(
         f"{root} has no split {split!r}: looked for {candidates[0][0]} beside a folder "
-        f"{' or '.join(mask_names)}; make these folders, or choose a split that is there: "
+        f"{' or '.join(mask_names)}; make these folders, name them (on the command line --data.images and "
+        "--data.masks), or choose a split that is there: "
         f"{', '.join(str(name) for name in find_splits(root, images)) or 'none'}."
     )
+
+
+def other_masks(masks_dir: Path, masks: str | None = None) -> list[str]:
+    """Say that another folder could hold the masks, too, unless one was asked for.
+
+    Args:
+        masks_dir: The folder that was taken.
+        masks: The name that was asked for.
+    """
+    # Of `labels/train` the name is that of the folder above.
+    level = masks_dir if masks_dir.name in MASK_FOLDERS else masks_dir.parent
+    below = masks_dir.relative_to(level)
+    others = [level.parent / name / below for name in MASK_FOLDERS if name != level.name]
+    found = [str(other) for other in others if masks is None and other.is_dir() and image_files(other)]
+    if not found:
+        return []
+    return [
+        f"{quote(found)} {'holds' if len(found) == 1 else 'hold'} pictures, too, but the masks are taken "
+        f"from {masks_dir}; name the folder that is meant (--data.masks, of `data check` --masks), or "
+        "remove the other."
+    ]
 
 
 def find_splits(root: Path, images: str = "images") -> dict[str | None, Path]:
@@ -155,9 +194,11 @@ def find_splits(root: Path, images: str = "images") -> dict[str | None, Path]:
 
     A data set without splits has the single name None.
     """
-    found: dict[str | None, Path] = {path.parent.name: path for path in root.glob(f"*/{images}")}
-    found |= {path.name: path for path in root.glob(f"{images}/*")}
-    found = {name: path for name, path in found.items() if path.is_dir() and image_files(path)}
+    found: dict[str | None, Path] = {path.name: path / images for path in visible(root)}
+    if (root / images).is_dir():
+        found |= {path.name: path for path in visible(root / images)}
+    # A folder whose pictures are all left out is a split, too, or nobody would hear of it.
+    found = {name: path for name, path in found.items() if path.is_dir() and holds_pictures(path)}
     if (root / images).is_dir() and image_files(root / images):
         found[None] = root / images
     usual = dict.fromkeys(name for name in USUAL_SPLITS if name in found)

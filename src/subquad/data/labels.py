@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from subquad.base.limits import CLASSES_BYTES
 from subquad.data.colors import (
+    IGNORE_INDEX,
     Color,
     check_num_classes,
     default_palette,
@@ -92,9 +94,15 @@ class LabelSet:
         if not path.is_file():
             raise FileNotFoundError(f"there is no classes file {path}; write one, or correct it.")
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            with path.open("rb") as file:
+                content = file.read(CLASSES_BYTES + 1)
+            if len(content) > CLASSES_BYTES:
+                raise ValueError(f"it has more than {CLASSES_BYTES:,} bytes; names of classes need no more.")
+            text = content.decode("utf-8-sig")
             return _parse_json(text) if path.suffix.lower() == ".json" else _parse_text(text)
-        except ValueError as error:
+        except RecursionError as error:
+            raise ValueError(f"cannot read the classes from {path}: lists in lists without end.") from error
+        except (ValueError, OSError) as error:
             raise ValueError(f"cannot read the classes from {path}: {error}") from error
 
 
@@ -127,6 +135,68 @@ class SegmentationDataset(Protocol):
     def __getitem__(self, index: int) -> Sample:
         """The sample at `index`; IndexError when there is none."""
         ...
+
+
+def class_frequencies(dataset: SegmentationDataset, most: int | None = None) -> Tensor:
+    """Count how often each class occurs; every sample that is counted is read once.
+
+    Args:
+        dataset: Any data set of this package.
+        most: Count no more samples than this, evenly spread; None counts all.
+
+    Returns:
+        Share of each class in the labelled pixels, float64 (classes,), of sum 1.
+
+    Raises:
+        ValueError: If no pixel is labelled.
+    """
+    counts = torch.zeros(256, dtype=torch.int64)
+    step = 1 if most is None else max(1, -(-len(dataset) // most))
+    for index in range(0, len(dataset), step):
+        counts += torch.bincount(dataset[index].labels.flatten(), minlength=256)
+    counts = counts[: dataset.labels.num_classes]
+    if not counts.any():
+        raise ValueError("no pixel of the data set is labelled; run `subquad data check` on it.")
+    return counts.double() / counts.sum()
+
+
+def one_class_is_none(labels: LabelSet) -> str:
+    """Say what is done about a set of one class: every pixel would be it, whatever the picture shows."""
+    name = labels.names[0]
+    classes = json.dumps({"classes": ["background", name]}, ensure_ascii=False)
+    return (
+        f"{name!r} is the only class, so every pixel gets it and nothing is learnt; name the background, too "
+        f"({classes}), and store background as 0 and {name} as 1 (255 is ignored)."
+    )
+
+
+def few_labelled(seen: set[int], labels: LabelSet) -> str:
+    """Say that the labelled pixels of a split have one class, or that there are none; "" if they have more.
+
+    Args:
+        seen: The classes that occur.
+        labels: All classes.
+    """
+    if len(seen) > 1 or labels.num_classes == 1:
+        return ""
+    foreground = "255 is ignored: if it is the foreground, convert it to its class"
+    if not seen:
+        return f"no pixel is labelled, so there is nothing to learn and no score; label some ({foreground})."
+    index = min(seen)
+    return (
+        f"only class {index} {labels.names[index]!r} is labelled, so scores mean nothing: 100 % are had by "
+        f"answering that class everywhere; label the others, too ({foreground})."
+    )
+
+
+def labelled_classes(dataset: SegmentationDataset, most: int = 2) -> set[int]:
+    """Return classes that occur in the masks of a data set, which is read until so many are seen."""
+    seen: set[int] = set()
+    for index in range(len(dataset)):
+        seen |= set(dataset[index].labels.unique().tolist()) - {IGNORE_INDEX}
+        if len(seen) >= most:
+            break
+    return seen
 
 
 def class_weights(frequencies: Tensor, rule: Literal["median", "log"] = "median") -> Tensor:

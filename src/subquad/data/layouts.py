@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from subquad.data.exports import LABELMAP
+
 _VOC = (".", "VOC2012", "VOCdevkit/VOC2012")
 # The name, the places below the root where the set may begin, and the folders that must all be there.
 _LAYOUTS = (
@@ -16,6 +18,8 @@ _LAYOUTS = (
 
 def published_at(root: str | Path) -> str | None:
     """Return the name of the published data set whose folders are at a path, or None."""
+    if (Path(root) / LABELMAP).is_file():  # an annotation tool's, in the folders of VOC
+        return None
     for name, places, folders in _LAYOUTS:
         for place in places:
             if all((Path(root) / place / folder).is_dir() for folder in folders):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from subquad.data.images import image_files, quote
+from subquad.data.pairs import image_files, quote
 from subquad.data.published import PublishedDataset
 
 

@@ -15,8 +15,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from subquad.data.colors import IGNORE_INDEX
-from subquad.data.images import check_same_size, image_files, read_image, read_raw_mask
 from subquad.data.labels import LabelSet, Sample
+from subquad.data.masks import check_same_size, read_raw_mask
+from subquad.data.pairs import image_files
+from subquad.data.pictures import read_picture
 
 CLASSES = Path(__file__).parent / "classes"
 
@@ -102,9 +104,9 @@ class PublishedDataset(Dataset[Sample]):
                 the sizes of image and mask differ.
         """
         pair = self.pairs[index]
-        image, mask = read_image(pair.image), read_encoded_mask(pair, self.source)
-        check_same_size(image, pair.image, mask, pair.mask)
-        return Sample(image, mask, self.name_of(pair.image))
+        picture, mask = read_picture(pair.image), read_encoded_mask(pair, self.source)
+        check_same_size(picture, pair.image, mask, pair.mask)
+        return Sample(picture.pixels, mask, self.name_of(pair.image))
 
     def name_of(self, image: Path) -> str:
         """What the set calls a picture: the name of the file without suffix."""
@@ -123,7 +125,7 @@ def read_encoded_mask(pair: Pair, source: Source) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is corrupt, holds colours, or a value that has no meaning.
+        ValueError: If the file is corrupt or lossy, holds colours, or a value that has no meaning.
     """
     values, holds = read_raw_mask(pair.mask), pair.encoding.holds
     if values.ndim == 3:

@@ -8,6 +8,7 @@ References:
 from collections.abc import Sequence
 from pathlib import Path
 
+from subquad.data.exports import LABELMAP, layout_hint
 from subquad.data.published import (
     Encoding,
     PublishedDataset,
@@ -49,7 +50,8 @@ class PascalVOC(PublishedDataset):
 
     Raises:
         FileNotFoundError: If a folder, a list, a picture or a mask is missing.
-        ValueError: If the split is `"test"`, or `root` is None.
+        ValueError: If the split is `"test"`, `root` is None, or it is an annotation tool's export in
+            the folders of VOC.
     """
 
     source = _SOURCE
@@ -107,7 +109,10 @@ def voc_training_split(root: str | Path | None) -> str:
 
 def voc_base(root: str | Path | None) -> Path:
     """Return the folder that holds JPEGImages; errors as for `voc_training_split`."""
-    return find_base(root, (".", "VOC2012", "VOCdevkit/VOC2012"), "JPEGImages", _SOURCE)
+    base = find_base(root, (".", "VOC2012", "VOCdevkit/VOC2012"), "JPEGImages", _SOURCE)
+    if (base / LABELMAP).is_file():
+        raise ValueError(layout_hint(base))
+    return base
 
 
 def _read_split(base: Path, split: str) -> dict[Path, Path | None]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import io
 import lzma
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from subquad.base.limits import CLASS_IMAGES_BYTES, SMALL_PICTURE_PIXELS
 from subquad.data.class_images.samples import PicturesInMemory
 
 FASHION_CLASSES = (
@@ -27,9 +30,11 @@ CIFAR_CLASSES = (
 )  # fmt: skip
 SIDE = 32
 _ROW = 1 + 3 * SIDE * SIDE  # bytes of a picture in the binary CIFAR-10
-_OPENERS: dict[str, Callable[[bytes], bytes]] = {
-    "": bytes, ".gz": gzip.decompress, ".xz": lzma.decompress
-}  # fmt: skip
+_OPENERS: dict[str, Callable[[Path], Any]] = {
+    "": partial(open, mode="rb"),
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+}
 _BATCHES = {"train": tuple(f"data_batch_{n}.bin" for n in range(1, 6)), "test": ("test_batch.bin",)}
 
 
@@ -121,8 +126,11 @@ def _read_idx(folder: Path, name: str, axes: int) -> Tensor:
         raise FileNotFoundError(f"there is no {folder / name}, nor with .gz or .xz; correct --data.root.")
     suffix = path.suffix if path.suffix in _OPENERS else ""
     try:
-        content = _OPENERS[suffix](path.read_bytes())
-    except (OSError, EOFError, lzma.LZMAError, ValueError) as error:
+        with _OPENERS[suffix](path) as file:
+            content = file.read(CLASS_IMAGES_BYTES + 1)
+        if len(content) > CLASS_IMAGES_BYTES:
+            raise ValueError(f"it unpacks to more than {CLASS_IMAGES_BYTES:,} bytes")
+    except (OSError, EOFError, lzma.LZMAError, ValueError, zlib.error) as error:
         raise ValueError(f"{path} cannot be unpacked ({error}); copy it again.") from error
     whole = len(content) >= 4 * (1 + axes)
     head = np.frombuffer(content[: 4 * (1 + axes)] if whole else b"", ">u4")
@@ -145,6 +153,9 @@ def _read_binary(path: Path) -> tuple[Tensor, Tensor]:
 
 def _read_npz(path: Path) -> tuple[Tensor, Tensor]:
     try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(entry.file_size for entry in packed.infolist()) > CLASS_IMAGES_BYTES:
+                raise ValueError(f"it unpacks to more than {CLASS_IMAGES_BYTES:,} bytes")
         with np.load(path, allow_pickle=False) as arrays:
             header, bodies = arrays["header"].tobytes(), arrays["bodies"].tobytes()
             offsets, labels = arrays["offsets"].tolist(), arrays["labels"]
@@ -164,12 +175,11 @@ def _read_npz(path: Path) -> tuple[Tensor, Tensor]:
 
 
 def _decoded(content: bytes, where: str) -> NDArray[Any]:
-    from PIL import Image
+    from subquad.data.decoding import decode
 
-    try:
-        picture = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{where} is no picture ({error}); copy the file again.") from error
+    picture = np.asarray(
+        decode(content, "image", where=where, max_pixels=SMALL_PICTURE_PIXELS).image.convert("RGB")
+    )
     if picture.shape != (SIDE, SIDE, 3):
         raise ValueError(f"{where} is {picture.shape[0]} x {picture.shape[1]}, not {SIDE} x {SIDE}.")
     return picture

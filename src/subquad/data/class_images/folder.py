@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subquad.base.hidden import visible
 from subquad.data.class_images.samples import check_classes, scaled
-from subquad.data.images import image_files, read_image
+from subquad.data.pairs import image_files
+from subquad.data.pictures import read_image
 
 _SPLITS = ("train", "val", "test")
 
@@ -37,7 +39,7 @@ class ClassFolder:
         if channels not in (1, 3):
             raise ValueError(f"pictures have 1 or 3 channels, got {channels}.")
         folder = _folder_of(Path(root), split)
-        found = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        found = [path for path in visible(folder) if path.is_dir()]
         if not found:
             raise FileNotFoundError(f"{folder} holds no folders; it needs one for each class.")
         files = [image_files(path) for path in found]

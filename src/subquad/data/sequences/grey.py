@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subquad.base.limits import LARGEST_SIDE
+from subquad.base.limits import SMALL_PICTURE_PIXELS
+from subquad.data.decoding import decode
 from subquad.data.sequences.files import beside
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.split import Splits
@@ -60,26 +60,19 @@ def to_grey(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.floor(pixels.astype(np.float32) @ weights).astype(np.uint8)
 
 
-def open_small(source: Path | io.BytesIO, where: str, mode: str) -> np.ndarray[Any, Any]:
-    """Return the pixels of a JPEG or PNG file.
+def open_small(source: Path | bytes, where: str, mode: str) -> np.ndarray[Any, Any]:
+    """Return the pixels of a picture of a data set of small ones.
 
     Args:
-        source: The file.
+        source: The file, or its content.
         where: Its name, for messages.
         mode: "RGB", or "L" for grey.
 
     Raises:
-        ValueError: If it is broken, of another format, or larger than any picture of these data.
+        ValueError: If it is broken, of a format that is not read, or larger than any picture of these data.
     """
-    from PIL import Image
-
-    try:
-        with Image.open(source, formats=("JPEG", "PNG")) as image:
-            if max(image.size) > LARGEST_SIDE:
-                raise ValueError(f"it is {image.size[0]} x {image.size[1]}, more than {LARGEST_SIDE} a side")
-            return np.asarray(image.convert(mode))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{where} is no picture ({error}); copy the file again.") from error
+    decoded = decode(source, "picture", where=where, max_pixels=SMALL_PICTURE_PIXELS)
+    return np.asarray(decoded.image.convert(mode))
 
 
 def encode_grey(record: Record) -> Tensor:
@@ -89,7 +82,7 @@ def encode_grey(record: Record) -> Tensor:
         ValueError: If the file of the picture is broken.
     """
     if isinstance(record.sequence, bytes):
-        image = open_small(io.BytesIO(record.sequence), record.where, "RGB")
+        image = open_small(record.sequence, record.where, "RGB")
         if image.shape != (32, 32, 3):
             raise ValueError(f"{record.where} is {image.shape[1]} x {image.shape[0]}, not 32 x 32.")
         return torch.from_numpy(to_grey(image).astype(np.int64).ravel())

@@ -7,8 +7,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from subquad.data.images import class_frequencies, paired, read_image, read_mask
-from subquad.data.labels import LabelSet, Sample
+from subquad.data.labels import LabelSet, Sample, class_frequencies
+from subquad.data.masks import read_mask
+from subquad.data.pairs import paired
+from subquad.data.pictures import read_image
 
 Save = Callable[[str, NDArray], Path]
 
