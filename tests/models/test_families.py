@@ -125,3 +125,25 @@ def test_the_card_of_another_packages_network_guesses_nothing():
 
 def test_saved_files_keep_their_families(tmp_path):
     assert type(load_model(saved(tmp_path / "a.safetensors")).config) is SequenceConfig
+
+
+def test_a_network_that_computes_while_it_is_built_is_saved_and_draws_nothing(tmp_path):
+    """The meta device has no values to compute with, so it is built in earnest to compare with."""
+
+    @register_family
+    @dataclass(frozen=True, kw_only=True)
+    class Computing(MineConfig):
+        family: ClassVar[str] = "computing"
+
+        def build(self):
+            network = MineConfig.build(self)
+            network.total = network[0].weight.sum().item()
+            return network
+
+    network = Computing().build()
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    save_model(network, tmp_path / "m.safetensors")
+    assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(load_model(tmp_path / "m.safetensors")[0].weight, network[0].weight)

@@ -129,6 +129,7 @@ def test_renamed_files_are_refused(tmp_path):
         ("hamnet_r50_voc", {"norm": "layer"}, "norm must be one of batch, group, got 'layer'"),
         ("van_tiny", {"drop_path": 1}, r"drop_path must be in \[0, 1\), got 1"),
         ("van_tiny", {"backbone": "timm/hf-hub:x/y"}, "timm knows no network"),
+        ("van_tiny", {"backbone": "timm/resnet18.://x"}, "timm knows no network"),
         ("paramixer_text", {"hidden": 2**20, "dim": 2**20}, "parameters is asked for"),
         ("paramixer_text", {"length": 2**31, "positions": True}, "parameters is asked for"),
         ("paramixer_text", {"dim": 2.5}, "dim must be a whole number, got 2.5"),

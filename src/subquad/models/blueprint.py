@@ -27,9 +27,9 @@ def blueprint(config: NetworkConfig) -> dict[str, Tensor]:
         try:
             with torch.device("meta"), _Undrawn():
                 return config.build().state_dict()
-        except NotImplementedError:  # another package's, that computes with its weights while it is built
-            return {name: tensor.to("meta") for name, tensor in config.build().state_dict().items()}
-        except RuntimeError as error:  # of torch, about shapes
+        except RuntimeError as error:
+            if "meta" in str(error):  # another package's network, that computes while it is built
+                return {name: tensor.to("meta") for name, tensor in config.build().state_dict().items()}
             reason = str(error).splitlines()[0]
             raise ValueError(f"no {type(config).__name__} has these options: {reason}") from error
 
