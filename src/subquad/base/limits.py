@@ -27,3 +27,16 @@ LONGEST_LINE = 64 * MIB
 
 # Of the options of the command line: whole numbers that Python takes, and PyTorch's 64 bits do not.
 LARGEST_WHOLE_NUMBER = 2**63 - 1
+
+# Of the command line, options by name: more than was ever used, and less than what eats a machine before
+# anything else can be said. Sides are pixels, one of a crop in float32 takes 800 MB at most.
+MOST_BATCH = 2**20
+MOST_PROCESSES = 1024  # loaders, devices
+LONGEST_CROP_SIDE = 2**13
+LONGEST_PICTURE_SIDE = 2**17
+LARGEST_ZOOM = 64.0
+MOST_POSITIONS = 2**26  # of made sequences; samples of an epoch; lengths to measure
+MOST_IMAGES = 10**7  # to generate or to score
+
+# Scores as JSON: of ADE20K's 150 classes they have 40 KiB.
+LARGEST_SCORES = 64 * MIB

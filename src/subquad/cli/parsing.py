@@ -7,22 +7,20 @@ must be those of options before anything else looks at it.
 
 from __future__ import annotations
 
-import math
 import re
 from argparse import SUPPRESS
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, get_args
 
 from jsonargparse import (
     ActionConfigFile,  # pyright: ignore[reportPrivateImportUsage]
     ArgumentParser,
-    Namespace,  # pyright: ignore[reportPrivateImportUsage]
     set_loader,
     set_parsing_settings,
 )
 
-from subquad.base.limits import LARGEST_WHOLE_NUMBER
 from subquad.base.suggest import did_you_mean
+from subquad.cli.bounds import check_values
 from subquad.cli.plain_yaml import plain_yaml, read_yaml
 
 LONGEST_COMPLAINT = 1000  # characters; a recipe may hold a value of a megabyte
@@ -65,11 +63,10 @@ class Parser(ArgumentParser):
         for action in self._options():
             if options[action.dest] is None and action.default is not None and not _takes_null(action):
                 self.error(f"--{action.dest} cannot be null; leave it out, or give a value")
-        for name, value in _numbers(options):
-            if isinstance(value, float) and not math.isfinite(value):
-                self.error(f"--{name} must be a finite number, got {value}")
-            if abs(value) > LARGEST_WHOLE_NUMBER:
-                self.error(f"--{name} is a number beyond 64 bits, got {value:.3g}")
+        try:
+            check_values(options)
+        except ValueError as error:
+            self.error(str(error).rstrip("."), error)
         for check in self.checks:
             check(options)
         return options
@@ -137,14 +134,6 @@ class Parser(ArgumentParser):
             if "." in option.dest:
                 groups.setdefault(option.dest.rpartition(".")[0], option.dest)
         return groups
-
-
-def _numbers(options: Namespace) -> Iterator[tuple[str, int | float]]:
-    """Yield each number among the options, with the option's name."""
-    for name, value in options.items():
-        for entry in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(entry, (int, float)):
-                yield name, entry
 
 
 def _takes_null(action: Any) -> bool:

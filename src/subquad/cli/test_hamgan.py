@@ -7,10 +7,12 @@ import json
 import sys
 from typing import Any, Literal
 
-from subquad.base.files import check_writable, write_whole
+from subquad.base.files import write_whole
+from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.fit_hamgan import add_feature_options
 from subquad.cli.generate import load_hamgan
+from subquad.cli.outputs import check_scores
 from subquad.cli.parsing import Parser
 from subquad.cli.run import check_seed
 from subquad.data.class_images import ClassImageOptions, open_class_images
@@ -57,8 +59,7 @@ def main(arguments: list[str]) -> None:
     check_seed(options.seed)
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
-    if options.json:
-        check_writable(options.json)
+    check_scores(options.json, "preset", [checkpoint_path(options.checkpoint)])
     protocol = resolve_protocol(options)
     features = open_features(options.features, options.inception)
     network = load_hamgan(options.checkpoint, options.device)

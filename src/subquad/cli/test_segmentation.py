@@ -7,10 +7,11 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subquad.base.files import check_writable, write_whole
+from subquad.base.files import write_whole
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.options import DataOptions, build_data, check_classes
+from subquad.cli.outputs import check_scores
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
 from subquad.cli.refusals import require_segmentation
@@ -43,8 +44,7 @@ def main(arguments: list[str]) -> None:
     p.set_defaults(_options_of_run(arguments))
     options = p.parse_args(arguments)
     quiet_lightning()
-    if options.json:
-        check_writable(options.json)
+    check_scores(options.json, "mean_iou", [checkpoint_path(options.checkpoint)])
     instantiated: Any = p.instantiate(options)
     protocol = resolve_protocol(instantiated.protocol)
     network = load_model(checkpoint_path(options.checkpoint))
