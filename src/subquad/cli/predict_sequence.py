@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
     from subquad.evaluation import predict_sequences
 
     p = parser()
-    run = config_of_run(arguments, or_file=True)
+    run = config_of_run(arguments, "sequence", or_file=True)
     p.set_defaults(reading_of_run(run))
     options: Any = p.instantiate(p.parse_args(arguments))
     target = Path(options.output)

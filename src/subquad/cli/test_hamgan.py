@@ -132,7 +132,7 @@ def pictures(split: Any, most: int, batch_size: int) -> Any:
 
 def _options_of_run(arguments: list[str]) -> dict[str, Any]:
     """Return the data and the features of the run whose folder is among the arguments, as defaults."""
-    content = config_of_run(arguments)
+    content = config_of_run(arguments, "hamgan")
     if not content or any(other.startswith(("--features", "--inception")) for other in arguments):
         return data_defaults(content)
     return data_defaults(content) | {name: content.get(name) for name in ("features", "inception")}

@@ -96,7 +96,7 @@ def write_scores(scores: SegmentationScores, names: tuple[str, ...], path: Path)
 
 def _options_of_run(arguments: list[str]) -> dict[str, Any]:
     """Return data and protocol of the run whose folder is among the arguments, as defaults."""
-    content = config_of_run(arguments)
+    content = config_of_run(arguments, "segmentation")
     # A protocol that is asked for by name is that one, and not mixed with the run's.
     named = any(argument.split("=")[0] == "--protocol.name" for argument in arguments)
     return data_defaults(content) | ({} if named else protocol_defaults(content.get("protocol") or {}))

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     from subquad.training import SequenceTask
 
     p = parser()
-    run = config_of_run(arguments)
+    run = config_of_run(arguments, "sequence")
     p.set_defaults(data_defaults(run) | {"seed": run.get("seed", 0)})
     options: Any = p.instantiate(p.parse_args(arguments))
     quiet_lightning()
