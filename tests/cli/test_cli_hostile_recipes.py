@@ -90,6 +90,8 @@ BOMBS = {
     + "".join(f"{n}: &{n} [*{p}, *{p}]\n" for p, n in zip("abcd", "bcde", strict=True)),
     "an anchor": "model: &a {rank: 3}\n",
     "in a value": "data: {crop: '&a [*a, *a]'}\n",
+    "laughs in a value": "data: {crop: '[&a [x, x], &b [*a, *a], *b]'}\n",
+    "laughs in a list": "data: {scales: ['[&a [x, x], *a]']}\n",
     "nested lists": "data: " + "[" * 100_000,
     "nested dicts": "data: " + "{a: " * 100_000,
     "nested in a value": "data: {crop: '" + "[" * 100_000 + "'}\n",
@@ -137,6 +139,11 @@ def test_what_is_no_file_is_no_recipe(complains, tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     for path in ("/dev/zero", tmp_path / "pipe", tmp_path, tmp_path / "loop", tmp_path / "none", "{seed: 3}"):
         complains("fit", "--config", path, quoting=str(path))
+
+
+def test_a_long_argument_is_refused(complains):
+    """Older libraries of YAML crash on it, and nobody types it."""
+    complains("fit", "--data.crop=" + "[" * 100_000, quoting=["--data.crop=[[[", "100,012 characters"])
 
 
 def test_an_empty_recipe_changes_nothing(tmp_path):

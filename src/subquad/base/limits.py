@@ -13,9 +13,6 @@ LARGEST_YAML = 1 * MIB
 MOST_YAML_VALUES = 20_000
 DEEPEST_YAML = 16
 
-# classes.json and lists of names: ImageNet's 21,841 classes with their colours take 1 MiB.
-LARGEST_NAMES_FILE = 16 * MIB
-
 # Packed text: DNA packs to 1/5, logs and tables to 1/30. A bomb reaches 1/7,000 with xz, 1/1,000 with gzip.
 # What unpacks to less than the first number is read whatever its ratio.
 UNPACKED_UNASKED = 64 * MIB
@@ -67,3 +64,16 @@ SMALL_PICTURE_PIXELS = 2**20  # of a picture of CIFAR-10 or Pathfinder, which ha
 CLASSES_BYTES = MIB  # of a file that names up to 255 classes
 # Of Fashion-MNIST and CIFAR-10 unpacked, whose largest files have 47 and 123 MB.
 CLASS_IMAGES_BYTES = 512 * MIB
+
+# Of the command line, options by name: more than was ever used, and less than what eats a machine before
+# anything else can be said. Sides are pixels, one of a crop in float32 takes 800 MB at most.
+MOST_BATCH = 2**20
+MOST_PROCESSES = 1024  # loaders, devices
+LONGEST_CROP_SIDE = 2**13
+LONGEST_PICTURE_SIDE = 2**17
+LARGEST_ZOOM = 64.0
+MOST_POSITIONS = 2**26  # of made sequences; samples of an epoch; lengths to measure
+MOST_IMAGES = 10**7  # to generate or to score
+
+# Scores as JSON: of ADE20K's 150 classes they have 40 KiB.
+LARGEST_SCORES = 64 * MIB

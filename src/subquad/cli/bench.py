@@ -7,9 +7,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from subquad.base.suggest import did_you_mean
+from subquad.cli.outputs import check_scores
 from subquad.cli.parsing import Parser
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def main(arguments: list[str]) -> None:
     elif what != "mixing":
         raise ValueError(f"`subquad bench` knows `mixing`, got {what!r}.{did_you_mean(what, ['mixing'])}")
     options = parser().parse_args(rest)
-    _check_device(options.device)
+    check_scores(options.json, "command")
     if options.tokens:
         result = long_forward(options.tokens, dim=options.dim)
         _print_long(result)
@@ -91,14 +90,6 @@ def main(arguments: list[str]) -> None:
         values: dict[str, Any] = {"command": f"subquad bench {' '.join(arguments)}"}
         values |= dataclasses.asdict(result)
         write_whole(options.json, json.dumps(values, indent=2).encode() + b"\n")
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f'--device {device!r} cannot be used: {reason} Use "cpu".') from error
 
 
 def _print_mixing(result: MixingBench) -> None:

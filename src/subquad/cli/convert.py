@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from subquad.cli.outputs import check_outputs
 from subquad.cli.parsing import Parser
 
 
@@ -43,9 +44,9 @@ def main(arguments: list[str]) -> None:
     target = Path(options.to)
     if target.suffix != ".safetensors":
         raise ValueError(f"--to {target} must end in .safetensors.")
-    if target.exists() and not options.overwrite:
-        raise ValueError(f"{target} is there already; give --overwrite, or another name.")
     check_writable(target)
+    read = [options.file, *([options.classes] if options.classes is not None else [])]
+    check_outputs([target], read, overwrite=options.overwrite, option="--to")
     _refuse_ours(Path(options.file))
     tensors = read_weights(options.file)
     given = {n: options[n] for n in ("rank", "solver") if options[n] is not None}

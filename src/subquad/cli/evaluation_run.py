@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from subquad.cli.kinds import Kind
 from subquad.cli.parsing import Parser
 from subquad.cli.plain_yaml import read_yaml
+
+# Options of `fit` that tell how a run's network is evaluated.
+ASKED_FOR = ("data", "model", "protocol", "seed", "features", "inception")
 
 
 def add_test_options(p: Parser) -> None:
@@ -24,16 +29,19 @@ def add_test_options(p: Parser) -> None:
     )
 
 
-def config_of_run(arguments: list[str], *, or_file: bool = False) -> dict[str, Any]:
-    """Return what is in config.yaml of the run whose folder is among the arguments; {} if none is.
+def config_of_run(arguments: list[str], kind: Kind, *, or_file: bool = False) -> dict[str, Any]:
+    """Return what config.yaml tells of the run whose folder is among the arguments; {} if none is.
+
+    Only what an evaluation asks for is read, as the options of `subquad fit` that it was.
 
     Args:
         arguments: Of the command.
+        kind: Of the network.
         or_file: Whether a run may be given by the file of its weights, too.
 
     Raises:
         OSError: If it cannot be read.
-        ValueError: If it is no YAML of plain values, or has no section `data`.
+        ValueError: If it is no YAML of plain values, has no section `data`, or holds what is no option.
     """
     for argument in arguments:
         path = Path(argument)
@@ -42,12 +50,9 @@ def config_of_run(arguments: list[str], *, or_file: bool = False) -> dict[str, A
             content = read_yaml(config)
             if not isinstance(content.get("data"), dict):
                 raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
-            for section in ("model", "protocol"):
-                if not isinstance(content.get(section, {}), dict):
-                    raise ValueError(
-                        f"{config} holds {section}: {content[section]!r}; it is a group of options."
-                    )
-            return content
+            p: Parser = import_module(f"subquad.cli.fit_{kind}").parser()
+            p.recipes = [str(config)]
+            return p.parse_content({name: content[name] for name in ASKED_FOR if name in content})
     return {}
 
 

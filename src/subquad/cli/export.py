@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
+from subquad.cli.outputs import check_outputs
 from subquad.cli.parsing import Parser
 from subquad.models import SequenceConfig
 
@@ -74,7 +75,6 @@ def main(arguments: list[str]) -> None:
     if options.opset is not None and options.format == "torch":
         raise ValueError("--opset belongs to --format onnx.")
     is_path = is_checkpoint(name)
-    network: Any = load_model(checkpoint_path(name)) if is_path else create_model(name)
     path = Path(options.output or f"{Path(name).resolve().stem}{SUFFIXES[options.format]}")
     for other, suffix in SUFFIXES.items():
         if other != options.format and path.suffix == suffix:
@@ -82,6 +82,9 @@ def main(arguments: list[str]) -> None:
                 f"--output {path} ends in {suffix}, but --format {options.format} writes "
                 f"{SUFFIXES[options.format]}; change one of the two."
             )
+    written = [path, path.with_name(f"{path.name}.report.json")]
+    check_outputs(written, [checkpoint_path(name)] if is_path else [], overwrite=options.overwrite)
+    network: Any = load_model(checkpoint_path(name)) if is_path else create_model(name)
     common = {
         "size": options.size and tuple(options.size),
         "preprocess": options.preprocess,

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from subquad.base.files import check_writable
+from subquad.cli.outputs import check_outputs
 from subquad.cli.parsing import Parser
-from subquad.cli.refusals import refuse_taken
 from subquad.data.class_images import ClassImageOptions, open_class_images
 
 
@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> None:
     options = p.instantiate(p.parse_args(arguments))
     target = Path(options.output)
     check_writable(target)
-    refuse_taken([target], options.overwrite)
+    read = [options.data.root] if options.data.root is not None else []
+    check_outputs([target], read, overwrite=options.overwrite)
     channels, side = options.data.fixed() or (options.channels, options.size)
     train, evaluation = (
         open_class_images(options.data, split, side=side, channels=channels)

@@ -8,8 +8,8 @@ from typing import Any
 
 from subquad.base.suggest import did_you_mean
 from subquad.cli.checkpoints import checkpoint_path, move
+from subquad.cli.outputs import check_outputs
 from subquad.cli.parsing import Parser
-from subquad.cli.refusals import refuse_taken
 from subquad.models import load_model
 from subquad.models.hamgan import HamGANConfig
 
@@ -53,14 +53,14 @@ def main(arguments: list[str]) -> None:
         raise ValueError(f"--seed must be 0 or more, got {options.seed}.")
     network = load_hamgan(options.model, options.device)
     classes = find_classes(options["class"], network.config)
-    folder = Path(options.output)
+    folder, read = Path(options.output), [checkpoint_path(options.model)]
     if options.interpolate is not None:
         written = [folder / "interpolation.png"]
-        refuse_taken(written, options.overwrite)
+        check_outputs(written, read, overwrite=options.overwrite)
         _interpolate(network, classes, count, options, written[0])
     else:
         written = [folder / f"{number:03d}_{i:05d}.png" for number in classes for i in range(count)]
-        refuse_taken([*written, folder / "grid.png"], options.overwrite)
+        check_outputs([*written, folder / "grid.png"], read, overwrite=options.overwrite)
         _single(network, classes, count, options, written)
     sys.stdout.write(f"{len(written)} image(s) in {folder}\n")
 

@@ -71,12 +71,26 @@ def main(arguments: Sequence[str]) -> int:
 
 def _is_about_input(error: Exception) -> bool:
     """Say whether an error is the user's to mend; the name is that of Lightning's own."""
-    return isinstance(error, (ValueError, OSError)) or type(error).__name__ == "MisconfigurationException"
+    return (
+        isinstance(error, (ValueError, OSError))
+        or type(error).__name__ == "MisconfigurationException"
+        or "Symlink loop" in str(error)  # a RuntimeError, in Python 3.11 and 3.12
+        or _is_about_memory(error)
+    )
+
+
+def _is_about_memory(error: Exception) -> bool:
+    """Say whether an error is that there is not enough memory, of Python, of PyTorch or of a GPU."""
+    of_torch = isinstance(error, RuntimeError) and re.search(r"allocate memory|out of memory", str(error))
+    return isinstance(error, MemoryError) or bool(of_torch)
 
 
 def _sentence(error: Exception) -> str:
     """Return the message; of an error in a loader process, only the message of its cause."""
     text = str(error)
+    if _is_about_memory(error):
+        first = text.splitlines()[0] if text else "Python asked for more than there is"
+        return f"there is not enough memory ({first}); take smaller batches, pictures or networks."
     if "Original Traceback" in text:
         causes = re.findall(r"^\w*(?:Error|Exception): (.*)$", text, flags=re.MULTILINE)
         text = causes[-1] if causes else text

@@ -7,7 +7,6 @@ must be those of options before anything else looks at it.
 
 from __future__ import annotations
 
-import math
 import re
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterator, Sequence
@@ -21,10 +20,11 @@ from jsonargparse import (
     set_parsing_settings,
 )
 
-from subquad.base.limits import LARGEST_WHOLE_NUMBER
 from subquad.base.suggest import did_you_mean
-from subquad.cli.plain_yaml import plain_yaml, read_yaml
+from subquad.cli.bounds import check_values
+from subquad.cli.plain_yaml import check_text, plain_yaml, read_yaml
 
+LONGEST_ARGUMENT = 8192  # characters, twice the longest path
 LONGEST_COMPLAINT = 1000  # characters; a recipe may hold a value of a megabyte
 
 set_loader("plain", plain_yaml, (ValueError,))
@@ -61,15 +61,10 @@ class Parser(ArgumentParser):
             name = argument.partition("=")[0].removeprefix("--")
             if argument.startswith("--") and name in groups:
                 self.error(f"--{name} is a group of options, such as --{groups[name]}; give them one by one")
+            if len(argument) > LONGEST_ARGUMENT:
+                self.error(f"{argument[:60]} ... has {len(argument):,} characters; give a recipe (--config)")
         options = super().parse_args(args)
-        for action in self._options():
-            if options[action.dest] is None and action.default is not None and not _takes_null(action):
-                self.error(f"--{action.dest} cannot be null; leave it out, or give a value")
-        for name, value in _numbers(options):
-            if isinstance(value, float) and not math.isfinite(value):
-                self.error(f"--{name} must be a finite number, got {value}")
-            if abs(value) > LARGEST_WHOLE_NUMBER:
-                self.error(f"--{name} is a number beyond 64 bits, got {value:.3g}")
+        self._check_values(options)
         for check in self.checks:
             check(options)
         return options
@@ -99,6 +94,11 @@ class Parser(ArgumentParser):
                     self.error(f'"{key}": expected true or false, got {str(value)[:60]!r}')
                 elif known[key].nargs == "+" and not isinstance(value, list):
                     self.error(f'"{key}": expected a list, got {str(value)[:60]!r}')
+                for text in _strings(value):
+                    try:
+                        check_text(text)
+                    except ValueError as error:
+                        self.error(f'"{key}": {error}', error)
 
         check(content, "")
 
@@ -117,12 +117,30 @@ class Parser(ArgumentParser):
             text = f"with --config {', '.join(self.recipes)}: {text}"
         raise ValueError(f"{text} (`{self.prog} --help` lists the options)") from ex
 
-    def set_defaults(self, *args: dict[str, Any], **kwargs: Any) -> None:
-        """Set defaults, such as those that a run's config.yaml holds."""
+    def parse_content(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return what a recipe holds, each value as its option has it.
+
+        Args:
+            content: What the recipe holds.
+
+        Raises:
+            ValueError: If something is no option, or no value of one.
+        """
+        self.check_names(content)
+        options = self.parse_object(content, env=False, defaults=False, _skip_validation=True)
+        self._check_values(options)
+        return options.as_dict()
+
+    def _check_values(self, options: Namespace) -> None:
+        """Raise ValueError for numbers that are absurd, and for null where it means nothing."""
+        for action in self._options():
+            null = action.dest in options and options[action.dest] is None
+            if null and action.default is not None and not _takes_null(action):
+                self.error(f"--{action.dest} cannot be null; leave it out, or give a value")
         try:
-            super().set_defaults(*args, **kwargs)
-        except KeyError as error:
-            self.error(f"a default is of no option that there is: {error}", error)
+            check_values(options)
+        except ValueError as error:
+            self.error(str(error).rstrip("."), error)
 
     def _options(self) -> list[Any]:
         """Return the options that a recipe may hold."""
@@ -139,12 +157,13 @@ class Parser(ArgumentParser):
         return groups
 
 
-def _numbers(options: Namespace) -> Iterator[tuple[str, int | float]]:
-    """Yield each number among the options, with the option's name."""
-    for name, value in options.items():
-        for entry in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(entry, (int, float)):
-                yield name, entry
+def _strings(value: Any) -> Iterator[str]:
+    """Yield the strings in a value; in one that is deeper than an option's, too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _strings(entry)
 
 
 def _takes_null(action: Any) -> bool:

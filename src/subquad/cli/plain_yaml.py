@@ -60,6 +60,18 @@ def plain_yaml(text: str) -> Any:
         raise ValueError(" ".join(str(error).split()).rstrip(".")) from error
 
 
+def check_text(text: str) -> None:
+    """Raise ValueError for a string in which a bomb is wrapped, if it is read as YAML once more.
+
+    A string that is the value of an option may be: "[64, 64]" is two numbers. One that is no YAML is
+    just a string.
+    """
+    try:
+        _check_events(text)
+    except yaml.YAMLError:
+        return
+
+
 def _check_events(text: str) -> None:
     """Raise ValueError before anything is built: events come one by one, whatever they expand to."""
     values = depth = documents = 0

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from subquad.base.files import write_whole
 from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
 from subquad.cli.checkpoints import checkpoint_path, move
+from subquad.cli.outputs import check_outputs
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
 from subquad.cli.refusals import require_segmentation
@@ -101,11 +102,8 @@ def main(arguments: list[str]) -> None:
         masks = [folder / f"{i.stem}.png" for i in images]
         overlays = [folder / f"{i.stem}_overlay.jpg" for i in images]
         targets = [*masks, *overlays]
-    taken = {image.resolve() for image in images} & {path.resolve() for path in targets}
-    if taken:
-        raise ValueError(f"{min(taken)} would be replaced by its own mask; choose another --output.")
-    if not options.overwrite:
-        refuse_existing(targets)
+    read_files = [*images, checkpoint_path(options.checkpoint), *([options.list] if options.list else [])]
+    check_outputs(targets, read_files, overwrite=options.overwrite)
     unread: list[str] = []
     for index, source in enumerate(images):
         try:
@@ -223,16 +221,6 @@ def find_images(path: Path) -> list[Path]:
     if twice:
         raise ValueError(f"{path} holds several pictures called {twice[0]!r}; rename or separate them.")
     return found
-
-
-def refuse_existing(paths: Sequence[Path]) -> None:
-    """Raise ValueError if one of the files is there."""
-    existing = [path for path in paths if path.exists()]
-    if existing:
-        raise ValueError(
-            f"{existing[0]} is there already ({len(existing)} of {len(paths)} files are); give "
-            f"--overwrite, or another --output."
-        )
 
 
 def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path) -> None:

@@ -12,8 +12,8 @@ from typing import Any
 from subquad.base.files import check_writable, write_whole
 from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.evaluation_run import config_of_run, data_defaults
+from subquad.cli.outputs import check_outputs
 from subquad.cli.parsing import Parser
-from subquad.cli.refusals import refuse_taken
 from subquad.data.sequences import SequenceOptions
 from subquad.data.sequences.options import USUAL_LENGTH
 from subquad.models import SequenceConfig, load_model
@@ -57,12 +57,13 @@ def main(arguments: list[str]) -> None:
     from subquad.evaluation import predict_sequences
 
     p = parser()
-    run = config_of_run(arguments, or_file=True)
+    run = config_of_run(arguments, "sequence", or_file=True)
     p.set_defaults(reading_of_run(run))
     options: Any = p.instantiate(p.parse_args(arguments))
     target = Path(options.output)
     check_writable(target)
-    refuse_taken([target], options.overwrite)
+    read = [checkpoint_path(options.checkpoint), options.sequences]
+    check_outputs([target], read, overwrite=options.overwrite)
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
     network: Any = move(load_model(checkpoint_path(options.checkpoint)), options.device)

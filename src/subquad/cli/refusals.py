@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from subquad.models import SegmentationConfig
@@ -21,13 +19,6 @@ def require_segmentation(config: Any, path: str) -> None:
         whole = isinstance(config, ClassifierConfig)
         what = "classifies whole images" if whole else f"is of the family {config.family!r}"
         raise ValueError(f"{path} {what}; give the checkpoint of a segmentation network.")
-
-
-def refuse_taken(paths: Sequence[Path], overwrite: bool) -> None:
-    """Raise ValueError if one of the files to write is there, unless they are to be replaced."""
-    taken = [path for path in paths if path.exists()]
-    if taken and not overwrite:
-        raise ValueError(f"{taken[0]} is there already; give --overwrite, or another --output.")
 
 
 def refuse_folder_options(options: Any) -> None:

@@ -7,10 +7,12 @@ import json
 import sys
 from typing import Any, Literal
 
-from subquad.base.files import check_writable, write_whole
+from subquad.base.files import write_whole
+from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.fit_hamgan import add_feature_options
 from subquad.cli.generate import load_hamgan
+from subquad.cli.outputs import check_scores
 from subquad.cli.parsing import Parser
 from subquad.cli.run import check_seed
 from subquad.data.class_images import ClassImageOptions, open_class_images
@@ -57,8 +59,7 @@ def main(arguments: list[str]) -> None:
     check_seed(options.seed)
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
-    if options.json:
-        check_writable(options.json)
+    check_scores(options.json, "preset", [checkpoint_path(options.checkpoint)])
     protocol = resolve_protocol(options)
     features = open_features(options.features, options.inception)
     network = load_hamgan(options.checkpoint, options.device)
@@ -131,7 +132,7 @@ def pictures(split: Any, most: int, batch_size: int) -> Any:
 
 def _options_of_run(arguments: list[str]) -> dict[str, Any]:
     """Return the data and the features of the run whose folder is among the arguments, as defaults."""
-    content = config_of_run(arguments)
+    content = config_of_run(arguments, "hamgan")
     if not content or any(other.startswith(("--features", "--inception")) for other in arguments):
         return data_defaults(content)
     return data_defaults(content) | {name: content.get(name) for name in ("features", "inception")}

@@ -7,11 +7,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subquad.base.files import check_writable, write_whole
+from subquad.base.files import write_whole
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.look_over import look_over
 from subquad.cli.options import DataOptions, build_data, check_classes
+from subquad.cli.outputs import check_scores
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, protocol_defaults, resolve_protocol, spelled_out
 from subquad.cli.refusals import require_segmentation
@@ -44,8 +45,7 @@ def main(arguments: list[str]) -> None:
     p.set_defaults(_options_of_run(arguments))
     options = p.parse_args(arguments)
     quiet_lightning()
-    if options.json:
-        check_writable(options.json)
+    check_scores(options.json, "mean_iou", [checkpoint_path(options.checkpoint)])
     instantiated: Any = p.instantiate(options)
     protocol = resolve_protocol(instantiated.protocol)
     network = load_model(checkpoint_path(options.checkpoint))
@@ -98,7 +98,7 @@ def write_scores(scores: SegmentationScores, names: tuple[str, ...], path: Path)
 
 def _options_of_run(arguments: list[str]) -> dict[str, Any]:
     """Return data and protocol of the run whose folder is among the arguments, as defaults."""
-    content = config_of_run(arguments)
+    content = config_of_run(arguments, "segmentation")
     # A protocol that is asked for by name is that one, and not mixed with the run's.
     named = any(argument.split("=")[0] == "--protocol.name" for argument in arguments)
     return data_defaults(content) | ({} if named else protocol_defaults(content.get("protocol") or {}))

@@ -6,9 +6,10 @@ import dataclasses
 import json
 from typing import Any
 
-from subquad.base.files import check_writable, write_whole
+from subquad.base.files import write_whole
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
+from subquad.cli.outputs import check_scores
 from subquad.cli.parsing import Parser
 from subquad.cli.run import evaluate, is_first_process, quiet_lightning
 from subquad.cli.sequence_notes import check_unknown, tell_notes
@@ -34,12 +35,11 @@ def main(arguments: list[str]) -> None:
     from subquad.training import SequenceTask
 
     p = parser()
-    run = config_of_run(arguments)
+    run = config_of_run(arguments, "sequence")
     p.set_defaults(data_defaults(run) | {"seed": run.get("seed", 0)})
     options: Any = p.instantiate(p.parse_args(arguments))
     quiet_lightning()
-    if options.json:
-        check_writable(options.json)
+    check_scores(options.json, "count", [checkpoint_path(options.checkpoint)])
     network = load_model(checkpoint_path(options.checkpoint))
     data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
     check_fits(network.config, data, options.checkpoint)

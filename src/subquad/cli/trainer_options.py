@@ -12,13 +12,12 @@ from typing import Any, Literal
 
 from subquad.cli.parsing import Parser
 
-Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
+Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
 Strategy = Literal[
     "auto",
     "ddp",
     "ddp_find_unused_parameters_false",
     "ddp_find_unused_parameters_true",
-    "ddp_spawn",
     "fsdp",
 ]
 PRECISIONS = (16, 32, 64, "16", "32", "64", "bf16")
@@ -141,7 +140,10 @@ def check_trainer(trainer: Any) -> None:
             raise ValueError(f"--trainer.{name} must be at least {least}, got {value}.")
     for name in SHARES:
         _check_share(name, trainer[name])
-    _check_devices(trainer.devices)
+    for name in ("limit_train_batches", "limit_test_batches"):
+        if trainer[name] == 0:
+            raise ValueError(f"--trainer.{name} 0 leaves nothing to do; give a number from 1 on, or a share.")
+    _check_devices(trainer.devices, trainer.accelerator)
     interval = trainer.val_check_interval
     if isinstance(interval, str):
         _check_duration("val_check_interval", interval)
@@ -170,8 +172,10 @@ def _check_share(name: str, value: int | float | None) -> None:
         )
 
 
-def _check_devices(devices: int | str | list[int]) -> None:
-    """Raise ValueError unless a value says how many devices, or which."""
+def _check_devices(devices: int | str | list[int], accelerator: Accelerator) -> None:
+    """Raise ValueError unless a value says how many devices, or which of several."""
+    import torch
+
     if isinstance(devices, int):
         good = devices == -1 or devices >= 1
     elif isinstance(devices, str):
@@ -183,6 +187,12 @@ def _check_devices(devices: int | str | list[int]) -> None:
         raise ValueError(
             f"--trainer.devices {devices} means no device; give a number from 1 on, -1 for all of them, "
             f"[0, 1] for the first two, or auto."
+        )
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    which = isinstance(devices, list) or (isinstance(devices, str) and "," in devices)
+    if on_cpu and (which or devices in (-1, "-1")):
+        raise ValueError(
+            f"--trainer.devices {devices} is of GPUs, and this trains on the CPU; give a number of processes."
         )
 
 

@@ -1,0 +1,69 @@
+"""What a command may write: nothing that is there unasked, and never what it reads."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from subquad.base.files import check_writable, read_file
+from subquad.base.limits import LARGEST_SCORES
+
+
+def check_outputs(
+    paths: Sequence[Path], inputs: Sequence[str | Path], *, overwrite: bool, option: str = "--output"
+) -> None:
+    """Raise ValueError if a file to be written is an input, or is there and not to be replaced.
+
+    Args:
+        paths: Files that will be written.
+        inputs: Files that are read, and folders all of whose files are; they are never replaced, by
+            whatever name, link or path the output means them.
+        overwrite: Whether other files may be replaced.
+        option: That the user gives to write elsewhere.
+    """
+    # A link to nothing is there, too: writing would make what it points to.
+    taken = [path for path in paths if os.path.lexists(path)]
+    folders = [os.path.realpath(path) for path in inputs if os.path.isdir(path)]
+    files = {_identity(path) for path in inputs if os.path.exists(path) and not os.path.isdir(path)}
+    for path in taken:
+        inside = any(Path(os.path.realpath(path)).is_relative_to(folder) for folder in folders)
+        if inside or (os.path.exists(path) and _identity(path) in files):
+            raise ValueError(f"{path} is read by this command and would be replaced; give another {option}.")
+    if taken and not overwrite:
+        count = f" ({len(taken)} of {len(paths)} files are there)" if len(paths) > 1 else ""
+        raise ValueError(f"{taken[0]} is there already; give --overwrite, or another {option}{count}.")
+
+
+def check_scores(path: str | None, key: str, inputs: Sequence[str | Path] = ()) -> None:
+    """Raise ValueError unless scores can be written to the file of `--json`.
+
+    Scores of an earlier call are replaced, nothing else.
+
+    Args:
+        path: Of the file; None: nothing is asked for.
+        key: That scores of this kind have.
+        inputs: As `check_outputs` takes them.
+    """
+    if path is None:
+        return
+    check_writable(path)
+    check_outputs([Path(path)], inputs, overwrite=True, option="--json")
+    if os.path.lexists(path) and not _holds(Path(path), key):
+        raise ValueError(f"{path} is there already and holds no such scores; give another --json.")
+
+
+def _identity(path: str | Path) -> tuple[int, int]:
+    """Return what two names of one file have in common."""
+    state = os.stat(path)
+    return state.st_dev, state.st_ino
+
+
+def _holds(path: Path, key: str) -> bool:
+    """Say whether a file is a JSON object with a key."""
+    try:
+        content = json.loads(read_file(path, LARGEST_SCORES))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and key in content
