@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from subquad.cli.options import (
 )
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.cli.resume import RunOptions
 from subquad.cli.run import (
     add_run_options,
     add_trainer_options,
@@ -26,8 +26,9 @@ from subquad.cli.run import (
     load_start,
     quiet_lightning,
     start_run,
-    train,
+    tell_unevaluated,
 )
+from subquad.cli.training_run import train
 from subquad.training.losses import LossOptions
 from subquad.training.optimizer import OptimizerOptions
 
@@ -79,20 +80,25 @@ def main(arguments: list[str]) -> None:
 
     arguments = spelled_out(arguments)
     p = parser()
-    options, folder, save_options = start_run(p, arguments, "root", "classes")
-    result = fit(p.instantiate(options), folder, save_options)
-    if is_first_process():
+    options, folder, given = start_run(p, arguments, "root", "classes")
+    result = fit(p.instantiate(options), folder, given)
+    if result is None:
+        tell_unevaluated(folder)
+    elif is_first_process():
         print_scores(result.scores, result.names)
         sys.stdout.write(f"weights with the best mean IoU of all evaluations: {result.best}\n")
 
 
-def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> FitResult:
+def fit(options: Any, folder: Path, given: RunOptions | None = None) -> FitResult | None:
     """Train as the options say; resume if the folder holds a run.
 
     Args:
         options: Of `parser`, with `model`, `data`, `loss`, `optimizer` and `protocol` instantiated.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
-        before_training: Called once all options have proved good, on the first process.
+        given: All options as they are saved; None does not save or compare them.
+
+    Returns:
+        None if no evaluation was asked for.
     """
     import torch
 
@@ -103,7 +109,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     data = build_data(options.data, options.seed)
     torch.manual_seed(options.seed)
     network = resolve_model(options.model, data.labels).build()
-    load_start(network, options.model.weights)
+    load_start(network, options.model.weights, folder)
     task = SegmentationTask(
         network,
         options.optimizer,
@@ -113,6 +119,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
         protocol=resolve_protocol(options.protocol),
         frozen=options.freeze,
     )
-    log = train(task, data, options, folder, before_training)
-    assert task.scores is not None
+    log = train(task, data, options, folder, given)
+    if task.scores is None:
+        return None
     return FitResult(task.scores, data.labels.names, folder / "best.safetensors", log)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
+from subquad.cli.resume import RunOptions
 from subquad.cli.run import (
     add_run_options,
     add_trainer_options,
@@ -18,8 +18,9 @@ from subquad.cli.run import (
     load_start,
     quiet_lightning,
     start_run,
-    train,
+    tell_unevaluated,
 )
+from subquad.cli.training_run import train
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, model_config
 from subquad.models.config import override
@@ -65,25 +66,27 @@ def main(arguments: list[str]) -> None:
     from subquad.cli.tables import print_sequence_scores
 
     p = parser()
-    options, folder, save_options = start_run(p, arguments, "root", "file", "val_file", "test_file")
-    scores = fit(p.instantiate(options), folder, save_options)
-    if is_first_process():
+    options, folder, given = start_run(p, arguments, "root", "file", "val_file", "test_file")
+    scores = fit(p.instantiate(options), folder, given)
+    if scores is None:
+        tell_unevaluated(folder)
+    elif is_first_process():
         print_sequence_scores(scores)
         best = folder / "best.safetensors"
         what = "accuracy" if scores.is_classification else "loss"
         sys.stdout.write(f"weights with the best {what} of all evaluations: {best}\n")
 
 
-def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> SequenceScores:
+def fit(options: Any, folder: Path, given: RunOptions | None = None) -> SequenceScores | None:
     """Train as the options say; resume if the folder holds a run.
 
     Args:
         options: Of `parser`, with `model`, `data` and `optimizer` instantiated.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
-        before_training: Called once all options have proved good, on the first process.
+        given: All options as they are saved; None does not save or compare them.
 
     Returns:
-        The scores of the last evaluation.
+        The scores of the last evaluation; None if none was asked for.
     """
     import torch
 
@@ -95,14 +98,13 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
     torch.manual_seed(options.seed)
     network = resolve_sequence_model(options.model, data).build()
-    load_start(network, options.model.weights)
+    load_start(network, options.model.weights, folder)
     if options.compile:
         # Widths that change from batch to batch are compiled once for all, not one after another.
         same = options.data.pad == "length" or options.data.name in SAME_LENGTH
         network.compile(dynamic=None if same else True)
     task = SequenceTask(network, options.optimizer, options.seed)
-    train(task, data, options, folder, before_training)
-    assert task.scores is not None
+    train(task, data, options, folder, given)
     return task.scores
 
 
