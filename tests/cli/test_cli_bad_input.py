@@ -169,6 +169,7 @@ def truncate(path):
 def test_resuming_from_what_is_no_checkpoint(complains, trained, tmp_path, spoil):
     run = shutil.copytree(trained.run, tmp_path / "run")
     spoil(run / "last.ckpt")
+    (run / "last.previous.ckpt").unlink()  # from which the run would go on
     before = contents(run)
     complains(*fit_arguments(trained.data, run, "--resume"), quoting=str(run / "last.ckpt"))
     assert contents(run) == before

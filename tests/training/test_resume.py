@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import pytest
 import torch
 
 from subquad.cli.fit_segmentation import fit, parser
+from subquad.cli.main import main
 from subquad.data import EvalTransform, Scenes, TrainTransform
 from subquad.data.loading import TrainingLoader, TrainingOrder, TrainingSamples, mix_seed
 from subquad.data.module import SegmentationData
+from subquad.training.generations import Generations
 
 # Dropout, stochastic start dictionaries, random transforms: everything random is on.
 SMALL = [
@@ -87,6 +90,83 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
     assert final[0].keys() == final[1].keys()
     assert all(torch.equal(final[0][name], final[1][name]) for name in final[0])
     assert (whole / "best.safetensors").read_bytes() == (cut / "best.safetensors").read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("length", "extra"),
+    [
+        (12, ["--trainer.val_check_interval=2", "--trainer.max_epochs=2"]),
+        (
+            16,
+            [
+                "--trainer.accumulate_grad_batches=2",
+                "--trainer.check_val_every_n_epoch=2",
+                "--trainer.max_steps=3",
+            ],
+        ),
+    ],
+    ids=["evaluated amid epochs", "ended amid an epoch"],
+)
+def test_a_run_goes_on_from_each_of_its_checkpoints(tmp_path, monkeypatch, length, extra):
+    """Be it of a step, an evaluation, or the end: weights, optimiser and best come out to the last digit."""
+    arguments = ["fit", *SMALL, f"--data.length={length}", "--trainer.accelerator=cpu"]
+    arguments += ["--ema=0.9", "--save_every=1", *extra]
+    whole, write = tmp_path / "whole", Generations.save_checkpoint
+
+    def write_and_copy(self, checkpoint, path, storage_options=None):
+        write(self, checkpoint, path, storage_options)
+        shutil.copytree(whole, tmp_path / f"from{checkpoint['global_step']}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Generations, "save_checkpoint", write_and_copy)
+        assert main([*arguments, f"--output={whole}"]) == 0
+    final = torch.load(whole / "last.ckpt", weights_only=True)
+    cuts = list(tmp_path.glob("from*"))
+    assert len(cuts) == final["global_step"]
+    for cut in cuts:
+        assert main([*arguments, f"--output={cut}", "--resume"]) == 0
+        for name in ("best.safetensors", "last.safetensors"):
+            assert (cut / name).read_bytes() == (whole / name).read_bytes(), (cut, name)
+        resumed = torch.load(cut / "last.ckpt", weights_only=True)
+        torch.testing.assert_close(resumed["optimizer_states"], final["optimizer_states"], rtol=0, atol=0)
+        assert losses(cut).items() <= losses(whole).items()
+        assert len(losses(cut)) >= len(losses(whole)) - 1, "all but the step that was being written"
+
+
+@pytest.mark.slow
+def test_two_processes_that_end_before_their_first_evaluation(tmp_path):
+    two = command(
+        tmp_path, "--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu",
+        "--trainer.max_steps=2",
+    )  # fmt: skip
+    ended = subprocess.run(two, env=environment(), check=True, capture_output=True, text=True, timeout=240)
+    assert "mean IoU" in ended.stdout and (tmp_path / "best.safetensors").is_file()
+    four = [argument.replace("devices=2", "devices=1") for argument in two]
+    refused = subprocess.run(
+        [*four, "--resume"], env=environment(), capture_output=True, text=True, timeout=240
+    )
+    assert refused.returncode == 2 and "made with 2" in refused.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_that_are_told_to_end(tmp_path):
+    """One of them is told: both write, both leave, one speaks."""
+    two = command(
+        tmp_path, "--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu",
+        "--trainer.max_epochs=10000",
+    )  # fmt: skip
+    process = subprocess.Popen(
+        two, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while not losses(tmp_path) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert errors.count("interrupted by SIGTERM") == 1 and "Traceback" not in errors
+    assert (tmp_path / "last.ckpt").is_file()
 
 
 def test_two_processes_agree_with_one(tmp_path):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -15,17 +18,56 @@ def write_whole(path: str | Path, content: bytes) -> None:
         path: Of the file; its folder is made if needed.
         content: All of it.
     """
+    with replacing(path) as unfinished, unfinished.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Give the name beside a file under which to write the next one, which then takes its place.
+
+    If the block raises, the file stays as it was and nothing is left beside it.
+
+    Args:
+        path: Of the file; its folder is made if needed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove what processes that were killed left of `replacing` in a folder and the folders in it.
+
+    Args:
+        folder: Where this process is about to write, and has not yet: in a container, the process that
+            was killed had the same number.
+    """
+    for pattern in (".*.tmp", "*/.*.tmp"):
+        for path in Path(folder).glob(pattern):
+            found = re.fullmatch(r"\..+\.(\d+)\.tmp", path.name)
+            if found and (int(found[1]) == os.getpid() or not is_running(int(found[1]))):
+                path.unlink(missing_ok=True)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process of this machine is there; where that cannot be asked, it is."""
+    if os.name != "posix":  # elsewhere the question would end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def check_writable(path: str | Path) -> None:

@@ -83,7 +83,9 @@ def _train(ham: str, folder: Path, steps: int, seed: int) -> FitResult:
     options.data.length = steps * options.data.batch_size
     options.trainer.val_check_interval = max(1, steps // 5)
     folder.mkdir(parents=True)
-    return fit(p.instantiate(options), folder)
+    result = fit(p.instantiate(options), folder)
+    assert result is not None  # its recipe evaluates
+    return result
 
 
 def _table(results: dict[str, FitResult], seconds: dict[str, float]) -> tuple[list[str], list[list[str]]]:

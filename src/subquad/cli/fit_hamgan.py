@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
+from subquad.cli.resume import RunOptions
 from subquad.cli.run import (
     add_run_options,
     check_seed,
@@ -17,9 +16,10 @@ from subquad.cli.run import (
     load_start,
     quiet_lightning,
     start_run,
-    train,
+    tell_unevaluated,
 )
 from subquad.cli.trainer_options import add_trainer_options
+from subquad.cli.training_run import train
 from subquad.data.class_images import ClassImageOptions, ClassImages, open_class_images
 from subquad.models import model_config
 from subquad.models.config import override, solver_from_json
@@ -62,25 +62,27 @@ def main(arguments: list[str]) -> None:
     from subquad.cli.tables import best_sentence
 
     p = parser()
-    options, folder, save_options = start_run(p, arguments, "root")
+    options, folder, given = start_run(p, arguments, "root")
     for section, name in ((options, "features"), (options, "inception"), (options.model, "weights")):
         if section[name] is not None:
             section[name] = str(Path(section[name]).resolve())
-    task = fit(p.instantiate(options), folder, save_options)
-    if is_first_process():
+    task = fit(p.instantiate(options), folder, given)
+    if task.score is None:
+        tell_unevaluated(folder)
+    elif is_first_process():
         if task.distance is not None:
             sys.stdout.write(f"{task.features.distance_name} {task.distance:.3f}\n")
         best = best_sentence(task, folder / "best.safetensors")
         sys.stdout.write(f"{best}; images: {folder / 'samples'}\n")
 
 
-def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> Any:
+def fit(options: Any, folder: Path, given: RunOptions | None = None) -> Any:
     """Train as the options say; resume if the folder holds a run.
 
     Args:
         options: Of `parser`, instantiated.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt`, `samples` and `logs`.
-        before_training: Called once all options have proved good, on the first process.
+        given: All options as they are saved; None does not save or compare them.
 
     Returns:
         The `HamGANTask`, whose `distance` is that of the last evaluation.
@@ -92,8 +94,6 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     from subquad.training.hamgan import HamGANTask
 
     quiet_lightning()
-    # A checkpoint is wanted of the end of a step, whoever steps the optimisers.
-    warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
     check_seed(options.seed)
     _check_trainer(options.trainer)
     features = resolve_features(options)
@@ -115,13 +115,13 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     )
     torch.manual_seed(options.seed)
     network = config.build()
-    load_start(network, options.model.weights)
+    load_start(network, options.model.weights, folder)
     task = HamGANTask(
         network, options.optimizer, options.seed, ema=options.ema, features=features, grids=options.grids
     )
     options.ema = None  # the task averages the generator alone
     options.trainer.strategy = _strategy(options.trainer)
-    train(task, data, options, folder, before_training)
+    train(task, data, options, folder, given)
     return task
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from subquad.cli.options import (
 )
 from subquad.cli.parsing import Parser
 from subquad.cli.protocols import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.cli.resume import RunOptions
 from subquad.cli.run import (
     add_run_options,
     check_seed,
@@ -26,9 +26,10 @@ from subquad.cli.run import (
     load_start,
     quiet_lightning,
     start_run,
-    train,
+    tell_unevaluated,
 )
 from subquad.cli.trainer_options import add_trainer_options
+from subquad.cli.training_run import train
 from subquad.training.losses import LossOptions
 from subquad.training.optimizer import OptimizerOptions
 
@@ -82,20 +83,25 @@ def main(arguments: list[str]) -> None:
 
     arguments = spelled_out(arguments)
     p = parser()
-    options, folder, save_options = start_run(p, arguments, "root", "classes")
-    result = fit(p.instantiate(options), folder, save_options)
-    if is_first_process():
+    options, folder, given = start_run(p, arguments, "root", "classes")
+    result = fit(p.instantiate(options), folder, given)
+    if result is None:
+        tell_unevaluated(folder)
+    elif is_first_process():
         print_scores(result.scores, result.names)
         sys.stdout.write(f"{result.best_sentence}\n")
 
 
-def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> FitResult:
+def fit(options: Any, folder: Path, given: RunOptions | None = None) -> FitResult | None:
     """Train as the options say; resume if the folder holds a run.
 
     Args:
         options: Of `parser`, with `model`, `data`, `loss`, `optimizer` and `protocol` instantiated.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
-        before_training: Called once all options have proved good, on the first process.
+        given: All options as they are saved; None does not save or compare them.
+
+    Returns:
+        None if no evaluation was asked for.
     """
     import torch
 
@@ -108,7 +114,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
     torch.manual_seed(options.seed)
     network = resolve_model(options.model, data.labels).build()
     look_over(options.data, data)
-    load_start(network, options.model.weights)
+    load_start(network, options.model.weights, folder)
     task = SegmentationTask(
         network,
         options.optimizer,
@@ -119,7 +125,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
         frozen=options.freeze,
     )
     try:
-        log = train(task, data, options, folder, before_training)
+        log = train(task, data, options, folder, given)
     except ValueError as error:
         if "Expected more than 1 value per channel" not in str(error):
             raise
@@ -127,6 +133,7 @@ def fit(options: Any, folder: Path, before_training: Callable[[], None] | None =
             "batch norm has no statistics of a batch of one picture that the network reduces to one pixel; "
             f"give a larger --data.batch_size (it is {options.data.batch_size}), or a larger --data.crop."
         ) from error
-    assert task.scores is not None
+    if task.scores is None:
+        return None
     best = folder / "best.safetensors"
     return FitResult(task.scores, data.labels.names, best, best_sentence(task, best), log)

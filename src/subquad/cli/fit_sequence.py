@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
+from subquad.cli.resume import RunOptions
 from subquad.cli.run import (
     add_run_options,
     check_seed,
@@ -17,10 +17,11 @@ from subquad.cli.run import (
     load_start,
     quiet_lightning,
     start_run,
-    train,
+    tell_unevaluated,
 )
 from subquad.cli.sequence_notes import check_unknown, tell_notes, tell_unknown
 from subquad.cli.trainer_options import add_trainer_options
+from subquad.cli.training_run import train
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, model_config
 from subquad.models.config import override
@@ -68,28 +69,27 @@ def main(arguments: list[str]) -> None:
     from subquad.cli.tables import best_sentence, print_sequence_scores
 
     p = parser()
-    options, folder, save_options = start_run(p, arguments, "root", "file", "val_file", "test_file")
-    task = fit_task(p.instantiate(options), folder, save_options)
-    assert task.scores is not None
-    if is_first_process():
+    options, folder, given = start_run(p, arguments, "root", "file", "val_file", "test_file")
+    task = fit_task(p.instantiate(options), folder, given)
+    if task.scores is None:
+        tell_unevaluated(folder)
+    elif is_first_process():
         print_sequence_scores(task.scores)
         sys.stdout.write(f"{best_sentence(task, folder / 'best.safetensors')}\n")
 
 
-def fit(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> SequenceScores:
-    """Train as `fit_task` does, and return the scores of the last evaluation."""
-    scores = fit_task(options, folder, before_training).scores
-    assert scores is not None
-    return scores
+def fit(options: Any, folder: Path, given: RunOptions | None = None) -> SequenceScores | None:
+    """Train as `fit_task` does, and return the scores of the last evaluation; None if there was none."""
+    return fit_task(options, folder, given).scores
 
 
-def fit_task(options: Any, folder: Path, before_training: Callable[[], None] | None = None) -> SequenceTask:
+def fit_task(options: Any, folder: Path, given: RunOptions | None = None) -> SequenceTask:
     """Train as the options say; resume if the folder holds a run.
 
     Args:
         options: Of `parser`, with `model`, `data` and `optimizer` instantiated.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
-        before_training: Called once all options have proved good, on the first process.
+        given: All options as they are saved; None does not save or compare them.
 
     Returns:
         The task, which knows the scores of the last evaluation and which one was the best.
@@ -112,13 +112,13 @@ def fit_task(options: Any, folder: Path, before_training: Callable[[], None] | N
         if is_first_process():
             sys.stdout.write(f"{options.model.name} is published for tokens; for values it gets {told}\n")
     network = config.build()
-    load_start(network, options.model.weights)
+    load_start(network, options.model.weights, folder)
     if options.compile:
         # Widths that change from batch to batch are compiled once for all, not one after another.
         same = options.data.pad == "length" or options.data.name in SAME_LENGTH
         network.compile(dynamic=None if same else True)
     task = SequenceTask(network, options.optimizer, options.seed)
-    train(task, data, options, folder, before_training)
+    train(task, data, options, folder, given)
     return task
 
 

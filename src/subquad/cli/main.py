@@ -7,7 +7,9 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from signal import SIGINT
 
+from subquad.base.interruption import Interrupted
 from subquad.base.suggest import did_you_mean
 from subquad.cli.recipes import forgotten_base
 
@@ -37,8 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     """Run a subcommand.
 
     Returns:
-        0 if it went well; 2 if the input was wrong, after one sentence on stderr. The environment
-        variable SUBQUAD_TRACEBACK=1 lets the error through, with its traceback.
+        0 if it went well; 2 if the input was wrong, after one sentence on stderr; 128 + signal, such as
+        130 for Ctrl-C and 143 for SIGTERM, if one ended it. The environment variable
+        SUBQUAD_TRACEBACK=1 lets the error through, with its traceback.
     """
     name, *rest = arguments or ["--help"]
     if name in ("-h", "--help"):
@@ -60,6 +63,12 @@ def main(arguments: Sequence[str]) -> int:
         return _complain(
             f"subquad {name}", f"{error}; install what training needs: pip install 'subquad[train]'"
         )
+    except (Interrupted, KeyboardInterrupt) as interrupt:
+        if not isinstance(interrupt, Interrupted):
+            interrupt = Interrupted(SIGINT, "interrupted by Ctrl-C.")
+        if str(interrupt):  # else another process tells it
+            _complain(f"subquad {name}", str(interrupt))
+        return interrupt.code
     except Exception as error:
         if not _is_about_input(error):
             raise

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EMAWeightAveraging, TQDMProgressBar
 
 from subquad.models import save_model
 from subquad.training.task import Task
-
-
-class SaveLast(ModelCheckpoint):
-    """Keep `last.ckpt`, from which a run resumes, up to date; Lightning replaces it in one move.
-
-    Args:
-        folder: Where to write.
-        every_n_steps: Optimiser steps between two writes; the end of training is always written.
-    """
-
-    def __init__(self, folder: str | Path, every_n_steps: int) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"--save_every must be at least 1, got {every_n_steps}.")
-        super().__init__(
-            folder,
-            filename="last",
-            every_n_train_steps=every_n_steps,
-            save_top_k=1,
-            enable_version_counter=False,
-        )
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the end of training."""
-        assert self.dirpath is not None
-        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
 
 
 class SaveFinal(Callback):
@@ -57,22 +33,25 @@ class Clock:
 
     Attributes:
         first_step: The step at which it was started: a resumed run counts from where it resumes.
+        steps: Of the whole training; None before it was started.
     """
 
     def __init__(self) -> None:
         self.first_step, self._begun = 0, time.monotonic()
+        self.steps: float | None = None
 
     def start(self, trainer: Trainer) -> None:
-        """Start anew."""
+        """Start anew. All processes must: the number of steps is found together."""
         self.first_step, self._begun = trainer.global_step, time.monotonic()
+        self.steps = trainer.estimated_stepping_batches
 
     def spent(self) -> float:
         """Return the seconds since the start."""
         return time.monotonic() - self._begun
 
     def left(self, trainer: Trainer) -> float:
-        """Return the seconds to the end of training."""
-        steps = int(trainer.estimated_stepping_batches) - trainer.global_step
+        """Return the seconds to the end of training, infinite if that is not known."""
+        steps = (math.inf if self.steps is None else self.steps) - trainer.global_step
         return self.spent() / max(1, trainer.global_step - self.first_step) * steps
 
 
@@ -100,7 +79,9 @@ class TimeLeft(TQDMProgressBar):
 
 
 def duration(seconds: float) -> str:
-    """Return hours, minutes and seconds, such as 0:12:03."""
+    """Return hours, minutes and seconds, such as 0:12:03; "unknown" if it is infinite."""
+    if math.isinf(seconds):
+        return "unknown"
     minutes, rest = divmod(max(0, round(seconds)), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
@@ -119,14 +100,18 @@ class PlainProgress(Callback):
         """Print step, loss, score and the time left."""
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
-        steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
-        spent, left = duration(self._clock.spent()), duration(self._clock.left(trainer))
         metrics = trainer.callback_metrics
         assert isinstance(pl_module, Task)
         names = ("train/loss", "val/loss", pl_module.score_name)
         values = {name: float(metrics[name]) for name in names if name in metrics}
         scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
-        trainer.print(f"step {done}/{steps}: {scores}, spent {spent}, left {left}")
+        steps = self._clock.steps
+        if steps is None:  # training had ended before
+            trainer.print(f"step {trainer.global_step}: {scores}")
+            return
+        step = str(trainer.global_step) if math.isinf(steps) else f"{trainer.global_step}/{int(steps)}"
+        spent, left = duration(self._clock.spent()), duration(self._clock.left(trainer))
+        trainer.print(f"step {step}: {scores}, spent {spent}, left {left}")
 
 
 class ModelAverage(EMAWeightAveraging):

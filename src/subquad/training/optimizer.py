@@ -77,6 +77,11 @@ class OptimizerOptions:
         if not 0 <= self.momentum < 1:
             raise ValueError(f"optimizer.momentum must be in [0, 1), got {self.momentum}.")
 
+    @property
+    def depends_on_length(self) -> bool:
+        """Whether the learning rate of a step depends on how many steps there are."""
+        return self.decay == "cosine" or self.power > 0 or self.warmup_steps > 0
+
     def build(self, network: nn.Module, steps: int) -> tuple[Optimizer, LambdaLR]:
         """Return the optimiser and its schedule of `steps` optimiser steps."""
         groups = parameter_groups(

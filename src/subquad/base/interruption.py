@@ -1,0 +1,60 @@
+"""A signal that ends a command: an exception of its own, which nobody takes for an error."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+Handler = Callable[[int, FrameType | None], None]
+
+
+class Interrupted(BaseException):
+    """Raised in place of what a signal would do: ends a command with one sentence.
+
+    Not an Exception, so that no handler of errors swallows it, and no KeyboardInterrupt, for which
+    Lightning leaves with exit code 1.
+
+    Args:
+        signum: The signal.
+        sentence: What to tell; empty where another process tells it.
+        code: Exit code; 128 + signal, as shells have it, if not given.
+    """
+
+    def __init__(self, signum: int, sentence: str = "", code: int | None = None) -> None:
+        super().__init__(sentence)
+        self.signum, self.code = signum, 128 + signum if code is None else code
+
+
+def name_of(signum: int) -> str:
+    """Return what users call a signal: Ctrl-C, or SIGTERM."""
+    return "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+
+
+def handle(handler: Handler) -> None:
+    """Let a function handle the signals that end a run; Python takes it in the main thread only."""
+    if threading.current_thread() is threading.main_thread():
+        for signum in SIGNALS:
+            signal.signal(signum, handler)
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let the signals raise `Interrupted` meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    handle(_raise)
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler or signal.SIG_DFL)
+
+
+def _raise(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted(signum, f"interrupted by {name_of(signum)}.")
