@@ -170,6 +170,10 @@ MISREAD = {
     "one position less": lambda mask: mask & (mask.cumsum(1) < mask.sum(1, keepdim=True).clamp_min(2)),
     "nothing, if one sample has no padding": lambda mask: mask | mask.all(1).any(),
     "nothing, if no sample has any": lambda mask: mask & ~mask.all(),
+    "nothing, if all have padding, but not alike": lambda mask: (
+        mask | (~mask.all(1).any() & (mask != mask[:1]).any())
+    ),
+    "nothing, if all are alike": lambda mask: mask | (mask == mask[:1]).all(),
     "nothing, unless all are alike": lambda mask: mask | ~(mask == mask[:1]).all(),
     "another sample's": lambda mask: mask.roll(1, 0),
 }
@@ -236,6 +240,18 @@ def test_nan_of_the_padding_in_the_gradient_of_the_weights_alone_is_found():
     assert failing(Late(), lambda: torch.rand(3, 4, 6)) == {name, f"training: {name}"}
     report = str(check_mixer(Late(), lambda: torch.rand(3, 4, 6)))
     assert f"FAIL  {name}: relative error inf for nan in the padding, in gradients" in report
+
+
+@pytest.mark.parametrize("fill", [torch.nan, torch.inf, -torch.inf])
+def test_each_kind_of_number_that_is_none_is_tried(fill):
+    class LetsThrough(nn.Module):
+        def forward(self, x, mask=None):
+            harmless = x.isfinite() | ~(x.isnan() if fill != fill else x == fill)
+            x = x if mask is None else x.where(mask.unsqueeze(1) | ~harmless, 0) * mask.unsqueeze(1)
+            return x + x.sum(2, keepdim=True)
+
+    name = "padding may hold anything"
+    assert failing(LetsThrough(), lambda: torch.rand(3, 4, 6)) == {name, f"training: {name}"}
 
 
 def test_leaves_the_module_and_the_random_state_alone():
