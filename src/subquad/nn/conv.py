@@ -82,7 +82,7 @@ def _normalise_over_processes(norm: nn.SyncBatchNorm, rows: Tensor) -> Tensor:
     mean = total_over_processes(x.sum(0), group) / count
     centred = x - mean
     variance = total_over_processes(centred.square().sum(0), group) / count
-    if norm.running_mean is not None and norm.running_var is not None:
+    if norm.running_mean is not None and norm.running_var is not None and not recomputing():
         with torch.no_grad():
             assert norm.num_batches_tracked is not None
             seen = norm.num_batches_tracked.add_(1)
