@@ -12,6 +12,8 @@ def processes(group: Any = None) -> int:
     """Return how many processes a distributed run has, or a group of it; 1 outside of such a run."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return 1
+    if group is None:
+        return torch.distributed.get_world_size()
     return torch.distributed.get_world_size(group)
 
 
@@ -27,7 +29,10 @@ def sum_over_processes(tensor: Tensor, group: Any = None) -> int:
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return 1
-    torch.distributed.all_reduce(tensor, group=group)
+    if group is None:
+        torch.distributed.all_reduce(tensor)
+    else:
+        torch.distributed.all_reduce(tensor, group=group)
     return processes(group)
 
 
