@@ -13,7 +13,7 @@ from subquad.base.suggest import did_you_mean
 from subquad.cli.refusals import refuse_classes
 from subquad.models import SegmentationConfig, model_config
 from subquad.models.config import override, solver_from_json
-from subquad.models.registry import FAMILIES
+from subquad.models.families import FAMILIES
 
 PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
 DATA_SETS = ("scenes", "camvid", "folder", *PUBLISHED_SETS)

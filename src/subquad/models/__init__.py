@@ -5,6 +5,7 @@ from subquad.models.checkpoint import load_model, read_config, save_model
 from subquad.models.classifier import Classifier, ClassifierConfig
 from subquad.models.config import HamConfig, ImageConfig, NetworkConfig, SegmentationConfig
 from subquad.models.decoder import LightHamDecoder
+from subquad.models.families import register_family
 from subquad.models.hamgan import HamGAN, HamGANConfig
 from subquad.models.hamnet import HamNet, HamNetConfig
 from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
@@ -40,6 +41,7 @@ __all__ = [
     "model_config",
     "push_to_hub",
     "read_config",
+    "register_family",
     "register_model",
     "save_model",
     "save_pretrained",

@@ -39,7 +39,7 @@ def model_card(
     header = {
         "license": license,
         "library_name": "subquad",
-        "pipeline_tag": tag,
+        **({"pipeline_tag": tag} if tag else {}),
         "tags": ["subquad", config.family],
     }
     parameters = sum(p.numel() for p in network.parameters())
@@ -58,21 +58,24 @@ def model_card(
         "## Metrics",
         _table(("metric", "value"), [(key, f"{value:g}") for key, value in (metrics or {}).items()])
         or "None were given.",
+        *(("## Sources", "\n".join(f"- {paper}" for paper in config.sources)) if config.sources else ()),
         "## Licence",
         f"Of the weights: {license}.",
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _task(config: NetworkConfig) -> tuple[str, str]:
-    """Return the Hub's tag and our words for what a network does."""
+def _task(config: NetworkConfig) -> tuple[str | None, str]:
+    """Return the Hub's tag, if it has one, and our words for what a network does."""
     if isinstance(config, HamGANConfig):
         return "unconditional-image-generation", "class-conditional image generation"
     if isinstance(config, SegmentationConfig):
         return "image-segmentation", "semantic segmentation"
     if isinstance(config, ImageConfig):
         return "image-classification", "image classification"
-    if isinstance(config, SequenceConfig) and config.regression:
+    if not isinstance(config, SequenceConfig):
+        return None, "a task of its own"
+    if config.regression:
         return "tabular-regression", "regression from sequences"
     return "text-classification", "classification of sequences"
 
@@ -103,7 +106,8 @@ def _use(config: NetworkConfig, name: str) -> tuple[str, ...]:
             "## Normalisation",
             f"Mean {mean}, standard deviation {std}, one value for each channel.",
         )
-    assert isinstance(config, SequenceConfig)
+    if not isinstance(config, SequenceConfig):  # of another package, which knows what it reads
+        return (f"```python\n{loading}```",)
     if config.vocab_size is None:
         sample, shape = f"torch.randn(1, {config.length}, {config.in_features})", "(batch, n, features)"
     else:

@@ -2,62 +2,90 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from subquad.base.files import write_whole
-from subquad.models.config import NetworkConfig, solver_from_json, solver_to_json
-from subquad.models.registry import FAMILIES
+from subquad.base.finite import not_finite
+from subquad.base.limits import LARGEST_HEADER, MOST_TENSORS
+from subquad.models.blueprint import blueprint
+from subquad.models.config import NetworkConfig
+from subquad.models.config_text import config_from_json, config_to_json
+from subquad.models.families import FAMILIES
+from subquad.models.wrappers import bare_state, unwrapped
 
 _KEY = "subquad"
-_FORMAT = 1
 
 
 def save_model(model: nn.Module, path: str | Path) -> None:
     """Write weights and configuration to one file, atomically: a file that is there is whole.
 
     Args:
-        model: A network of `create_model`.
+        model: A network of `create_model`; also compiled, in data parallelism, or averaged: it is saved
+            under its own names.
         path: Of the file; ".safetensors" by custom. Its folder is made if needed.
 
     Raises:
-        ValueError: If the model has no configuration of ours.
+        ValueError: If the file could not be loaded again: the model has no configuration of ours, its
+            family is not registered, or it is no longer the network that its configuration builds.
     """
     from safetensors.torch import save
 
-    config = getattr(model, "config", None)
+    config = getattr(unwrapped(model), "config", None)
     if not isinstance(config, NetworkConfig):
         raise ValueError(f"only networks of subquad.create_model can be saved, got {type(model).__name__}.")
-    # safetensors stores rows in order: weights in channels_last are copied.
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    write_whole(path, save(tensors, metadata={_KEY: config_to_json(config)}))
+    if FAMILIES.get(config.family) is not type(config):
+        raise ValueError(
+            f"{type(config).__name__} is not registered as the family {config.family!r}, so its file could "
+            f"not be loaded again; decorate it with subquad.models.register_family."
+        )
+    try:
+        text = config_to_json(config)
+        is_same = config_from_json(text, path) == config
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a file cannot hold the options of {type(config).__name__}: {error}") from error
+    if not is_same:
+        raise ValueError(f"a file cannot hold the options of {type(config).__name__}: {text} differs.")
+    state = bare_state(model)
+    _check_built(state, config)
+    # safetensors stores rows in order: weights in channels_last are copied, and so are shared ones.
+    seen: set[int] = set()
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        ours = tensor.detach().cpu().contiguous()
+        shared = ours.untyped_storage().data_ptr() in seen
+        tensors[name] = ours.clone() if shared else ours
+        seen.add(tensors[name].untyped_storage().data_ptr())
+    write_whole(path, save(tensors, metadata={_KEY: text}))
 
 
-def load_model(path: str | Path) -> nn.Module:
+def load_model(path: str | Path, *, allow_not_finite: bool = False) -> nn.Module:
     """Rebuild a network from a file of `save_model`; nothing else is needed.
+
+    Args:
+        path: Of the file.
+        allow_not_finite: Load weights that are NaN or infinite, to look at them.
 
     Returns:
         The network on the CPU, in evaluation mode.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not such a file, or its weights do not fit its configuration.
+        ValueError: If it is not such a file, its weights do not fit its configuration, or they are not
+            finite.
     """
-    tensors, metadata = read_safetensors(path)
-    model = _config_in(metadata, path).build()
-    ours = model.state_dict()
-    wrong = [n for n in ours if n not in tensors or tensors[n].shape != ours[n].shape]
-    wrong += [n for n in tensors if n not in ours]
-    if wrong:
-        raise ValueError(
-            f"{path} does not fit its own configuration: {len(wrong)} tensors such as {wrong[0]!r} are "
-            f"missing, surplus or of another shape; the file is damaged."
-        )
+    with _opened(path) as file:
+        config = _config_in(file, path)
+        _check_header(file, _asked_for(config, path), path)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+    model = config.build()
     model.load_state_dict(tensors)
+    if not allow_not_finite:
+        refuse_not_finite(model.state_dict(), path)
     return model.eval()
 
 
@@ -68,7 +96,8 @@ def read_config(path: str | Path) -> NetworkConfig:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not such a file.
     """
-    return _config_in(_read(path, weights=False)[1], path)
+    with _opened(path) as file:
+        return _config_in(file, path)
 
 
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -78,33 +107,57 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a safetensors file.
     """
-    return _read(path, weights=True)
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
 
 
-def _read(path: str | Path, *, weights: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
+def holds_config(path: str | Path) -> bool:
+    """Say whether a safetensors file is one of `save_model`; errors as of `read_safetensors`."""
+    with _opened(path) as file:
+        return _KEY in (file.metadata() or {})
+
+
+def refuse_not_finite(tensors: Mapping[str, Tensor], where: object) -> None:
+    """Raise ValueError if a weight is NaN or infinite, naming the tensors and where they are from."""
+    wrong = not_finite(tensors)
+    if wrong:
+        names = f"{', '.join(wrong[:3])}{f' and {len(wrong) - 3} more' if wrong[3:] else ''}"
+        raise ValueError(
+            f"{names} in {where} hold{'' if wrong[1:] else 's'} NaN or infinity; take weights from "
+            f"before that."
+        )
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Any]:
+    """Open a safetensors file; what is wrong with it, then or while it is read, is one sentence."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give a file, such as the best.safetensors of a run.")
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}.")
+    with path.open("rb") as file:
+        start = file.read(16)
+    header = int.from_bytes(start[:8], "little")
     try:
+        if LARGEST_HEADER < header <= path.stat().st_size:
+            raise ValueError(f"{path} has a header of {header:,} bytes, and {LARGEST_HEADER:,} are the most.")
         with safe_open(path, framework="pt") as file:
-            names = list(file.keys()) if weights else []  # the file itself is no mapping
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            count = len(file.keys())
+            if count > MOST_TENSORS:
+                raise ValueError(f"{path} holds {count:,} tensors, and {MOST_TENSORS:,} are the most.")
+            yield file
     except SafetensorError as error:
-        start = path.read_bytes()[:16]
         raise ValueError(
             f"{path} is not a safetensors file (it starts with {start!r}: {error}); copy it "
             f"again, or give the file that is meant."
         ) from error
 
 
-def holds_config(path: str | Path) -> bool:
-    """Say whether a safetensors file is one of `save_model`; errors as of `read_safetensors`."""
-    return _KEY in _read(path, weights=False)[1]
-
-
-def _config_in(metadata: dict[str, str], path: str | Path) -> NetworkConfig:
+def _config_in(file: Any, path: str | Path) -> NetworkConfig:
+    metadata = file.metadata() or {}
     if _KEY not in metadata:
         raise ValueError(
             f"{path} holds weights but no subquad configuration; build the network with create_model "
@@ -113,32 +166,54 @@ def _config_in(metadata: dict[str, str], path: str | Path) -> NetworkConfig:
     return config_from_json(metadata[_KEY], path)
 
 
-def config_to_json(config: NetworkConfig) -> str:
-    """Return a configuration as text, with its family."""
-    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-    if "solver" in values:
-        values["solver"] = solver_to_json(values["solver"])
-    return json.dumps({"format": _FORMAT, "family": config.family, "config": values})
+def _asked_for(config: NetworkConfig, path: str | Path) -> dict[str, Tensor]:
+    try:
+        return blueprint(config)
+    except Exception as error:  # a backbone that is unknown, widths that do not divide, and so on
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise ValueError(f"no network can be built from the configuration in {path}: {reason}.") from error
 
 
-def config_from_json(text: str, path: str | Path) -> NetworkConfig:
-    """Inverse of `config_to_json`.
-
-    Raises:
-        ValueError: If the text is of a newer version or of an unknown family; `path` is quoted.
-    """
-    content = json.loads(text)
-    if content["format"] > _FORMAT or content["family"] not in FAMILIES:
+def _check_header(file: Any, ours: Mapping[str, Tensor], path: str | Path) -> None:
+    """Raise ValueError unless a file holds what its network asks for; no weight is read for that."""
+    theirs = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  no mapping
+    wrong = [
+        name
+        for name, tensor in ours.items()
+        if name not in theirs
+        or theirs[name].get_shape() != list(tensor.shape)
+        or _is_real(theirs[name].get_dtype()) != tensor.is_floating_point()
+    ]
+    wrong += [name for name in theirs if name not in ours]
+    if wrong:
         raise ValueError(
-            f"{path} holds a network of family {content['family']!r}, format {content['format']}, which this "
-            f"version of subquad does not know; update subquad."
+            f"{path} does not fit its own configuration: {len(wrong)} tensors such as {wrong[0]!r} are "
+            f"missing, surplus or of another shape; the file is damaged."
         )
-    values: dict[str, Any] = {name: _tuples(value) for name, value in content["config"].items()}
-    if "solver" in values:
-        values["solver"] = solver_from_json(values["solver"])
-    return FAMILIES[content["family"]](**values)
 
 
-def _tuples(value: Any) -> Any:
-    """JSON knows only lists; a frozen configuration holds tuples."""
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+def _is_real(dtype: str) -> bool:
+    """Say whether the numbers of a safetensors type, such as "BF16" or "I64", have a fraction."""
+    return dtype.startswith(("F", "BF"))
+
+
+def _check_built(state: Mapping[str, Tensor], config: NetworkConfig) -> None:
+    """Raise ValueError unless a state dict is that of the network that the configuration builds."""
+    ours = blueprint(config)
+    found = {
+        "surplus": [name for name in state if name not in ours],
+        "missing": [name for name in ours if name not in state],
+        "of another shape": [n for n, t in ours.items() if n in state and state[n].shape != t.shape],
+        "without values": [n for n in ours if n in state and state[n].is_meta],
+    }
+    told = [
+        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''} {what}"
+        for what, names in found.items()
+        if names
+    ]
+    if told:
+        raise ValueError(
+            f"the network is not the one that its configuration builds, so its file could not be loaded "
+            f"again: {'; '.join(told)}; undo what changed it (remove_context for insert_context), or keep "
+            f"its state_dict() with torch.save."
+        )

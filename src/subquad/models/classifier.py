@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from subquad.models.backbones import make_backbone
+from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.config import ImageConfig
+from subquad.models.families import register_family
 from subquad.models.network import ImageNetwork
 
 
+@register_family
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig(ImageConfig):
     """Options of `Classifier`.
@@ -27,6 +29,15 @@ class ClassifierConfig(ImageConfig):
     num_classes: int = 1000
     backbone: str = "van_tiny"
     drop_path: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_rates("drop_path")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The papers that the network is of."""
+        return backbone_papers(self.backbone)
 
     def build(self) -> Classifier:
         """Build the network, randomly initialised."""

@@ -5,15 +5,24 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypedDict
+from unicodedata import category
 
 import torch
 from torch import Tensor, nn
 
+from subquad.base.limits import (
+    LARGEST_SCALE,
+    LARGEST_WIDTH,
+    LONGEST_NAME,
+    MOST_STEPS,
+)
 from subquad.base.suggest import did_you_mean
+from subquad.models.blueprint import check_affordable
+from subquad.models.fields import check_range, fit_fields, shown
+from subquad.models.solvers import check_solver, solver_from_json
 from subquad.nn.ham import Start
-from subquad.ops import CD, NMF, VQ, Solver
+from subquad.ops import NMF, Solver
 
-SOLVERS: dict[str, type[Any]] = {"NMF": NMF, "VQ": VQ, "CD": CD}
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -36,7 +45,14 @@ class NetworkConfig:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        self._check_positive("num_classes")
+        fit_fields(self)
+        check_range(self, 1, LARGEST_WIDTH, "num_classes")
+        for name in self.class_names:
+            if len(name) > LONGEST_NAME or any(category(letter) in ("Cc", "Zl", "Zp") for letter in name):
+                raise ValueError(
+                    f"class names are one line of {LONGEST_NAME:,} characters at most, without control "
+                    f"characters, got {shown(name)}."
+                )
         for name in ("class_names", "palette"):
             value = getattr(self, name, ())
             if value and len(value) != self.num_classes:
@@ -66,14 +82,19 @@ class NetworkConfig:
         """Return the multiply-adds of `example(size)` that are neither convolutions nor matrix products."""
         return 0
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The papers that the network is of, such as "Yu et al., CVPR 2022"."""
+        return ()
+
     def build(self) -> nn.Module:
         """Build the network, randomly initialised."""
         raise NotImplementedError
 
-    def _check_positive(self, *names: str) -> None:
+    def _check_rates(self, *names: str) -> None:
         for name in names:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +116,15 @@ class ImageConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_positive("in_channels")
+        check_range(self, 1, LARGEST_WIDTH, "in_channels")
         for name, per in {"mean": self.in_channels, "std": self.in_channels}.items():
             value = getattr(self, name)
             if value is not None and len(value) != per:
-                raise ValueError(f"{name} needs one value for each of {per} channels, got {value}.")
+                raise ValueError(f"{name} needs one value for each of {per} channels, got {shown(value)}.")
+        for name, least in {"mean": -LARGEST_SCALE, "std": 1 / LARGEST_SCALE}.items():
+            for value in getattr(self, name) or ():
+                if not least <= value <= LARGEST_SCALE:
+                    raise ValueError(f"{name} must be {least:g} to {LARGEST_SCALE:g}, got {value}.")
 
     def cost_size(self, wanted: int | None = None) -> int:
         """Return height and width."""
@@ -129,6 +154,12 @@ class SegmentationConfig(ImageConfig):
     usual_size: ClassVar[int] = 512
 
     palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for colour in self.palette:
+            if not all(0 <= value <= 255 for value in colour):
+                raise ValueError(f"the colours of a palette are 0 to 255, got {colour}.")
 
     @property
     def align_corners(self) -> bool:
@@ -161,6 +192,14 @@ class HamConfig(SegmentationConfig):
     start: Start = "random"
     dropout: float = 0.1
     drop_path: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_solver(self.solver)
+        check_range(self, 1, LARGEST_WIDTH, "rank", "heads")
+        check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
+        check_range(self, 0, self.steps, "grad_steps")
+        self._check_rates("dropout", "drop_path")
 
     @property
     def ham_options(self) -> HamOptions:
@@ -215,37 +254,7 @@ def override(config: NetworkConfig, overrides: dict[str, Any]) -> Any:
         and overrides.get("in_channels", config.in_channels) != config.in_channels
     ):
         overrides = {"mean": None, "std": None, **overrides}
-    return dataclasses.replace(config, **overrides)
-
-
-def solver_to_json(solver: Solver) -> dict[str, Any]:
-    """Return {"type": "NMF", "eps": ...} and so on.
-
-    Raises:
-        ValueError: If the solver is not one of ours: a file could not bring its code along.
-    """
-    name = type(solver).__name__
-    if SOLVERS.get(name) is not type(solver):
-        raise ValueError(f"only NMF, VQ and CD can be stored, got {solver!r}.")
-    return {
-        "type": name,
-        **{f.name: getattr(solver, f.name) for f in dataclasses.fields(SOLVERS[name])},
-    }
-
-
-def solver_from_json(value: dict[str, Any]) -> Solver:
-    """Inverse of `solver_to_json`.
-
-    Raises:
-        ValueError: If the type is unknown or a hyper-parameter is.
-    """
-    options = dict(value)
-    name = options.pop("type", "")
-    if name not in SOLVERS:
-        raise ValueError(
-            f"unknown solver {name!r}.{did_you_mean(name.upper(), SOLVERS)} There are NMF, VQ and CD."
-        )
-    try:
-        return SOLVERS[name](**options)
-    except TypeError as error:
-        raise ValueError(f"solver {name} does not take {options}: {error}") from error
+    changed = dataclasses.replace(config, **overrides)
+    if overrides:
+        check_affordable(changed)
+    return changed

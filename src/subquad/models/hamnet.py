@@ -9,14 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from subquad.models.backbones import make_backbone
+from subquad.base.limits import LARGEST_WEIGHT, LARGEST_WIDTH
+from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.config import HamConfig
+from subquad.models.families import register_family
+from subquad.models.fields import check_range
 from subquad.models.heads import AuxiliaryHead, ConvNormReLU, init_head
 from subquad.models.network import SegmentationNetwork
 from subquad.nn import Hamburger
 from subquad.nn.hamburger import Norm, Version
 
 
+@register_family
 @dataclass(frozen=True, kw_only=True)
 class HamNetConfig(HamConfig):
     """Options of `HamNet`.
@@ -52,6 +56,17 @@ class HamNetConfig(HamConfig):
     auxiliary: bool = True
     auxiliary_weight: float = 0.4
     corners: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, 1, LARGEST_WIDTH, "channels", "dim", "align_channels", "output_stride")
+        check_range(self, 0, LARGEST_WEIGHT, "auxiliary_weight")
+        check_range(self, 0, 1, "bn_momentum")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The papers that the network is of."""
+        return ("Geng et al., ICLR 2021", *backbone_papers(self.backbone))
 
     @property
     def align_corners(self) -> bool:

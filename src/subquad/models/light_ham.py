@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.models.backbones import make_backbone
+from subquad.base.limits import LARGEST_WIDTH
+from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.config import HamConfig
+from subquad.models.families import register_family
+from subquad.models.fields import check_range
 from subquad.models.heads import ConvNormReLU, init_head
 from subquad.models.network import SegmentationNetwork
 from subquad.nn import Hamburger, NoContext, SelfAttention
@@ -19,6 +22,7 @@ from subquad.nn.hamburger import Norm
 Context = Literal["decomposition", "attention", "none"]
 
 
+@register_family
 @dataclass(frozen=True, kw_only=True)
 class LightHamConfig(HamConfig):
     """Options of `LightHam`.
@@ -45,8 +49,12 @@ class LightHamConfig(HamConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.ham not in get_args(Context):
-            raise ValueError(f"ham must be one of {', '.join(get_args(Context))}, got {self.ham!r}.")
+        check_range(self, 1, LARGEST_WIDTH, "ham_channels", "channels")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The papers that the network is of."""
+        return ("Geng et al., ICLR 2021", *backbone_papers(self.backbone))
 
     def build(self) -> LightHam:
         """Build the network, randomly initialised."""

@@ -19,6 +19,21 @@ Mixer = Literal["paramixer", "none", "transformer", "linformer", "performer", "n
 LANDMARKS = 256  # of Linformer and Nyströmformer, as published for these comparisons
 
 
+_PAPERS: dict[Mixer, str] = {
+    "paramixer": "Yu et al., CVPR 2022",
+    "transformer": "Vaswani et al., NeurIPS 2017",
+    "linformer": "Wang et al., Linformer, 2020",
+    "performer": "Choromanski et al., ICLR 2021",
+    "nystromformer": "Xiong et al., AAAI 2021",
+    "reformer": "Kitaev et al., ICLR 2020",
+}
+
+
+def mixer_papers(mixer: Mixer) -> tuple[str, ...]:
+    """Return the paper that a mixer is of; "none" is of no paper."""
+    return (_PAPERS[mixer],) if mixer in _PAPERS else ()
+
+
 def make_block(config: SequenceConfig) -> nn.Module:
     """Return a block that maps (values, context) of (batch, n, dim), with lengths, to new values.
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from subquad.models.checkpoint import read_safetensors
+from subquad.models.checkpoint import refuse_not_finite
 from subquad.models.hamgan import Discriminator, Generator, HamGAN
 from subquad.models.hamgan.tensorflow import from_tensorflow
 from subquad.models.mismatch import remedy
 from subquad.models.original_links import stack_links
 from subquad.models.original_names import hamburger_version, renaming
+from subquad.models.weights import read_weights
+from subquad.models.wrappers import unwrapped
 from subquad.nn import Hamburger
 from subquad.nn.spectral_norm import settle_vectors
 
@@ -74,8 +73,9 @@ def load_original(
         network: Any network of `create_model`, a backbone, a `Hamburger`, a `Paramixer` (of the
             checkpoint's first block), or one half of a HamGAN.
         source: A state dict (tensors or arrays), or the path of a .safetensors, .pth or .npz file: of
-            the whole network, or of its ImageNet backbone. The wrappers `state_dict`, `net` and `model`
-            and the prefix `module.` are seen through. For a HamGAN, TensorFlow's variables.
+            the whole network, or of its ImageNet backbone. Wrappers such as `state_dict`, `model` and
+            `ema`, and what compiling, data parallelism and Lightning put in front of the names, are seen
+            through. For a HamGAN, TensorFlow's variables.
         minimum: Least share of the backbone's parameters that must be filled, 0 to 1.
 
     Returns:
@@ -83,20 +83,22 @@ def load_original(
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If less than `minimum` of the backbone is covered, or the Hamburger is of another
-            version; the network is then unchanged.
+        ValueError: If the file cannot be read safely, a weight is not finite, less than `minimum` of the
+            backbone is covered, or the Hamburger is of another version; the network is then unchanged.
     """
-    tensors = read_weights(source)
+    network = unwrapped(network)
+    ours = network.state_dict()
+    where = source if isinstance(source, (str, Path)) else "the state dict"
+    tensors = read_weights(source, known=ours)
     if isinstance(network, (HamGAN, Generator, Discriminator)):
         tensors = from_tensorflow(tensors, network)
-    ours = network.state_dict()
     _check_version(network, tensors)
     our_name = renaming(network)
     renamed = {our_name(name, ours): tensor for name, tensor in stack_links(tensors).items()}
-    fitting = {n: t for n, t in renamed.items() if n in ours and t.shape == ours[n].shape}
+    fitting = {n: t.to(ours[n].dtype) for n, t in renamed.items() if n in ours and t.shape == ours[n].shape}
+    refuse_not_finite(fitting, where)  # float64 holds numbers that float32 does not
     report = _report(network, ours, renamed, fitting)
     if report.backbone_coverage < minimum:
-        where = source if isinstance(source, (str, Path)) else "the state dict"
         raise ValueError(
             f"{where} is not a checkpoint of this {type(network).__name__}: it covers "
             f"{report.backbone_coverage:.1%} of the backbone's parameters and {minimum:.0%} are needed; "
@@ -118,103 +120,6 @@ def _check_version(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
                 f"the checkpoint holds a Hamburger {theirs}, the network's {name or 'own'} is "
                 f"{module.version}; build it with version={theirs!r}."
             )
-
-
-def read_weights(source: str | Path | Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the bare state dict of a file or of a wrapped state dict.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it cannot be read safely, holds no weights, or one that is no finite number.
-    """
-    content: Any = source
-    where = source if isinstance(source, (str, Path)) else "the state dict"
-    if isinstance(source, (str, Path)):
-        content = _read_file(Path(source))
-    for wrapper in ("state_dict", "net", "model"):
-        if isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    tensors = {
-        # "network." is that of the checkpoints from which `subquad fit` resumes.
-        name.removeprefix("module.").removeprefix("network."): torch.as_tensor(value)
-        for name, value in content.items()
-        if hasattr(value, "shape")
-    }
-    if not tensors:
-        raise ValueError(f"no weights in {where}.")
-    for name, tensor in tensors.items():
-        if not tensor.isfinite().all():
-            raise ValueError(f"{name} in {where} holds NaN or infinity; take weights from before that.")
-    return tensors
-
-
-def _read_file(path: Path) -> Any:
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give a file of weights, such as one in it.")
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)[0]
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}.")
-    if path.suffix == ".npz":
-        return _read_npz(path)
-    try:
-        content = _load_weights_only(path)
-    except Exception as error:
-        with path.open("rb") as file:
-            is_pickle = file.read(1) == b"\x80"
-        if is_pickle and isinstance(error, pickle.UnpicklingError):
-            raise ValueError(
-                f"{path} is a pickle that torch.load refuses to read, since it would run what that names, "
-                f"or a damaged one; where it was made, store its state dict with torch.save."
-            ) from error
-        raise ValueError(
-            f"{path} is no checkpoint of PyTorch, or a damaged one ({type(error).__name__}); copy it again."
-        ) from error
-    if isinstance(content, _Ignored):
-        raise ValueError(
-            f"{path} holds a pickled object, such as a whole module, whose code is not run; where it was "
-            f"made, save its state_dict()."
-        )
-    if not isinstance(content, Mapping):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict.")
-    return content
-
-
-def _read_npz(path: Path) -> dict[str, Any]:
-    import numpy as np
-
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except Exception as error:
-        raise ValueError(
-            f"{path} is no .npz file of plain arrays, or a damaged one ({type(error).__name__}); write it "
-            f"again with numpy.savez."
-        ) from error
-    return {name: array for name, array in arrays.items() if array.dtype.kind in "fiub"}
-
-
-class _Ignored:
-    """Stands for an object of a class that a checkpoint brings along besides its weights."""
-
-    def __init__(self, *arguments: object) -> None: ...
-
-    def __setstate__(self, state: object) -> None: ...
-
-
-def _load_weights_only(path: Path) -> Any:
-    """Read tensors and plain values; nothing that the file names is imported or called.
-
-    Training frameworks store their own objects beside the weights (mmengine its message hub), which
-    `weights_only` alone refuses.
-    """
-    try:
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except ValueError:  # a file of before torch 1.6, which cannot be looked into
-        foreign = []
-    with torch.serialization.safe_globals([(_Ignored, name) for name in foreign]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other protocols of pickle
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _report(

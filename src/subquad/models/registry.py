@@ -8,20 +8,9 @@ from typing import Any
 from torch import nn
 
 from subquad.base.suggest import did_you_mean
-from subquad.models.classifier import ClassifierConfig
 from subquad.models.config import NetworkConfig, override
-from subquad.models.hamgan import HamGANConfig
-from subquad.models.hamnet import HamNetConfig
-from subquad.models.light_ham import LightHamConfig
-from subquad.models.sequence import SequenceConfig
 
 _MODELS: dict[str, NetworkConfig] = {}
-
-# Configuration classes by the family name that checkpoints store.
-FAMILIES: dict[str, type[NetworkConfig]] = {
-    config.family: config
-    for config in (LightHamConfig, HamNetConfig, ClassifierConfig, SequenceConfig, HamGANConfig)
-}
 
 
 def register_model(name: str, config: NetworkConfig) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subquad.base.limits import LARGEST_SCALE, LARGEST_WIDTH, LONGEST_SEQUENCE, MOST_BLOCKS, MOST_FACTORS
 from subquad.models.config import NetworkConfig
-from subquad.models.mixers import Mixer, make_block
+from subquad.models.families import register_family
+from subquad.models.fields import check_range
+from subquad.models.mixers import Mixer, make_block, mixer_papers
 from subquad.models.network import Network
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.paramixer import Protocol, Residual, Start
@@ -20,6 +23,7 @@ Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
 
 
+@register_family
 @dataclass(frozen=True, kw_only=True)
 class SequenceConfig(NetworkConfig):
     """Options of `SequenceNetwork`. The defaults of a named network are the published ones of its task.
@@ -89,28 +93,26 @@ class SequenceConfig(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check_positive("in_features", "length", "dim", "hidden", "depth", "heads")
-        if self.vocab_size is not None:
-            self._check_positive("vocab_size")
+        check_range(self, 1, LARGEST_WIDTH, "vocab_size", "in_features", "dim", "hidden", "heads", "links")
+        check_range(self, 1, LONGEST_SEQUENCE, "length")
+        check_range(self, 1, MOST_BLOCKS, "depth")
+        if isinstance(self.factors, int):
+            check_range(self, 1, MOST_FACTORS, "factors")
+        check_range(self, 0, LARGEST_SCALE, "embedding_range")
         if self.token_names and len(self.token_names) != self.vocab_size:
             raise ValueError(f"token_names has {len(self.token_names)} entries for {self.vocab_size} tokens.")
-        choices = {"mixer": Mixer, "pooling": Pooling, "protocol": Protocol, "start": Start}
-        allowed = {name: get_args(kind) for name, kind in choices.items()}
-        allowed["residual"] = (*get_args(Residual), None)
-        if not isinstance(self.factors, int):
-            allowed["factors"] = get_args(Rounding)
-        for name, values in allowed.items():
-            if getattr(self, name) not in values:
-                raise ValueError(f"{name} must be one of {values}, got {getattr(self, name)!r}.")
         if self.protocol == "cdil" and (self.links < 1 or self.links % 2 == 0):
             raise ValueError(f"links must be an odd number of links for CDIL, got {self.links}.")
         if self.dim % self.heads:
             raise ValueError(f"heads must divide dim = {self.dim}, got {self.heads}.")
         if self.regression and self.num_classes != 1:
             raise ValueError(f"a regression has one value, so num_classes must be 1, got {self.num_classes}.")
-        for name in ("dropout", "block_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}.")
+        self._check_rates("dropout", "block_dropout")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The paper that the mixing is of."""
+        return mixer_papers(self.mixer)
 
     def cost_size(self, wanted: int | None = None) -> int:
         """Return a length."""

@@ -74,8 +74,11 @@ class Ham(nn.Module):
         # Its own generator: building a network twice gives the same dictionary.
         generator = torch.Generator().manual_seed(0)
         shape = (heads, dim // heads, rank)
-        dictionary = solver.random_dictionary(shape, generator=generator, device="cpu")
-        dictionary = dictionary.to(torch.get_default_device())
+        device = torch.get_default_device()
+        if device.type == "meta":  # what is not to cost memory is not drawn either
+            dictionary = torch.empty(shape)
+        else:
+            dictionary = solver.random_dictionary(shape, generator=generator, device="cpu").to(device)
         if start == "learned":
             self.dictionary = nn.Parameter(dictionary)
         else:

@@ -21,6 +21,7 @@ __all__ = [
     "ConvTiny",
     "DropPath",
     "ResNet",
+    "backbone_papers",
     "make_backbone",
 ]
 
@@ -65,3 +66,13 @@ def make_backbone(
         return TimmBackbone(name.removeprefix("timm/"), in_channels=in_channels, drop_path=drop_path)
     hint = did_you_mean(name, [*VAN_SIZES, *MSCAN_SIZES, *RESNET_SIZES, "conv_tiny"])
     raise ValueError(f"unknown backbone {name!r}.{hint} Those of timm are called 'timm/NAME'.")
+
+
+def backbone_papers(name: str) -> tuple[str, ...]:
+    """Return the papers that a backbone of `make_backbone` is of; timm names those of its own."""
+    papers = (
+        (VAN_SIZES, "Guo et al., CVMJ 2023"),
+        (MSCAN_SIZES, "Guo et al., SegNeXt, NeurIPS 2022"),
+        (RESNET_SIZES, "He et al., CVPR 2016"),
+    )
+    return tuple(paper for sizes, paper in papers if name in sizes)

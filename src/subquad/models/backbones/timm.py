@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ class TimmBackbone(nn.Module):
     def __init__(self, name: str, *, in_channels: int = 3, drop_path: float = 0.0) -> None:
         super().__init__()
         timm = _import_timm()
-        if not timm.is_model(name):
+        # A name and a tag of its list alone: other forms of a name would be looked up elsewhere.
+        if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name):
             near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
             raise ValueError(f"timm knows no network {name!r}; near it: {near}.")
         options = {"features_only": True, "pretrained": False, "in_chans": in_channels}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from subquad.models.config import ImageConfig, solver_from_json
+from subquad.base.limits import LARGEST_WIDTH, MOST_STEPS
+from subquad.models.config import ImageConfig
+from subquad.models.families import register_family
+from subquad.models.fields import check_range
+from subquad.models.solvers import check_solver, solver_from_json
 from subquad.nn.ham import Start
 from subquad.ops import NMF, Solver
 
@@ -22,6 +26,7 @@ SIZES = (32, 64, 128)
 FIRST_SIDE = 4  # of the generator's first map and the discriminator's last one
 
 
+@register_family
 @dataclass(frozen=True, kw_only=True)
 class HamGANConfig(ImageConfig):
     """Options of `HamGAN`.
@@ -63,21 +68,22 @@ class HamGANConfig(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, allowed in {
-            "size": SIZES,
-            "context": get_args(Context),
-            "version": get_args(Version),
-        }.items():
-            if getattr(self, name) not in allowed:
-                choices = ", ".join(map(str, allowed))
-                raise ValueError(f"{name} must be one of {choices}, got {getattr(self, name)!r}.")
-        for name in ("latent", "width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.size not in SIZES:
+            raise ValueError(f"size must be one of {', '.join(map(str, SIZES))}, got {self.size}.")
+        check_range(self, 1, LARGEST_WIDTH, "latent", "width", "generator_rank", "discriminator_rank")
+        check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
+        check_range(self, 0, self.steps, "grad_steps")
+        check_solver(self.solver)
         for name in ("mean", "std"):
             value = getattr(self, name)
             if value is not None and set(value) != {0.5}:
                 raise ValueError(f"images of a HamGAN are -1..1, which is {name} 0.5; got {value}.")
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The papers that the networks are of."""
+        attention = ("Zhang et al., SAGAN, ICML 2019",) if self.context == "attention" else ()
+        return ("Geng et al., ICLR 2021", *attention)
 
     def cost_size(self, wanted: int | None = None) -> int:
         """Return the size of its images: it makes no other."""
