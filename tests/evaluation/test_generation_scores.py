@@ -249,3 +249,22 @@ def test_inception_of_torch_fidelity_from_a_file(tmp_path, monkeypatch):
     assert features.shape == (2, 2048) and logits.shape == (2, 1008)
     assert torch.equal(features, network(pixels.expand(-1, 3, -1, -1))[0])
     assert (inception.distance_name, inception.class_names) == ("FID", ())
+
+
+def test_damaged_features_are_one_sentence(tmp_path):
+    from checkpoint_files import header_and_data, write_header
+
+    network = ProxyFeatures(CONFIG)
+    save_proxy(network, path := tmp_path / "f.safetensors")
+    header, data = header_and_data(path)
+    for text in ("null", "{", "[" * 10_000, '{"side": 32}',
+                 '{"class_names": ["a"], "channels": 10e9, "side": 1}',
+                 '{"class_names": ["a", "b"], "channels": 1, "side": 32, "width": 1000000}'):  # fmt: skip
+        header["__metadata__"] = {"subquad_proxy_features": text}
+        with pytest.raises(ValueError, match=r"f.safetensors does not fit its own description"):
+            load_proxy(write_header(path, header, data))
+    with torch.no_grad():
+        network.classifier.bias[0] = float("nan")
+    save_proxy(network, path)
+    with pytest.raises(ValueError, match=r"classifier.bias in .*f.safetensors holds NaN"):
+        load_proxy(path)

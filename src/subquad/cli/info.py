@@ -13,6 +13,7 @@ from subquad.models import NetworkConfig
 
 def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
+    from subquad.base.finite import not_finite
     from subquad.cli.checkpoints import checkpoint_path, is_checkpoint
     from subquad.cli.tables import print_table
     from subquad.models import load_model
@@ -21,7 +22,8 @@ def main(arguments: list[str]) -> None:
     p = Parser(prog="subquad info", description="Describe a network or a checkpoint.")
     p.add_argument("model", type=str, help="A name of `subquad models`, or a checkpoint of `fit`.")
     name = p.parse_args(arguments).model
-    network = load_model(checkpoint_path(name)) if is_checkpoint(name) else on_meta(name)
+    is_file = is_checkpoint(name)
+    network = load_model(checkpoint_path(name), allow_not_finite=True) if is_file else on_meta(name)
     config = network.config
     assert isinstance(config, NetworkConfig)
     values = [(f.name, _short(getattr(config, f.name))) for f in dataclasses.fields(config)]
@@ -32,15 +34,14 @@ def main(arguments: list[str]) -> None:
     ]
     total = sum(p.numel() for p in network.parameters())
     print_table("", ("part", "parameters"), [*sorted(parts), ("total", f"{total:,}")])
-    sys.stdout.write(f"source: {_source(config)}; see docs/models.md\n")
-
-
-def _source(config: NetworkConfig) -> str:
-    """Return the papers that a network is of."""
-    if config.family == "sequence":
-        return "Yu et al., CVPR 2022"
-    mscan = str(getattr(config, "backbone", "")).startswith("mscan")
-    return f"Geng et al., ICLR 2021; Guo et al., {'SegNeXt, NeurIPS 2022' if mscan else 'CVMJ 2023'}"
+    wrong = not_finite(network.state_dict()) if is_file else []
+    if wrong:
+        sys.stdout.write(
+            f"not finite: {len(wrong)} tensors such as {wrong[0]} hold NaN or infinity; no other "
+            f"command takes these weights\n"
+        )
+    sources = "; ".join(config.sources) or "no paper"
+    sys.stdout.write(f"source: {sources}; see docs/models.md\n")
 
 
 def _nested(network: nn.Module) -> list[tuple[str, nn.Module]]:

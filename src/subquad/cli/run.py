@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import logging
 import sys
 import warnings
@@ -14,7 +14,7 @@ from jsonargparse import ActionConfigFile, Namespace  # pyright: ignore[reportPr
 
 from subquad.cli.parsing import Parser
 from subquad.cli.recipes import check_start, given_recipes
-from subquad.models.checkpoint import config_to_json
+from subquad.models.checkpoint import config_from_json
 from subquad.training.task import CONFIG_KEY, Task
 
 if TYPE_CHECKING:
@@ -209,20 +209,20 @@ def check_resumable(checkpoint: Path, task: Any) -> None:
 
     try:
         content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        theirs = json.loads(content[CONFIG_KEY])["config"]
+        text = content[CONFIG_KEY]
     except Exception as error:
         raise ValueError(
             f"{checkpoint} is damaged or no checkpoint of `subquad fit` ({type(error).__name__}); delete it "
             f"to start again, or choose another --output."
         ) from error
-    ours = json.loads(config_to_json(task.config))["config"]
-    wrong = [name for name in ours if theirs.get(name) != ours[name]]
-    if wrong:
-        raise ValueError(
-            f"{checkpoint} is of another network: its {wrong[0]} is {theirs.get(wrong[0])!r}, "
-            f"not {ours[wrong[0]]!r}; resume with the options of config.yaml beside it, or choose "
-            f"another --output."
-        )
+    theirs, ours = config_from_json(text, checkpoint), task.config
+    for field in dataclasses.fields(ours):
+        was, now = (getattr(config, field.name, None) for config in (theirs, ours))
+        if was != now:
+            raise ValueError(
+                f"{checkpoint} is of another network: its {field.name} is {was!r}, not {now!r}; resume "
+                f"with the options of config.yaml beside it, or choose another --output."
+            )
 
 
 def quiet_lightning() -> None:

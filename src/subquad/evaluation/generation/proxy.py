@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from subquad.base.files import write_whole
-from subquad.models.checkpoint import read_safetensors
+from subquad.base.limits import LARGEST_WIDTH
+from subquad.models.checkpoint import read_safetensors, refuse_not_finite
+from subquad.models.fields import check_range, fit_fields
 
 _KEY = "subquad_proxy_features"
 
@@ -42,6 +44,10 @@ class ProxyConfig:
     data: str = ""
     epochs: int = 0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        fit_fields(self)
+        check_range(self, 1, LARGEST_WIDTH, "channels", "side", "width")
 
 
 class ProxyFeatures(nn.Module):
@@ -105,12 +111,15 @@ def load_proxy(path: str | Path) -> ProxyFeatures:
     tensors, metadata = read_safetensors(path)
     if _KEY not in metadata:
         raise ValueError(f"{path} holds no proxy features; make them with `subquad features`.")
-    values = json.loads(metadata[_KEY])
-    network = ProxyFeatures(ProxyConfig(**{**values, "class_names": tuple(values["class_names"])}))
+    refuse_not_finite(tensors, path)
     try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
+        config = ProxyConfig(**json.loads(metadata[_KEY]))
+        with torch.device("meta"):  # what does not fit is found before it costs memory
+            network = ProxyFeatures(config)
+        network.load_state_dict(tensors, assign=True)
+    except (RuntimeError, ValueError, TypeError) as error:  # a RecursionError is a RuntimeError
         raise ValueError(f"{path} does not fit its own description; the file is damaged.") from error
+    network.float()
     return network.to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]
 
 
