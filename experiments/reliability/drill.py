@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -62,7 +63,16 @@ def tried(base: Base, case: Case) -> tuple[list[str], str]:
     return faults, {0: "taken", 2: "refused"}.get(outcome.code or 0, str(outcome.code))
 
 
-PARTS = {"malformed": malformed, "kills": kills, "disks": disks}
+def nan(base: Base) -> dict[str, int]:
+    """Run the sweep of combinations in which nothing may be NaN."""
+    sweep = Path(__file__).with_name("nan_sweep.py")
+    run = subprocess.run([sys.executable, str(sweep)], capture_output=True, text=True)
+    lines = run.stdout.strip().splitlines()
+    print("\n".join(lines))
+    return {lines[-1]: 1} if run.returncode == 0 else {f"FAULT {lines[-1] if lines else run.stderr[-300:]}": 1}
+
+
+PARTS = {"malformed": malformed, "kills": kills, "disks": disks, "nan": nan}
 
 
 def main() -> None:
