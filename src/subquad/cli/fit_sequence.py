@@ -20,6 +20,7 @@ from subquad.cli.run import (
     start_run,
     tell_unevaluated,
 )
+from subquad.cli.run_folder import releasing
 from subquad.cli.training_run import train
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, model_config
@@ -61,6 +62,7 @@ def parser() -> Parser:
     return p
 
 
+@releasing()
 def main(arguments: list[str]) -> None:
     """Parse, train, print the scores."""
     from subquad.cli.tables import print_sequence_scores
