@@ -45,8 +45,12 @@ def broken_yaml() -> Iterator[tuple[str, str]]:
     yield "tag that calls", "!!python/object/apply:os.system ['touch PWNED']\n"
     yield "tag that imports", "model: !!python/module:canary ''\n"
     yield "own tag", "model: !thing {name: x}\n"
-    yield "aliases", "a: &a [x, x]\n" + "".join(
-        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(20)
+    yield (
+        "aliases",
+        "a: &a [x, x]\n"
+        + "".join(
+            f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 9)}]\n" for n in range(20)
+        ),
     )
     yield "alias of itself", "model: &m\n  a: *m\n"
     yield "deep", "[" * 50_000
@@ -65,9 +69,12 @@ def broken_yaml() -> Iterator[tuple[str, str]]:
             yield f"{section} is {value}", f"{section}: {value}\n"
     for option in ("profiler", "strategy", "accelerator", "logger", "callbacks", "plugins", "precision"):
         yield f"class path {option}", f"trainer:\n  {option}:\n    class_path: canary.Thing\n"
-        yield f"init args {option}", (
-            f"trainer:\n  {option}:\n    class_path: lightning.pytorch.profilers.SimpleProfiler\n"
-            "    init_args: {dirpath: elsewhere, filename: PWNED}\n"
+        yield (
+            f"init args {option}",
+            (
+                f"trainer:\n  {option}:\n    class_path: lightning.pytorch.profilers.SimpleProfiler\n"
+                "    init_args: {dirpath: elsewhere, filename: PWNED}\n"
+            ),
         )
     for name, value in {
         "seed": 10**30, "trainer.max_epochs": -5, "trainer.devices": -2, "trainer.devices ": 10**6,
@@ -132,13 +139,13 @@ def png(width: int, height: int, depth: int = 8, color: int = 0, data: bytes = b
     """Return a PNG whose header says this, whatever its data say."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     packed = zlib.compress(data)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 def broken_pictures(good: bytes) -> Iterator[tuple[str, bytes]]:

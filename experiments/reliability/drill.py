@@ -20,10 +20,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from base import Base, make_base
 from forked import run, warm_up
 from kills import disks, kills
 from malformed import Case, cases
+
+from base import Base, make_base
 
 CANARY = 'from pathlib import Path\nPath("PWNED").touch()\nclass Thing:\n    pass\n'
 
@@ -69,7 +70,9 @@ def nan(base: Base) -> dict[str, int]:
     run = subprocess.run([sys.executable, str(sweep)], capture_output=True, text=True)
     lines = run.stdout.strip().splitlines()
     print("\n".join(lines))
-    return {lines[-1]: 1} if run.returncode == 0 else {f"FAULT {lines[-1] if lines else run.stderr[-300:]}": 1}
+    return (
+        {lines[-1]: 1} if run.returncode == 0 else {f"FAULT {lines[-1] if lines else run.stderr[-300:]}": 1}
+    )
 
 
 PARTS = {"malformed": malformed, "kills": kills, "disks": disks, "nan": nan}

@@ -15,10 +15,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from base import TINY, Base
 from forked import Outcome, run
 from PIL import Image
 from safetensors.torch import load_file
+
+from base import TINY, Base
 
 STEPS = 60
 
@@ -36,7 +37,9 @@ def losses(folder: Path) -> dict[int, str]:
     found: dict[int, str] = {}
     for log in sorted(folder.glob("logs/version_*/metrics.csv"), key=lambda path: path.stat().st_mtime):
         with log.open(newline="") as file:
-            found |= {int(row["step"]): row["train/loss"] for row in csv.DictReader(file) if row.get("train/loss")}
+            found |= {
+                int(row["step"]): row["train/loss"] for row in csv.DictReader(file) if row.get("train/loss")
+            }
     return found
 
 
@@ -122,7 +125,15 @@ def disks(base: Base) -> dict[str, int]:
                 ["predict", str(base.sequence_run), str(base.table), "--output", "q.csv"],
                 ["test", "run", "--json", "scores.json"],
                 ["export", "run", "--output", "m.onnx"],
-                ["fit", "--config", "run/config.yaml", "--resume", "--output", "run", "--trainer.max_epochs=3"],
+                [
+                    "fit",
+                    "--config",
+                    "run/config.yaml",
+                    "--resume",
+                    "--output",
+                    "run",
+                    "--trainer.max_epochs=3",
+                ],
                 arguments(base, folder / "other"),
             ):
                 outcome = run(command, folder, limit=120, before=full)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import broken
-from base import TINY, Base
 from safetensors.torch import load_file, save_file
+
+from base import TINY, Base
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,18 @@ def writing(files: dict[str, bytes | str | Path]) -> Callable[[Path], None]:
 
 def cases(base: Base) -> Iterator[Case]:
     """Yield all of them."""
-    for source in (recipes, runs, checkpoints, weights, pictures, masks, class_files, tables, options, no_files):
+    for source in (
+        recipes,
+        runs,
+        checkpoints,
+        weights,
+        pictures,
+        masks,
+        class_files,
+        tables,
+        options,
+        no_files,
+    ):
         for case in source(base):
             yield Case(f"{source.__name__}: {case.name}", case.prepare, case.arguments)
 
@@ -92,7 +104,10 @@ def checkpoints(base: Base) -> Iterator[Case]:
 
         given = base.picture if kind == "segmentation" else base.table
         for number, (name, text) in enumerate(texts):
-            commands = ["info", "m.safetensors"], ["predict", "m.safetensors", str(given), "--output", "p.csv"]
+            commands = (
+                ["info", "m.safetensors"],
+                ["predict", "m.safetensors", str(given), "--output", "p.csv"],
+            )
             yield Case(
                 f"{kind} {name}",
                 lambda folder, text=text, prepare=prepare: prepare(folder, text=text),
@@ -137,7 +152,9 @@ def pictures(base: Base) -> Iterator[Case]:
         files = {f"d/train/{part}": base.data / "train" / part for part in ("labels",)}
         files |= {f"d/train/images/{path.name}": path for path in (base.data / "train/images").iterdir()}
         first = min(files, key=lambda file: "images" not in file)
-        yield Case(f"check {name}", writing({**files, "d/classes.json": "[]", first: data}), ["data", "check", "d"])
+        yield Case(
+            f"check {name}", writing({**files, "d/classes.json": "[]", first: data}), ["data", "check", "d"]
+        )
 
 
 def masks(base: Base) -> Iterator[Case]:
@@ -157,7 +174,11 @@ def masks(base: Base) -> Iterator[Case]:
 
 def class_files(base: Base) -> Iterator[Case]:
     """Files of class names."""
-    good = {"classes": ["road", "sky", "car"], "palette_rgb": [[0, 0, 0], [1, 1, 1], [2, 2, 2]], "ignore_rgb": None}
+    good = {
+        "classes": ["road", "sky", "car"],
+        "palette_rgb": [[0, 0, 0], [1, 1, 1], [2, 2, 2]],
+        "ignore_rgb": None,
+    }
     splits: dict[str, bytes | str | Path] = {f"d/{split}": base.data / split for split in ("train", "val")}
     many = json.dumps({f"k{n}": n for n in range(1_000_000)})
     for name, text in [*broken.broken_json(good, seed=9), ("a million keys", many)]:

@@ -19,6 +19,7 @@ def test_a_run_leaves_weights_checkpoint_recipe_and_log(call, data, tmp_path):
     run = tmp_path / "new" / "run"
     result = call(*fit_arguments(data, run, "--trainer.log_every_n_steps=1"))
     assert result.code == 0 and result.err == ""
+    assert "step 3/3: train/loss" in result.out and "left 0:00:00" in result.out
     left = contents(run)
     assert {"best.safetensors", "last.ckpt", "config.yaml", "logs/version_0/metrics.csv"} <= left.keys()
     assert not [name for name in left if name.endswith(".tmp")]

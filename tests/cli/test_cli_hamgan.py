@@ -230,3 +230,29 @@ def flat(values, before=""):
     for name, value in values.items():
         found |= flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
     return found
+
+
+def test_a_longer_training_is_what_it_would_have_been_and_other_rates_are_refused(tmp_path):
+    """Its learning rates do not depend on the number of steps, which ended in the middle of an epoch."""
+    write_class_folder(tmp_path / "data")
+
+    def fit(name, steps, *extra):
+        every = [
+            "--trainer.val_check_interval=2",
+            "--grids.every=9",
+            "--ema=0.9",
+            f"--trainer.max_steps={steps}",
+        ]
+        run = [f"--data.root={tmp_path / 'data'}", f"--output={tmp_path / name}"]
+        fit_hamgan.main([*TINY, *run, *every, *extra])
+
+    fit("whole", 5)
+    fit("longer", 3)
+    with pytest.raises(
+        ValueError, match=r"--optimizer.generator_lr is 0.5, but the run was made with 0.0001"
+    ):
+        fit("longer", 5, "--resume", "--optimizer.generator_lr=0.5")
+    fit("longer", 5, "--resume")
+    for name in ("best.safetensors", "last.safetensors"):
+        whole, longer = (tmp_path / run / name for run in ("whole", "longer"))
+        assert whole.read_bytes() == longer.read_bytes()

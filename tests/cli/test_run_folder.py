@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from subquad.cli import run_folder
-from subquad.cli.run_folder import LOCK, is_resumable, locked, refuse_run
+from subquad.cli.run_folder import LOCK, is_resumable, lock, locked, refuse_run, releasing
 
 
 def test_the_second_run_is_refused_with_the_first_ones_process(tmp_path):
@@ -107,3 +107,25 @@ def test_no_run_is_begun_anew_over_another(tmp_path, files, resume, complaint):
     else:
         with pytest.raises(ValueError, match=complaint):
             refuse_run(tmp_path, resume)
+
+
+def test_a_command_gives_its_locks_back(tmp_path):
+    @releasing()
+    def command():
+        lock(tmp_path)
+        with pytest.raises(ValueError, match="is writing"), locked(tmp_path):
+            pass
+        raise KeyError("a fault of its own")
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            command()
+
+
+def test_only_the_first_process_of_all_machines_writes(monkeypatch):
+    """Before Lightning knows its rank, the first process of the second machine has rank 0, too."""
+    from subquad.cli.run import is_first_process
+
+    assert is_first_process()
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert not is_first_process()

@@ -107,7 +107,7 @@ class Trainer(SimpleNamespace):
             max_epochs=3,
         )  # fmt: skip
         super().__init__(
-            fit_loop=fit_loop, strategy=Strategy(**strategy), global_step=0, should_stop=False, loggers=[],
+            fit_loop=fit_loop, strategy=Strategy(**strategy), global_step=0, should_stop=False,
             current_epoch=0, is_global_zero=True, local_rank=0, sanity_checking=False,
             state=SimpleNamespace(fn="fit"), saved=[],
         )  # fmt: skip

@@ -11,9 +11,4 @@ from subquad.cli.kinds import kind_of_arguments
 def main(arguments: list[str]) -> None:
     """Train a network of the kind that `--model.name` or the recipe names."""
     with raising():
-        command = import_module(f"subquad.cli.fit_{kind_of_arguments(arguments)}").main
-        release = import_module("subquad.cli.run_folder").release
-        try:
-            command(arguments)
-        finally:
-            release()
+        import_module(f"subquad.cli.fit_{kind_of_arguments(arguments)}").main(arguments)

@@ -18,6 +18,7 @@ from subquad.cli.run import (
     start_run,
     tell_unevaluated,
 )
+from subquad.cli.run_folder import releasing
 from subquad.cli.trainer_options import add_trainer_options
 from subquad.cli.training_run import train
 from subquad.data.class_images import ClassImageOptions, ClassImages, open_class_images
@@ -57,6 +58,7 @@ def add_feature_options(p: Parser) -> None:
         p.add_argument(f"--{name}", type=str | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
 
 
+@releasing()
 def main(arguments: list[str]) -> None:
     """Parse, train, print where the weights are."""
     from subquad.cli.tables import best_sentence

@@ -28,6 +28,7 @@ from subquad.cli.run import (
     start_run,
     tell_unevaluated,
 )
+from subquad.cli.run_folder import releasing
 from subquad.cli.trainer_options import add_trainer_options
 from subquad.cli.training_run import train
 from subquad.training.losses import LossOptions
@@ -77,6 +78,7 @@ def parser() -> Parser:
     return p
 
 
+@releasing()
 def main(arguments: list[str]) -> None:
     """Parse, train, print the table of classes."""
     from subquad.cli.tables import print_scores

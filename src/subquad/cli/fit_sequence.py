@@ -19,6 +19,7 @@ from subquad.cli.run import (
     start_run,
     tell_unevaluated,
 )
+from subquad.cli.run_folder import releasing
 from subquad.cli.sequence_notes import check_unknown, tell_notes, tell_unknown
 from subquad.cli.trainer_options import add_trainer_options
 from subquad.cli.training_run import train
@@ -64,6 +65,7 @@ def parser() -> Parser:
     return p
 
 
+@releasing()
 def main(arguments: list[str]) -> None:
     """Parse, train, print the scores."""
     from subquad.cli.tables import best_sentence, print_sequence_scores

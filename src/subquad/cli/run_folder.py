@@ -129,15 +129,18 @@ def _owner(path: Path) -> dict[str, Any]:
         return {}
 
 
-# Locks are held from the moment that the options are read to the end of the command.
-_until_the_end = ExitStack()
+_locks = ExitStack()
 
 
 def lock(folder: Path) -> None:
-    """Do as `locked` until `release`."""
-    _until_the_end.enter_context(locked(folder))
+    """Do as `locked` to the end of the command, which is to be `releasing`."""
+    _locks.enter_context(locked(folder))
 
 
-def release() -> None:
-    """Give back the locks of `lock`."""
-    _until_the_end.close()
+@contextmanager
+def releasing() -> Iterator[None]:
+    """Give back what `lock` took, at the end; decorates a command."""
+    try:
+        yield
+    finally:
+        _locks.close()

@@ -85,8 +85,6 @@ class SaveLast(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: Trainer) -> None:
-        for logger in trainer.loggers:  # a resumed run logs only what comes after the checkpoint
-            logger.save()
         trainer.save_checkpoint(self.path)
         # Some strategies write without our files; those raise on their own.
         failure = trainer.strategy.broadcast(self._files.failure)
