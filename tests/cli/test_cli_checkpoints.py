@@ -79,7 +79,7 @@ def test_info_names_the_papers_of_each_family(call):
 
 def test_a_run_goes_on_after_an_option_was_added(tmp_path):
     """An option that the older version did not have has its default; another value is still told."""
-    from subquad.cli.run import check_resumable
+    from subquad.cli.resume import check_resumable
     from subquad.models.config_text import config_to_json
     from subquad.training import SequenceTask
     from subquad.training.task import CONFIG_KEY

@@ -92,10 +92,10 @@ def test_weights_that_are_not_finite_never_win(tmp_path):
     assert saver.path.read_bytes() == before and saver.best == 0.5
 
 
-def test_the_score_of_a_regression_is_its_loss():
+def test_the_score_of_a_regression_is_its_error():
     regression = SequenceTask(create_model("paramixer_adding", length=8, dim=4, hidden=4, depth=1))
     regression.score = -0.125
-    assert (regression.score_words, regression.score_text) == ("loss", "0.125")
+    assert (regression.score_words, regression.score_text) == ("RMSE", "0.125")
 
 
 def scores_of(counts):

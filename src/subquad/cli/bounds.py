@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from subquad.base.limits import (
+    LARGEST_NUMBER,
     LARGEST_WHOLE_NUMBER,
     LARGEST_ZOOM,
     LONGEST_CROP_SIDE,
@@ -63,8 +64,10 @@ def check_values(options: Any) -> None:
     for name, value, whole in _numbers(options):
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"--{name} must be a finite number, got {whole}.")
-        if abs(value) > LARGEST_WHOLE_NUMBER:
+        if isinstance(value, int) and abs(value) > LARGEST_WHOLE_NUMBER:
             raise ValueError(f"--{name} is a number beyond 64 bits: {value:.3g}; give a smaller one.")
+        if abs(value) > LARGEST_NUMBER:
+            raise ValueError(f"--{name} is a number beyond float32: {value:.3g}; give a smaller one.")
         if value > MOST.get(name, math.inf):
             raise ValueError(f"--{name} may be {MOST[name]:,.0f} at most, got {whole}.")
         if value < LEAST.get(name, -math.inf):

@@ -27,7 +27,7 @@ _NEEDED = (CONFIG_KEY, "state_dict", "loops", "optimizer_states", "lr_schedulers
 MAY_CHANGE = (
     # Where things are, how often they are written, and what is shown.
     "config", "output", "resume", "save_every", "grids.*", "trainer.log_every_n_steps",
-    "trainer.enable_model_summary", "trainer.profiler*", "trainer.detect_anomaly",
+    "trainer.enable_model_summary", "trainer.detect_anomaly",
     "trainer.enable_autolog_hparams", "trainer.num_sanity_val_steps",
     # Where the data lie: their fingerprint tells whether they are the same. So do the features of a
     # HamGAN, and the configuration of the network, which are compared on their own.
@@ -38,7 +38,7 @@ MAY_CHANGE = (
     "trainer.num_nodes", "trainer.strategy*", "trainer.benchmark", "trainer.deterministic",
     "trainer.inference_mode",
     # When training ends by the clock; and by its length, see `_may_change`.
-    "trainer.max_time*", "trainer.limit_test_batches", "trainer.limit_predict_batches",
+    "trainer.max_time*", "trainer.limit_test_batches",
 )  # fmt: skip
 # The same, where the learning rate does not depend on them: the run so far is that of the longer one.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
@@ -270,8 +270,9 @@ def _record_in(content: Mapping[str, Any], last: Path) -> dict[str, Any]:
     try:
         options = read_yaml(config)
     except (ValueError, OSError) as error:
+        reason = str(error).removeprefix(f"{config} ").rstrip(".")
         raise ValueError(
-            f"{str(error).rstrip('.')}, and {config} tells with which options {last} was "
+            f"{config} is damaged ({reason}), and tells with which options {last} was "
             f"made; put the options right in it, or start from its weights in another --output."
         ) from error
     return {"options": flat(options)}

@@ -43,7 +43,7 @@ def test_packed_cifar_that_does_not_belong_together(
 def test_packed_pictures_have_the_size_and_the_format_of_the_set(tmp_path: Path) -> None:
     for size, kind, message in (
         ((32, 33), "PNG", "is 32 x 33, not 32 x 32"),
-        ((32, 32), "GIF", "no picture"),
+        ((32, 32), "GIF", "picture a.npz, picture 0 cannot be decoded"),
     ):
         file = io.BytesIO()
         Image.new("RGB", size).save(file, kind)
