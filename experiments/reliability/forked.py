@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import resource
 import signal
 import time
@@ -10,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import subquad
 
 SECONDS = 10.0  # for a refusal; what works on good input may take longer
 MEBIBYTES = 1024
@@ -125,19 +129,12 @@ def _become(
 
 def warm_up() -> None:
     """Import what commands import, so that children need not; no thread is started."""
-    import importlib
-
-    for name in ("lightning.pytorch", "torchvision", "timm", "rich.table", "matplotlib", "onnx"):
-        with suppress(ImportError):
-            importlib.import_module(name)
-    import subquad.cli.main
-    import subquad.data
-    import subquad.data.sequences
-    import subquad.evaluation
-    import subquad.export
-    import subquad.training
-
-    assert subquad.cli.main
+    names = ["lightning.pytorch", "torchvision", "timm", "rich.table", "matplotlib", "onnx", "onnxscript"]
+    names += [module.name for module in pkgutil.walk_packages(subquad.__path__, "subquad.")]
+    for name in names:
+        if not name.endswith("__main__"):
+            with suppress(ImportError):  # an extra that is not installed
+                importlib.import_module(name)
 
 
 def _memory() -> float:
