@@ -40,7 +40,7 @@ def malformed(base: Base, only: str = "") -> dict[str, int]:
         for fault in faults:
             counts[f"FAULT {fault.split()[-1]}"] += 1
         if faults:
-            print(f"{case.name}: {', '.join(faults)}\n    {' '.join(case.arguments)[:200]}\n    {answer}")
+            print(f"{case.name}: {', '.join(faults)}\n    {' '.join(case.arguments)[:200]}", flush=True)
         if number % 50 == 0:
             print(f"malformed {number}/{len(wanted)}, {time.monotonic() - begun:.0f} s", flush=True)
     return dict(counts)

@@ -132,7 +132,6 @@ def disks(base: Base) -> dict[str, int]:
                     "--resume",
                     "--output",
                     "run",
-                    "--trainer.max_epochs=3",
                 ],
                 arguments(base, folder / "other"),
             ):
