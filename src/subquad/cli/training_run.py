@@ -57,6 +57,8 @@ def train(
     try:
         trainer.fit(task, data, ckpt_path=resumed, weights_only=True)
     except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        if interruption.signum:  # a loader that was only just started died of the signal, too
+            interruption.leave()
         if resumed is None or interruption.has_begun:
             raise
         raise ValueError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor, nn
 
 from subquad.models import NetworkConfig
@@ -134,6 +134,21 @@ class Task(LightningModule):
             tensors: What would be written; None takes all weights and statistics.
         """
         self.guard.refuse(self, tensors)
+
+
+def training_steps(trainer: Trainer) -> int:
+    """Return the optimiser steps of a training.
+
+    Raises:
+        ValueError: If there is no end.
+    """
+    steps = trainer.estimated_stepping_batches
+    if math.isinf(steps):
+        raise ValueError(
+            "the learning rate depends on the length of training, which --trainer.max_epochs -1 leaves open; "
+            "give --trainer.max_steps, too (--trainer.max_time may end it before)."
+        )
+    return int(steps)
 
 
 def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:
