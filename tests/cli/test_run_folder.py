@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from cli_helpers import fit_arguments
 
 from subquad.cli import run_folder
 from subquad.cli.run_folder import LOCK, is_resumable, lock, locked, refuse_run, releasing
@@ -129,3 +130,10 @@ def test_only_the_first_process_of_all_machines_writes(monkeypatch):
     assert is_first_process()
     monkeypatch.setenv("NODE_RANK", "1")
     assert not is_first_process()
+
+
+def test_a_file_in_the_folders_place_is_named(complains, data, tmp_path):
+    (tmp_path / "run").write_text("notes")
+    for output in (tmp_path / "run", tmp_path / "run" / "below"):
+        complains(*fit_arguments(data, output), quoting=[f"--output {output}", "is a file; choose another"])
+    assert (tmp_path / "run").read_text() == "notes"

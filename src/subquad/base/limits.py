@@ -24,6 +24,7 @@ LONGEST_LINE = 64 * MIB
 
 # Of the options of the command line: whole numbers that Python takes, and PyTorch's 64 bits do not.
 LARGEST_WHOLE_NUMBER = 2**63 - 1
+LARGEST_RATE = 1e30  # of learning; Adam divides it by what its means lack at first, within float32
 LARGEST_NUMBER = 3.4e38  # others are infinite in float32
 
 # Of a checkpoint. The largest network here has 1,600 tensors, named in a header of 200 KB.

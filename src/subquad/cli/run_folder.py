@@ -70,7 +70,12 @@ def locked(folder: Path) -> Iterator[None]:
         OSError: If nothing can be written there.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OSError(
+            f"--output {folder} is no folder: {error.filename} is a file; choose another."
+        ) from error
     descriptor = _take(folder)
     try:
         remove_unfinished(folder)
