@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from subquad.base.archives import check_archive
 from subquad.base.files import write_whole
 from subquad.cli.parsing import Parser
 from subquad.cli.plain_yaml import read_yaml
@@ -212,11 +213,13 @@ def _read(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
     try:
+        check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         json.loads(content[CONFIG_KEY])
         missing = [name for name in needed if name not in content]
     except Exception as error:  # unpickling fails in any way
-        raise _damaged(path, type(error).__name__) from error
+        why = str(error) if type(error) is ValueError else type(error).__name__
+        raise _damaged(path, why) from error
     if missing:
         raise _damaged(path, f"it has no {missing[0]}")
     return content

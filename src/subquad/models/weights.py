@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.base.archives import check_archive
 from subquad.base.limits import LARGEST_UNPACKED
 from subquad.models.checkpoint import read_safetensors, refuse_not_finite
 from subquad.models.fields import shown
@@ -81,8 +82,9 @@ def _read_file(path: Path) -> Any:
                 f"{path} is a pickle that torch.load refuses to read, since it would run what that names, "
                 f"or a damaged one; where it was made, store its state dict with torch.save."
             ) from error
+        why = str(error) if type(error) is ValueError else type(error).__name__
         raise ValueError(
-            f"{path} is no checkpoint of PyTorch, or a damaged one ({type(error).__name__}); copy it again."
+            f"{path} is no checkpoint of PyTorch, or a damaged one ({why}); copy it again."
         ) from error
     if isinstance(content, _Ignored):
         raise ValueError(
@@ -126,10 +128,7 @@ def _load_weights_only(path: Path) -> Any:
     Training frameworks store their own objects beside the weights (mmengine its message hub), which
     `weights_only` alone refuses.
     """
-    if zipfile.is_zipfile(path):  # torch.save packs nothing, and repeats nothing
-        with zipfile.ZipFile(path) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > path.stat().st_size:
-                raise ValueError("it unpacks to more than it is")
+    check_archive(path)
     try:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except ValueError:  # a file of before torch 1.6, which cannot be looked into
