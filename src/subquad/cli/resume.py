@@ -14,6 +14,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from subquad.base.files import write_whole
+from subquad.base.pickles import load_plain
 from subquad.cli.parsing import Parser
 from subquad.cli.plain_yaml import read_yaml
 from subquad.models.checkpoint import config_from_json, config_to_json
@@ -207,12 +208,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
-    import torch
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_plain(path)
         json.loads(content[CONFIG_KEY])
         missing = [name for name in needed if name not in content]
     except Exception as error:  # unpickling fails in any way
