@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from subquad.base.pickles import load_plain
-from subquad.models.checkpoint import config_from_json, holds_config, read_config
+from subquad.models.checkpoint import holds_config, read_config
+from subquad.models.config_text import config_from_json
 
 TABLE = "embedding.weight"
 RESUMABLE_KEY = "subquad_config"  # of the configuration in a checkpoint to resume from

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from subquad.base.files import write_whole
 from subquad.base.pickles import load_plain
-from subquad.models.checkpoint import config_to_json
+from subquad.models.config_text import config_to_json
 
 if TYPE_CHECKING:
     from subquad.training.finite import Pass
@@ -29,7 +29,7 @@ class NanBatch:
 
     Attributes:
         format: 1.
-        config: Of the network, as JSON of `subquad.models.checkpoint`.
+        config: Of the network, as JSON of `subquad.models.config_text`.
         kind: Of the task, by the names of `subquad.training.replay`.
         options: Of the task, as its `replay_options`.
         part: Which of several passes on one batch; "evaluation" if it was none of training.

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from subquad.models import NetworkConfig
-from subquad.models.checkpoint import config_to_json
+from subquad.models.config_text import config_to_json
 from subquad.training.finite import FiniteGuard
 
 CONFIG_KEY = "subquad_config"  # in a checkpoint to resume from
