@@ -20,12 +20,10 @@ from jsonargparse import (
     set_parsing_settings,
 )
 
+from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
 from subquad.base.suggest import did_you_mean
 from subquad.cli.bounds import check_values
 from subquad.cli.plain_yaml import check_text, plain_yaml, read_yaml
-
-LONGEST_ARGUMENT = 8192  # characters, twice the longest path
-LONGEST_COMPLAINT = 1000  # characters; a recipe may hold a value of a megabyte
 
 set_loader("plain", plain_yaml, (ValueError,))
 # No option takes a class; should one ever, no value can name which.

@@ -10,14 +10,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from subquad.base.archives import check_archive
 from subquad.base.files import write_whole
+from subquad.base.pickles import load_plain
 from subquad.cli.parsing import Parser
-from subquad.cli.plain_yaml import read_yaml
-from subquad.models.checkpoint import config_from_json, config_to_json
+from subquad.cli.plain_yaml import plain_yaml, read_yaml
+from subquad.models.config_text import config_from_json, config_to_json
 from subquad.training.generations import previous_of, put
 from subquad.training.task import CONFIG_KEY
 
@@ -62,11 +61,11 @@ class RunOptions:
 
     def flat(self) -> dict[str, Any]:
         """Return them by their full names, such as "optimizer.lr"."""
-        return flat(yaml.safe_load(self.text()))
+        return flat(plain_yaml(self.text()))
 
     def defaults(self) -> dict[str, Any]:
         """Return what each is if it is not given."""
-        return flat(yaml.safe_load(self._parser.dump(self._parser.get_defaults(), skip_unset=False)))
+        return flat(plain_yaml(self._parser.dump(self._parser.get_defaults(), skip_unset=False)))
 
 
 @dataclass(frozen=True)
@@ -208,13 +207,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
-    import torch
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
     try:
-        check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_plain(path)
         json.loads(content[CONFIG_KEY])
         missing = [name for name in needed if name not in content]
     except Exception as error:  # unpickling fails in any way

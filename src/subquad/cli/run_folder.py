@@ -76,7 +76,8 @@ def locked(folder: Path) -> Iterator[None]:
         remove_unfinished(folder)
         yield
     finally:
-        (folder / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # removed, or on a system that keeps what is open
+            (folder / LOCK).unlink()
         _held.discard(descriptor)
         os.close(descriptor)
         with suppress(OSError):  # a folder that holds something stays

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -57,7 +58,7 @@ def train(
     try:
         trainer.fit(task, data, ckpt_path=resumed, weights_only=True)
     except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
-        if resumed is None or interruption.has_begun:
+        if resumed is None or interruption.has_begun or isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(
             f"{resumed} cannot be resumed from ({type(error).__name__}: {error}); it is damaged: delete it, "

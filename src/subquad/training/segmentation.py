@@ -199,6 +199,5 @@ class SegmentationTask(Task):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, stepped after each optimiser step."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = self.optimizer_options.build(self.network, steps)
+        optimizer, schedule = self.optimizer_options.build(self.network, self.planned_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from subquad.models import NetworkConfig
-from subquad.models.checkpoint import config_to_json
+from subquad.models.config_text import config_to_json
 from subquad.training.finite import FiniteGuard
 
 CONFIG_KEY = "subquad_config"  # in a checkpoint to resume from
@@ -94,6 +94,21 @@ class Task(LightningModule):
     @abstractmethod
     def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
         """Rebuild the task of `replay_options`; ValueError, TypeError or KeyError if they are wrong."""
+
+    def planned_steps(self) -> int:
+        """Return the optimiser steps of the whole training.
+
+        Raises:
+            ValueError: If it has no end.
+        """
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise ValueError(
+                "training has no end (neither --trainer.max_epochs nor --trainer.max_steps), and learning "
+                "rates are those of a share of it; give one of the two, however large if --trainer.max_time "
+                "ends it."
+            )
+        return int(steps)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step, and keep what it takes to repeat it."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.base.limits import LARGEST_ID
 from subquad.data.sequences.files import open_text, read_bytes
 from subquad.data.sequences.grey import encode_grey
 from subquad.data.sequences.listops import DIGITS, ListOps
@@ -36,7 +37,6 @@ from subquad.data.sequences.vocabulary import (
 )
 
 FIXED = {"text": BYTES, "genome": DNA, "listops": LISTOPS, "image": GREY, "pathfinder": GREY}
-LARGEST_ID = 10_000_000
 CLASSES_OF = {"text": ("neg", "pos"), "listops": DIGITS, "pathfinder": CLASSES}
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from subquad.base.limits import MOST_DIGITS
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.tables import Problem, refuse
 from subquad.data.sequences.values import COMMA, NO_FLOAT32, has_comma, in_float32
-
-MOST_DIGITS = 20  # of a class that is a number: Python refuses some thousands
 
 
 def find_classes(records: Sequence[Record]) -> tuple[str, ...]:
