@@ -151,8 +151,10 @@ def test_a_run_on_values_from_before_standard_units_goes_on_without(tmp_path, kn
     (tmp_path / "config.yaml").write_text(
         "data:\n  standard_units: true\n" if known else "data:\n  tokens: numbers\n"
     )
-    options = fit_sequence.parser().parse_args(["--model.name=paramixer_text"])
-    fit_sequence.take_older_defaults(options, tmp_path)
+    p = fit_sequence.parser()
+    options = p.parse_args(["--model.name=paramixer_text"])
+    fit_sequence.take_older_defaults(p, options, tmp_path)
+    assert RunOptions(p, options).defaults()["data.standard_units"] is known
     found = options.data.standard_units, options.model.norm, options.model.start
     assert found == ((True, None, None) if known else (False, False, "random"))
 

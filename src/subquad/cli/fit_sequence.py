@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
 
     p = parser()
     options, folder, given = start_run(p, arguments, "root", "file", "val_file", "test_file")
-    take_older_defaults(options, folder)
+    take_older_defaults(p, options, folder)
     task = fit_task(p.instantiate(options), folder, given)
     if task.scores is None:
         tell_unevaluated(folder)
@@ -82,11 +82,12 @@ def main(arguments: list[str]) -> None:
         sys.stdout.write(f"{best_sentence(task, folder / 'best.safetensors')}\n")
 
 
-def take_older_defaults(options: Any, folder: Path) -> None:
+def take_older_defaults(p: Parser, options: Any, folder: Path) -> None:
     """Set what was not given as it was before values had units and links of their own, if such a run goes on.
 
     Args:
-        options: Of `parser`; changed where the run's config.yaml does not know `data.standard_units`.
+        p: `parser`, whose default then is what such a run was made with.
+        options: What it returned; changed where the run's config.yaml does not know `data.standard_units`.
         folder: Of the run.
     """
     if not is_resumable(folder):
@@ -97,6 +98,7 @@ def take_older_defaults(options: Any, folder: Path) -> None:
         return
     if isinstance(data, dict) and "standard_units" not in data:
         options.data.standard_units = False
+        p.set_defaults({"data.standard_units": False})
         named = model_config(options.model.name)
         assert isinstance(named, SequenceConfig)
         for name in ("norm", "start"):
