@@ -129,3 +129,11 @@ def test_only_the_first_process_of_all_machines_writes(monkeypatch):
     assert is_first_process()
     monkeypatch.setenv("NODE_RANK", "1")
     assert not is_first_process()
+
+
+def test_what_is_no_folder_is_told(tmp_path):
+    (tmp_path / "taken").write_text("a table")
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "run"):
+        with pytest.raises(ValueError, match="taken is no folder"), locked(folder):
+            pass
+    assert (tmp_path / "taken").read_text() == "a table"

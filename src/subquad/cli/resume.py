@@ -16,6 +16,7 @@ from subquad.base.files import write_whole
 from subquad.base.pickles import load_plain
 from subquad.cli.parsing import Parser
 from subquad.cli.plain_yaml import plain_yaml, read_yaml
+from subquad.cli.trainer_options import FORMER
 from subquad.models.config_text import config_from_json, config_to_json
 from subquad.training.generations import previous_of, put
 from subquad.training.task import CONFIG_KEY
@@ -96,7 +97,7 @@ class RunRecord:
         wrong = [
             f"--{name} is {_shown(self.options.get(name))}, but the run was made with {_shown(value)}"
             for name, value in options.items()
-            if self.options.get(name) != value and not self._may_change(name)
+            if self.options.get(name, FORMER.get(name)) != value and not self._may_change(name)
         ]
         if theirs.get("processes", self.processes) != self.processes:
             wrong.append(

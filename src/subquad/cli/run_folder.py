@@ -66,10 +66,15 @@ def locked(folder: Path) -> Iterator[None]:
     The lock dies with this process. What processes that were killed left unfinished is removed.
 
     Raises:
-        ValueError: If another run is writing there.
+        ValueError: If another run is writing there, or it is no folder.
         OSError: If nothing can be written there.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise ValueError(
+                f"--output {folder}: {path} is no folder; give the name of one that may be made."
+            )
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = _take(folder)
     try:

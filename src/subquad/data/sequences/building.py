@@ -23,7 +23,7 @@ from subquad.data.sequences.split import Splits
 from subquad.data.sequences.standard import mean_and_deviation
 from subquad.data.sequences.synthetic import Adding, TemporalOrder
 from subquad.data.sequences.tables import Note, ignore
-from subquad.data.sequences.targets import class_targets, find_classes, real_targets
+from subquad.data.sequences.targets import class_doubts, class_targets, find_classes, real_targets
 from subquad.data.sequences.unknown import UnknownTokens, count_unknown
 from subquad.data.sequences.values import number_records
 from subquad.data.sequences.vocabulary import (
@@ -61,6 +61,8 @@ def open_sequences(options: SequenceOptions, note: Note = ignore) -> dict[str, S
         }
     else:
         opened = {**build(options, read_splits(options, note=note))}
+        for text in class_doubts(opened["train"].info.class_names):
+            note(text)
     return {split: WithCLS(dataset) for split, dataset in opened.items()} if options.cls else opened
 
 
