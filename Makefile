@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly lint docs clean
+.PHONY: help demo test nightly drill lint docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -22,6 +22,9 @@ test: $(STAMP) ## Run the tests that take seconds
 
 nightly: $(STAMP) ## Run all tests, the slow ones too
 	$(PYTEST) $(ARGS)
+
+drill: $(STAMP) ## Break files, kill runs, fill disks, look for NaN; ten minutes, docs/reliability.md
+	OMP_NUM_THREADS=1 $(BIN)/python experiments/reliability/drill.py $(ARGS)
 
 lint: $(STAMP) ## Check style, format and types
 	$(BIN)/ruff check

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import random
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 NUMBERS = (None, True, -1, 0, 2, 0.5, 1e9, 10**12, float("nan"), float("inf"), -1e-9)
@@ -122,6 +124,10 @@ def broken_tables() -> Iterator[tuple[str, bytes, str]]:
     yield "many columns", (",".join(f"c{n}" for n in range(100_000)) + "\n").encode() * 3, ".csv"
     yield "a long field", b"sequence,label\n" + b"A" * 30_000_000 + b",x\n", ".csv"
     yield "one long line", b"A" * 50_000_000, ".tsv"
+    # Packed streams may follow one another: 2 GiB of zeros, and one field of 3 GiB, in a moment.
+    for suffix, pack in {".xz": partial(lzma.compress, preset=1), ".gz": gzip.compress}.items():
+        yield "bomb of zeros", pack(bytes(2**26)) * 32, f".tsv{suffix}"
+        yield "bomb of one field", pack(b"sequence,label\n") + pack(b"A" * 2**26) * 48, f".csv{suffix}"
     lists = "".join(json.dumps({"sequence": [n, n + 1], "label": "xy"[n % 2]}) + "\n" for n in range(30))
     yield "lists", lists.encode(), ".jsonl"
     yield "lists of lists of lists", lists.replace("[", "[[[").replace("]", "]]]").encode(), ".jsonl"

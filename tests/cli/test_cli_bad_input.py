@@ -198,3 +198,7 @@ def test_folders_and_limits_of_known_sets(refuses, data):
 def test_one_picture_of_one_pixel_has_no_statistics(refuses):
     small = ["--model.backbone=van_tiny", "--data.batch_size=1", "--data.crop=[32,32]"]
     refuses(*small, quoting=["--data.batch_size (it is 1)", "--data.crop"])
+
+
+def test_a_training_without_end_is_refused(refuses):
+    refuses("--trainer.max_epochs=-1", "--trainer.max_steps=-1", quoting="training has no end")

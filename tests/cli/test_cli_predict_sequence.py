@@ -75,6 +75,12 @@ def test_a_checkpoint_without_its_run_is_told_how_data_are_read(run, tmp_path, c
     assert [row["p(dog)"] for row in first] == [row["p(dog)"] for row in second]
 
 
+def test_small_letters_in_fasta_are_said_where_the_network_knows_capitals(run, tmp_path, call):
+    (tmp_path / "new.fa").write_text(">one\nACac\n")
+    result = call("predict", run / "run", tmp_path / "new.fa", "--output", tmp_path / "out.csv")
+    assert result.code == 0 and "new.fa: small letters, as in masked repeats, count as capitals" in result.out
+
+
 def test_what_cannot_be_read_is_said_and_the_rest_is_written(run, tmp_path, call):
     (tmp_path / "new.csv").write_text("text\nACAC\n\nAA\n \nCC\n")
     result = call("predict", run / "run", tmp_path / "new.csv", "--output", tmp_path / "out.csv")

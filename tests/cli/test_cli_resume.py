@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Timer
 
 from subquad.cli import fit_hamgan, fit_segmentation, fit_sequence
 from subquad.cli.resume import LENGTHS, MAY_CHANGE, RUN_KEY, RunOptions, RunRecord, check_resumable
+from subquad.cli.trainer_options import FORMER
 from subquad.models import create_model
 from subquad.models.checkpoint import config_to_json
 from subquad.training import SegmentationTask, SequenceTask
@@ -129,6 +130,33 @@ def test_options_of_other_versions(tmp_path):
     newer["options"]["optimizer.unheard"] = 0.3
     with pytest.raises(ValueError, match="--optimizer.unheard is not given, but the run was made with 0.3"):
         record_of("sequence").refuse_other(newer, defaults, tmp_path)
+
+
+def test_what_older_recipes_hold_and_nothing_reads_is_no_other_run(tmp_path):
+    """They held all of Lightning's options; a value that changed something is not dropped in silence."""
+    former = "trainer:\n  limit_predict_batches: null\n  profiler: null\n  barebones: "
+    (tmp_path / "config.yaml").write_text(f"{former}false\n")
+    ours = record_of("sequence", f"--config={tmp_path / 'config.yaml'}")
+    older = written(ours)
+    older["options"] |= FORMER
+    ours.refuse_other(older, {}, tmp_path)
+    (tmp_path / "config.yaml").write_text(f"{former}true\n")
+    with pytest.raises(ValueError, match="there is no option 'trainer.barebones'"):
+        record_of("sequence", f"--config={tmp_path / 'config.yaml'}")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_run_on_values_from_before_standard_units_goes_on_without(tmp_path, known):
+    (tmp_path / "last.ckpt").touch()
+    (tmp_path / "config.yaml").write_text(
+        "data:\n  standard_units: true\n" if known else "data:\n  tokens: numbers\n"
+    )
+    p = fit_sequence.parser()
+    options = p.parse_args(["--model.name=paramixer_text"])
+    fit_sequence.take_older_defaults(p, options, tmp_path)
+    assert RunOptions(p, options).defaults()["data.standard_units"] is known
+    found = options.data.standard_units, options.model.norm, options.model.start
+    assert found == ((True, None, None) if known else (False, False, "random"))
 
 
 def test_a_network_of_an_older_version_has_the_defaults_of_what_it_did_not_know(tmp_path):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from cli_helpers import fit_arguments
 
 from subquad.cli import run_folder
 from subquad.cli.run_folder import LOCK, is_resumable, lock, locked, refuse_run, releasing
@@ -132,8 +131,9 @@ def test_only_the_first_process_of_all_machines_writes(monkeypatch):
     assert not is_first_process()
 
 
-def test_a_file_in_the_folders_place_is_named(complains, data, tmp_path):
-    (tmp_path / "run").write_text("notes")
-    for output in (tmp_path / "run", tmp_path / "run" / "below"):
-        complains(*fit_arguments(data, output), quoting=[f"--output {output}", "is a file; choose another"])
-    assert (tmp_path / "run").read_text() == "notes"
+def test_what_is_no_folder_is_told(tmp_path):
+    (tmp_path / "taken").write_text("a table")
+    for folder in (tmp_path / "taken", tmp_path / "taken" / "run"):
+        with pytest.raises(ValueError, match="taken is no folder"), locked(folder):
+            pass
+    assert (tmp_path / "taken").read_text() == "a table"

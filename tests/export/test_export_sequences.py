@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch
 
 from subquad import create_model
 from subquad.export import export_onnx, export_torch
+from subquad.export.report import ShapeCheck
+from subquad.export.trace_sequences import draw
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -102,3 +105,14 @@ def test_what_cannot_be_exported_is_said(tmp_path):
     with pytest.raises(ValueError, match="a HamGAN does not; torch.export takes it as it is"):
         export_onnx(create_model("hamgan_baby", width=4, size=32), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_values_of_any_scale_are_asked_about_in_their_own(scale):
+    units = {"mean": (scale, 0.0), "std": (scale, scale), "target_std": scale}
+    network = create_model("paramixer_adding", **SMALL, length=9, **units)
+    inputs = draw(network.config, 4, 9, torch.Generator().manual_seed(0))
+    answers = network(inputs).abs().max().item()
+    assert scale * 1e-3 < answers < scale * 1e3  # in units of others all inputs are equal, or infinite
+    check = ShapeCheck((4, 9, 2), 1e-3 * scale, answers, 1.0, True, 4, scale)
+    assert not check.passed(1e-4) and replace(check, error=1e-5 * scale).passed(1e-4)

@@ -203,6 +203,12 @@ def test_padding_of_real_values_may_hold_anything_and_gets_no_gradient():
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
 
 
+def test_padding_is_zero_in_standard_units_however_far_the_mean_is():
+    network = create_model("paramixer_adding", in_features=1, length=6, norm=True, mean=(1e30,), std=(1.0,))
+    network(torch.full((2, 6, 1), 1e30), lengths=torch.tensor([6, 2])).sum().backward()
+    assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+
+
 def test_padding_of_tokens_may_hold_numbers_of_no_token():
     network = small(pooling="mean").eval()
     tokens, lengths = torch.randint(7, (2, 9)), torch.tensor([9, 4])

@@ -76,3 +76,13 @@ def test_they_survive_the_meta_device():
 def test_units_that_mean_nothing_are_refused(options, told):
     with pytest.raises(ValueError, match=told):
         network(**options)
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_half_precision_of_the_network_leaves_them_in_float32(half):
+    x, told = torch.randn(2, 9, 2) * 20 + 100, {"num_classes": 1, "regression": True}
+    there = network(**UNITS, **told, target_mean=1e6, target_std=1e5)
+    found = there.to(half)(x)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, there.float()(x), rtol=0.02)
+    assert there.units.mean.dtype == torch.float32

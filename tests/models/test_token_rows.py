@@ -1,5 +1,7 @@
 """Vectors of tokens go by name, whatever the numbers of the tokens."""
 
+from fractions import Fraction
+
 import pytest
 import torch
 
@@ -64,3 +66,15 @@ def test_the_same_tokens_and_weights_without_names_are_as_before(tmp_path):
 
 def test_the_key_is_that_of_the_checkpoints_to_resume_from():
     assert RESUMABLE_KEY == CONFIG_KEY
+
+
+@pytest.mark.parametrize(("new_format", "other"), [(False, 1), (True, Fraction(1, 3))])
+def test_checkpoints_of_other_programs_are_read_too(new_format, other, tmp_path):
+    """They may be of the format before torch 1.6, or hold objects of classes that are not known here."""
+    theirs = network(["A", "C", "G", "<pad>"])
+    torch.save(
+        {"state_dict": theirs.state_dict(), "options": other},
+        tmp_path / "a.ckpt",
+        _use_new_zipfile_serialization=new_format,
+    )
+    assert load_original(network(["X", "C", "G", "<pad>"]), tmp_path / "a.ckpt").coverage == 1

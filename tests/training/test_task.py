@@ -1,8 +1,6 @@
 """The Lightning module: auxiliary loss, evaluation by a protocol, frozen parts, synchronised batch norm."""
 
 import dataclasses
-import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +10,6 @@ from subquad import create_model
 from subquad.evaluation import Protocol, predict_scores, preprocess
 from subquad.models import SegmentationConfig
 from subquad.training import LossOptions, OptimizerOptions, SegmentationTask, pixel_cross_entropy
-from subquad.training.task import training_steps
 
 MULTI_SCALE = Protocol(scales=(0.5, 1.0), flip=True, merge="probabilities")
 
@@ -174,9 +171,3 @@ def test_batch_norm_becomes_synchronised_and_nothing_else_changes(make):
     assert torch.equal(converted(x), expected), "outside of a distributed run, it is the same norm"
     after = [len(group["params"]) for group in OptimizerOptions().build(converted, 10)[0].param_groups]
     assert after == groups
-
-
-def test_training_without_end_has_no_schedule():
-    assert training_steps(SimpleNamespace(estimated_stepping_batches=7)) == 7
-    with pytest.raises(ValueError, match="--trainer.max_epochs -1 leaves open; give --trainer.max_steps"):
-        training_steps(SimpleNamespace(estimated_stepping_batches=math.inf))

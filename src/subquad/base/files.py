@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -139,3 +140,11 @@ def read_file(path: str | Path, most: int, what: str = "files of its kind have")
     if len(content) > most:  # it grew, or its size was not told, as in /proc
         raise ValueError(f"{path} has more bytes than told, but {what} at most {most:,}.")
     return content
+
+
+def check_unpacked(path: str | Path, most: int) -> None:
+    """Raise ValueError if a zip file, such as NumPy's .npz, unpacks to more than a number of bytes."""
+    with zipfile.ZipFile(path) as packed:
+        size = sum(entry.file_size for entry in packed.infolist())
+    if size > most:
+        raise ValueError(f"it unpacks to more than {most:,} bytes")

@@ -26,6 +26,8 @@ LONGEST_LINE = 64 * MIB
 LARGEST_WHOLE_NUMBER = 2**63 - 1
 LARGEST_RATE = 1e30  # of learning; Adam divides it by what its means lack at first, within float32
 LARGEST_NUMBER = 3.4e38  # others are infinite in float32
+LONGEST_ARGUMENT = 8192  # characters, twice the longest path
+LONGEST_COMPLAINT = 1000  # characters of a sentence about a recipe, which may hold a value of a megabyte
 
 # Of a checkpoint. The largest network here has 1,600 tensors, named in a header of 200 KB.
 LARGEST_HEADER = 16 * MIB
@@ -37,6 +39,7 @@ LARGEST_WIDTH = 2**20
 LONGEST_SEQUENCE = 2**31
 MOST_BLOCKS = 1_000
 MOST_FACTORS = 64  # log2 of a length
+LARGEST_ID = LARGEST_WIDTH - 4  # of a token that is a number: 0 is one, and three have other meanings
 MOST_STEPS = 1_000  # of a decomposition; six are published
 LARGEST_SCALE = 1e6  # of what images are divided by, and its inverse; images are 0 to 1
 LARGEST_WEIGHT = 1e6  # of a term in the loss
@@ -47,6 +50,7 @@ LARGEST_UNPACKED = 4 * GIB  # of a packed file of weights
 
 # Characters of a cell in a CSV: the parser takes eight bytes or so for each. Longer sequences are FASTA.
 LONGEST_CELL = 64 * MIB
+MOST_DIGITS = 20  # of a class that is a number: Python refuses to read some thousands
 # Characters of a CSV that are read once more after a quote that does not close, and 64 more for each line:
 # two seconds or so.
 MOST_READ_AGAIN = 256 * MIB

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
+from subquad.cli.plain_yaml import read_yaml
 from subquad.cli.resume import RunOptions
 from subquad.cli.run import (
     add_run_options,
@@ -19,7 +20,7 @@ from subquad.cli.run import (
     start_run,
     tell_unevaluated,
 )
-from subquad.cli.run_folder import releasing
+from subquad.cli.run_folder import is_resumable, releasing
 from subquad.cli.sequence_notes import check_unknown, tell_notes, tell_unknown
 from subquad.cli.trainer_options import add_trainer_options
 from subquad.cli.training_run import train
@@ -72,12 +73,37 @@ def main(arguments: list[str]) -> None:
 
     p = parser()
     options, folder, given = start_run(p, arguments, "root", "file", "val_file", "test_file")
+    take_older_defaults(p, options, folder)
     task = fit_task(p.instantiate(options), folder, given)
     if task.scores is None:
         tell_unevaluated(folder)
     elif is_first_process():
         print_sequence_scores(task.scores)
         sys.stdout.write(f"{best_sentence(task, folder / 'best.safetensors')}\n")
+
+
+def take_older_defaults(p: Parser, options: Any, folder: Path) -> None:
+    """Set what was not given as it was before values had units and links of their own, if such a run goes on.
+
+    Args:
+        p: `parser`, whose default then is what such a run was made with.
+        options: What it returned; changed where the run's config.yaml does not know `data.standard_units`.
+        folder: Of the run.
+    """
+    if not is_resumable(folder):
+        return
+    try:
+        data = read_yaml(folder / "config.yaml").get("data")
+    except (OSError, ValueError):  # it is compared later, and told
+        return
+    if isinstance(data, dict) and "standard_units" not in data:
+        options.data.standard_units = False
+        p.set_defaults({"data.standard_units": False})
+        named = model_config(options.model.name)
+        assert isinstance(named, SequenceConfig)
+        for name in ("norm", "start"):
+            if options.model[name] is None:
+                options.model[name] = getattr(named, name)
 
 
 def fit(options: Any, folder: Path, given: RunOptions | None = None) -> SequenceScores | None:

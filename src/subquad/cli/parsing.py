@@ -20,12 +20,10 @@ from jsonargparse import (
     set_parsing_settings,
 )
 
+from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
 from subquad.base.suggest import did_you_mean
 from subquad.cli.bounds import check_values
 from subquad.cli.plain_yaml import check_text, plain_yaml, read_yaml
-
-LONGEST_ARGUMENT = 8192  # characters, twice the longest path
-LONGEST_COMPLAINT = 1000  # characters; a recipe may hold a value of a megabyte
 
 set_loader("plain", plain_yaml, (ValueError,))
 # No option takes a class; should one ever, no value can name which.
@@ -38,7 +36,7 @@ class Recipe(ActionConfigFile):
     @staticmethod
     def apply_config(parser: Any, cfg: Any, dest: str, value: str) -> None:
         """Add the options of a file to those that are known so far."""
-        content = read_yaml(value)
+        content = parser.without_former(read_yaml(value))
         parser.check_names(content)
         read = parser.parse_object(content, env=False, defaults=False, _skip_validation=True)
         cfg.update(read)
@@ -51,6 +49,7 @@ class Parser(ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(parser_mode="plain", default_env=False, **options)
+        self.former: dict[str, Any] = {}  # values that older versions wrote, of no option now
         self._default_env = False  # nor if the environment asks for options of the environment
         self.checks: list[Callable[[Any], None]] = []  # each raises ValueError for values out of range
 
@@ -68,6 +67,20 @@ class Parser(ArgumentParser):
         for check in self.checks:
             check(options)
         return options
+
+    def without_former(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return what a recipe holds without what is no option any more and says nothing.
+
+        Args:
+            content: What the recipe holds; the config.yaml of an older run holds all options of its time.
+        """
+        kept = dict(content)
+        for name, value in self.former.items():
+            group, _, option = name.partition(".")
+            values = kept.get(group)
+            if isinstance(values, dict) and option in values and values[option] is value:
+                kept[group] = {key: other for key, other in values.items() if key != option}
+        return kept
 
     def check_names(self, content: dict[str, Any]) -> None:
         """Raise ValueError unless the names in a recipe are those of options.
@@ -126,6 +139,7 @@ class Parser(ArgumentParser):
         Raises:
             ValueError: If something is no option, or no value of one.
         """
+        content = self.without_former(content)
         self.check_names(content)
         options = self.parse_object(content, env=False, defaults=False, _skip_validation=True)
         self._check_values(options)

@@ -10,13 +10,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from subquad.base.files import write_whole
+from subquad.base.pickles import load_plain
 from subquad.cli.parsing import Parser
-from subquad.cli.plain_yaml import read_yaml
-from subquad.models.checkpoint import config_from_json, config_to_json
+from subquad.cli.plain_yaml import plain_yaml, read_yaml
+from subquad.cli.trainer_options import FORMER
+from subquad.models.config_text import config_from_json, config_to_json
 from subquad.training.generations import previous_of, put
 from subquad.training.task import CONFIG_KEY
 
@@ -61,11 +62,11 @@ class RunOptions:
 
     def flat(self) -> dict[str, Any]:
         """Return them by their full names, such as "optimizer.lr"."""
-        return flat(yaml.safe_load(self.text()))
+        return flat(plain_yaml(self.text()))
 
     def defaults(self) -> dict[str, Any]:
         """Return what each is if it is not given."""
-        return flat(yaml.safe_load(self._parser.dump(self._parser.get_defaults(), skip_unset=False)))
+        return flat(plain_yaml(self._parser.dump(self._parser.get_defaults(), skip_unset=False)))
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class RunRecord:
         wrong = [
             f"--{name} is {_shown(self.options.get(name))}, but the run was made with {_shown(value)}"
             for name, value in options.items()
-            if self.options.get(name) != value and not self._may_change(name)
+            if self.options.get(name, FORMER.get(name)) != value and not self._may_change(name)
         ]
         if theirs.get("processes", self.processes) != self.processes:
             wrong.append(
@@ -207,16 +208,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
-    import torch
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not there")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_plain(path)
         json.loads(content[CONFIG_KEY])
         missing = [name for name in needed if name not in content]
     except Exception as error:  # unpickling fails in any way
-        raise _damaged(path, type(error).__name__) from error
+        why = str(error) if type(error) is ValueError else type(error).__name__
+        raise _damaged(path, why) from error
     if missing:
         raise _damaged(path, f"it has no {missing[0]}")
     return content

@@ -14,6 +14,7 @@ from jsonargparse import Namespace  # pyright: ignore[reportPrivateImportUsage]
 from subquad.cli.parsing import Parser, Recipe
 from subquad.cli.recipes import check_start, given_recipes
 from subquad.cli.resume import RunOptions
+from subquad.cli.resume import check_resumable as check_resumable  # where it was before it had a file
 from subquad.cli.run_folder import is_resumable, lock, refuse_run
 from subquad.training.task import Task
 

@@ -66,22 +66,23 @@ def locked(folder: Path) -> Iterator[None]:
     The lock dies with this process. What processes that were killed left unfinished is removed.
 
     Raises:
-        ValueError: If another run is writing there.
+        ValueError: If another run is writing there, or it is no folder.
         OSError: If nothing can be written there.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise OSError(
-            f"--output {folder} is no folder: {error.filename} is a file; choose another."
-        ) from error
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise ValueError(
+                f"--output {folder}: {path} is no folder; give the name of one that may be made."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
     descriptor = _take(folder)
     try:
         remove_unfinished(folder)
         yield
     finally:
-        (folder / LOCK).unlink(missing_ok=True)
+        with suppress(OSError):  # removed, or on a system that keeps what is open
+            (folder / LOCK).unlink()
         _held.discard(descriptor)
         os.close(descriptor)
         with suppress(OSError):  # a folder that holds something stays

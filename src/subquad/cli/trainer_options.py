@@ -112,6 +112,8 @@ LEAST = {
     "gradient_clip_val": 0,
 }
 SHARES = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches")
+# Lightning's, which config.yaml held before the options above were listed, as it had them by default.
+FORMER = {"trainer.limit_predict_batches": None, "trainer.profiler": None, "trainer.barebones": False}
 TRAINING_DEFAULTS = {
     "trainer.max_epochs": 100,
     "trainer.log_every_n_steps": 10,
@@ -123,6 +125,7 @@ TRAINING_DEFAULTS = {
 def add_trainer_options(p: Parser, *, training: bool = True) -> None:
     """Add Lightning's options, of training with our defaults."""
     p.add_class_arguments(TrainerOptions, "trainer", instantiate=False)
+    p.former |= FORMER
     p.checks.append(lambda options: check_trainer(options.trainer))
     if training:
         p.set_defaults(TRAINING_DEFAULTS)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -61,7 +62,7 @@ def train(
             interruption.leave()
         if "returned nan values" in str(error):  # of --trainer.detect_anomaly, whose warning tells where
             task.guard.stop_in_backward(task, str(error).partition("\n")[0].rstrip("."))
-        if resumed is None or interruption.has_begun:
+        if resumed is None or interruption.has_begun or isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(
             f"{resumed} cannot be resumed from ({type(error).__name__}: {error}); it is damaged: delete it, "

@@ -85,7 +85,8 @@ def read_mask(path: str | Path, labels: LabelSet, max_pixels: int = PICTURE_PIXE
         )
     indices = values.astype(np.uint8)
     if mask.table is not None:
-        refuse_other_colors(path, mask.table, np.unique(indices).tolist(), labels)
+        used = torch.bincount(torch.from_numpy(indices).flatten(), minlength=256).nonzero().flatten().tolist()
+        refuse_other_colors(path, mask.table, used, labels)
     return torch.from_numpy(indices)
 
 

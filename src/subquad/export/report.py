@@ -29,6 +29,7 @@ class ShapeCheck:
         agreement: Share of decisions (of pixels or sequences) with the same most probable class.
         repeatable: Whether the file gave the same bytes twice.
         decisions: Pixels, or sequences.
+        unit: Of the answers: 1 of logits, of a regression the deviation of its values in training.
     """
 
     shape: tuple[int, ...]
@@ -37,10 +38,11 @@ class ShapeCheck:
     agreement: float
     repeatable: bool
     decisions: int
+    unit: float = 1.0
 
     def passed(self, tolerance: float) -> bool:
-        """Whether logits and bytes count as the same: the error in units of the scale, if that is above 1."""
-        return self.error <= tolerance * max(1.0, self.scale) and self.repeatable
+        """Whether answers and bytes count as the same: the error in units of `unit`, or of a larger scale."""
+        return self.error <= tolerance * max(self.unit, self.scale) and self.repeatable
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def compare(
     for inputs in traced.questions(generator):
         with torch.no_grad():
             expected, first, second = traced.network(*inputs), answer(*inputs), answer(*inputs)
-        checks.append(_check(tuple(inputs[0].shape), expected, first, second))
+        checks.append(_check(tuple(inputs[0].shape), expected, first, second, traced.unit))
     return ExportReport(
         Path(path),
         format,
@@ -147,10 +149,12 @@ def compare(
     )
 
 
-def _check(shape: tuple[int, ...], expected: Tensor, first: Tensor, second: Tensor) -> ShapeCheck:
+def _check(
+    shape: tuple[int, ...], expected: Tensor, first: Tensor, second: Tensor, unit: float
+) -> ShapeCheck:
     decisions = expected[:, 0].numel()
     if first.shape != expected.shape:
-        return ShapeCheck(shape, torch.inf, float(expected.abs().max()), 0.0, False, decisions)
+        return ShapeCheck(shape, torch.inf, float(expected.abs().max()), 0.0, False, decisions, unit)
     return ShapeCheck(
         shape=shape,
         error=float((first - expected).abs().max().nan_to_num(torch.inf)),
@@ -158,4 +162,5 @@ def _check(shape: tuple[int, ...], expected: Tensor, first: Tensor, second: Tens
         agreement=float((first.argmax(1) == expected.argmax(1)).double().mean()),
         repeatable=first.numpy().tobytes() == second.numpy().tobytes(),
         decisions=decisions,
+        unit=unit,
     )

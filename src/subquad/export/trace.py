@@ -33,6 +33,11 @@ class Traced(Protocol):
         ...
 
     @property
+    def unit(self) -> float:
+        """What an error in its answers is measured in where they are smaller; see `ShapeCheck`."""
+        ...
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of what the graph takes."""
         ...

@@ -65,6 +65,11 @@ class TracedImages:
         return ("images",)
 
     @property
+    def unit(self) -> float:
+        """That of logits."""
+        return 1.0
+
+    @property
     def axes(self) -> tuple[tuple[str, ...], ...]:
         """Names of the free axes of the images."""
         return (("batch", "", "height", "width"),)

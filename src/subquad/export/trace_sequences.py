@@ -58,6 +58,11 @@ class TracedSequences:
         return 1
 
     @property
+    def unit(self) -> float:
+        """The deviation of the values of a regression, 1 of logits."""
+        return self.config.target_std
+
+    @property
     def axes(self) -> tuple[tuple[str, ...], ...]:
         """Names of the free axes."""
         features = () if self.config.vocab_size is not None else ("",)
@@ -114,7 +119,10 @@ def trace_sequences(network: nn.Module) -> TracedSequences:
 
 
 def draw(config: SequenceConfig, batch: int, n: int, generator: torch.Generator) -> Tensor:
-    """Return random tokens (batch, n), or values (batch, n, features)."""
+    """Return random tokens (batch, n), or values (batch, n, features) like those of training."""
     if config.vocab_size is None:
-        return torch.randn(batch, n, config.in_features, generator=generator)
+        values = torch.randn(batch, n, config.in_features, generator=generator)
+        if config.mean is None or config.std is None:
+            return values
+        return values * torch.tensor(config.std) + torch.tensor(config.mean)
     return torch.randint(config.vocab_size, (batch, n), generator=generator)

@@ -10,8 +10,9 @@ from torch import nn
 
 from subquad.base.files import write_whole
 from subquad.models.card import model_card
-from subquad.models.checkpoint import config_to_json, load_model, save_model
+from subquad.models.checkpoint import load_model, save_model
 from subquad.models.config import NetworkConfig
+from subquad.models.config_text import config_to_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 

@@ -92,6 +92,8 @@ class SequenceNetwork(Network):
         return outputs if self.target_units is None else self.target_units.restore(outputs)
 
     def _embedded(self, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+        if self.units is not None:  # before the padding becomes 0, which is then the mean of training
+            inputs = self.units(inputs)
         if lengths is not None:  # padding may hold anything, NaN and numbers of no token too
             real = real_positions(lengths, inputs)
             inputs = inputs.where(real if inputs.dim() == 3 else real.squeeze(-1), 0)
@@ -100,7 +102,6 @@ class SequenceNetwork(Network):
             _check_tokens(inputs, self.embedding.num_embeddings)
             x = self.embedding(inputs.long())
         else:
-            inputs = inputs if self.units is None else self.units(inputs)
             # A quantised layer has no parameters, and takes float32.
             x = self.input(inputs.to(next((p.dtype for p in self.input.parameters()), torch.float32)))
         if self.config.positions:

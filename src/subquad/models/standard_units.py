@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 
 class StandardUnits(nn.Module):
-    """Map values to (value - mean) / std, and back.
+    """Map values to (value - mean) / std, and back; in float32 at least.
 
     Both are options of the network, so its configuration holds them and the state dict need not.
 
@@ -26,6 +27,15 @@ class StandardUnits(nn.Module):
         self._values = tuple(mean), tuple(std)
         for name, values in zip(("mean", "std"), self._values, strict=True):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow a network to other devices, not to half precision: 1e6 is infinite in float16."""
+        super()._apply(fn, recurse)
+        for name, values in zip(("mean", "std"), self._values, strict=True):
+            buffer = getattr(self, name)
+            if buffer.dtype in (torch.float16, torch.bfloat16):
+                setattr(self, name, torch.tensor(values, dtype=torch.float32, device=buffer.device))
+        return self
 
     def reset_parameters(self) -> None:
         """Make both anew, after the module was moved off the meta device."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from subquad.models.checkpoint import config_from_json, holds_config, read_config
+from subquad.base.pickles import load_plain
+from subquad.models.checkpoint import holds_config, read_config
+from subquad.models.config_text import config_from_json
 
 TABLE = "embedding.weight"
 RESUMABLE_KEY = "subquad_config"  # of the configuration in a checkpoint to resume from
@@ -28,7 +29,7 @@ def token_names(source: str | Path | Mapping[str, Any]) -> tuple[str, ...]:
             return tuple(getattr(read_config(path), "token_names", ())) if holds_config(path) else ()
         if path.suffix != ".ckpt":
             return ()
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = load_plain(path, ignore_others=True, lazily=True)
     text = content.get(RESUMABLE_KEY)
     config = config_from_json(text, "the checkpoint") if isinstance(text, str) else None
     return tuple(getattr(config, "token_names", ()))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.base.files import check_unpacked
 from subquad.base.limits import LARGEST_UNPACKED
+from subquad.base.pickles import Ignored, load_plain
 from subquad.models.checkpoint import read_safetensors, refuse_not_finite
 from subquad.models.fields import shown
 from subquad.models.wrappers import WRAPPERS, bare_names, find_weights
@@ -72,7 +72,7 @@ def _read_file(path: Path) -> Any:
     if path.suffix == ".npz":
         return _read_npz(path)
     try:
-        content = _load_weights_only(path)
+        content = load_plain(path, ignore_others=True)
     except Exception as error:
         with path.open("rb") as file:
             is_pickle = file.read(1) == b"\x80"
@@ -81,10 +81,11 @@ def _read_file(path: Path) -> Any:
                 f"{path} is a pickle that torch.load refuses to read, since it would run what that names, "
                 f"or a damaged one; where it was made, store its state dict with torch.save."
             ) from error
+        why = str(error) if type(error) is ValueError else type(error).__name__
         raise ValueError(
-            f"{path} is no checkpoint of PyTorch, or a damaged one ({type(error).__name__}); copy it again."
+            f"{path} is no checkpoint of PyTorch, or a damaged one ({why}); copy it again."
         ) from error
-    if isinstance(content, _Ignored):
+    if isinstance(content, Ignored):
         raise ValueError(
             f"{path} holds a pickled object, such as a whole module, whose code is not run; where it was "
             f"made, save its state_dict()."
@@ -98,10 +99,7 @@ def _read_npz(path: Path) -> dict[str, Any]:
     import numpy as np
 
     try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(entry.file_size for entry in packed.infolist())
-        if size > LARGEST_UNPACKED:
-            raise ValueError(f"{size:,} bytes unpacked, and {LARGEST_UNPACKED:,} are the most")
+        check_unpacked(path, LARGEST_UNPACKED)
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:
@@ -110,30 +108,3 @@ def _read_npz(path: Path) -> dict[str, Any]:
             f"again with numpy.savez."
         ) from error
     return {name: array for name, array in arrays.items() if array.dtype.kind in "fiub"}
-
-
-class _Ignored:
-    """Stands for an object of a class that a checkpoint brings along besides its weights."""
-
-    def __init__(self, *arguments: object) -> None: ...
-
-    def __setstate__(self, state: object) -> None: ...
-
-
-def _load_weights_only(path: Path) -> Any:
-    """Read tensors and plain values; nothing that the file names is imported or called.
-
-    Training frameworks store their own objects beside the weights (mmengine its message hub), which
-    `weights_only` alone refuses.
-    """
-    if zipfile.is_zipfile(path):  # torch.save packs nothing, and repeats nothing
-        with zipfile.ZipFile(path) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > path.stat().st_size:
-                raise ValueError("it unpacks to more than it is")
-    try:
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except ValueError:  # a file of before torch 1.6, which cannot be looked into
-        foreign = []
-    with torch.serialization.safe_globals([(_Ignored, name) for name in foreign]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of other protocols of pickle
-        return torch.load(path, map_location="cpu", weights_only=True)

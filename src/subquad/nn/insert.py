@@ -232,7 +232,7 @@ def _run(model: nn.Module, target: nn.Module, name: str, example: Tensor | None,
             if needed or example is not None:
                 raise ValueError(
                     f"the channels after {name!r} are unknown: the network does not take "
-                    f"{tuple(inputs[0].shape)} ({problem}); give another example=, or channels=."
+                    f"{tuple(inputs[0].shape)} ({problem}); give another example=, or channels= without one."
                 ) from problem
             return None
     finally:

@@ -1,5 +1,6 @@
 """Training: Lightning modules, losses, optimisers, callbacks."""
 
+from subquad.evaluation import SequenceScores
 from subquad.training.best import SaveBest
 from subquad.training.callbacks import ModelAverage, PlainProgress, SaveFinal, TimeLeft
 from subquad.training.class_report import ClassReport
@@ -21,6 +22,7 @@ __all__ = [
     "SaveFinal",
     "SaveLast",
     "SegmentationTask",
+    "SequenceScores",
     "SequenceTask",
     "Task",
     "TimeLeft",

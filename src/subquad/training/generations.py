@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
+from subquad.base.archives import check_archive
 from subquad.base.files import replacing
 
 
@@ -64,12 +64,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
         raw.flush()
         os.fsync(raw.fileno())
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except zipfile.BadZipFile as error:
-        damaged = str(error)
-    if damaged is not None:
-        raise OSError(errno.EIO, f"what was written cannot be read back: {damaged}")
+        check_archive(path)
+    except ValueError as error:
+        raise OSError(errno.EIO, f"what was written cannot be read back: {error}") from error
 
 
 def put(source: str | Path, target: str | Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import torch
 from torch import Tensor
 
 from subquad.base.files import write_whole
-from subquad.models.checkpoint import config_to_json
+from subquad.base.pickles import load_plain
+from subquad.models.config_text import config_to_json
 
 if TYPE_CHECKING:
     from subquad.training.finite import Pass
@@ -29,7 +29,7 @@ class NanBatch:
 
     Attributes:
         format: 1.
-        config: Of the network, as JSON of `subquad.models.checkpoint`.
+        config: Of the network, as JSON of `subquad.models.config_text`.
         kind: Of the task, by the names of `subquad.training.replay`.
         options: Of the task, as its `replay_options`.
         part: Which of several passes on one batch; "evaluation" if it was none of training.
@@ -143,10 +143,7 @@ def read_nan_batch(path: str | Path) -> NanBatch:
         raise FileNotFoundError(f"there is no file {path}; give the nan_batch.pt of a run.")
     complaint = f"{path} is damaged or no nan_batch.pt of `subquad fit`"
     try:
-        with zipfile.ZipFile(path) as parts:
-            if any(part.compress_type != zipfile.ZIP_STORED for part in parts.infolist()):
-                raise ValueError("torch.save packs nothing: what is packed may be a bomb")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_plain(path)
     except Exception as error:  # of a pickle of arbitrary bytes, anything
         why = str(error) if type(error) is ValueError else type(error).__name__
         raise ValueError(f"{complaint} ({' '.join(why.split())[:100]}); copy it again.") from error

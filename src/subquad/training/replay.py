@@ -14,7 +14,7 @@ from lightning.pytorch.plugins import DoublePrecision, HalfPrecision, MixedPreci
 from torch import Tensor, nn
 
 from subquad.base.finite import all_finite, not_finite
-from subquad.models.checkpoint import config_from_json
+from subquad.models.config_text import config_from_json
 from subquad.training.hamgan import HamGANTask
 from subquad.training.nan_batch import EVALUATION, NanBatch, read_nan_batch
 from subquad.training.segmentation import SegmentationTask

@@ -15,7 +15,7 @@ from subquad.nn.distributed import sum_over_processes
 from subquad.training.freeze import freeze
 from subquad.training.losses import LossOptions, pixel_cross_entropy
 from subquad.training.optimizer import OptimizerOptions
-from subquad.training.task import Task, training_steps
+from subquad.training.task import Task
 
 
 class SegmentationTask(Task):
@@ -199,6 +199,5 @@ class SegmentationTask(Task):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, stepped after each optimiser step."""
-        steps = training_steps(self.trainer)
-        optimizer, schedule = self.optimizer_options.build(self.network, steps)
+        optimizer, schedule = self.optimizer_options.build(self.network, self.planned_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -14,7 +14,7 @@ from subquad.evaluation.sequence_scores import SequenceScores, SequenceSums
 from subquad.models import SequenceConfig
 from subquad.nn.lengths import resolve_lengths
 from subquad.training.optimizer import OptimizerOptions
-from subquad.training.task import Task, training_steps
+from subquad.training.task import Task
 
 
 class SequenceTask(Task):
@@ -130,8 +130,7 @@ class SequenceTask(Task):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule, stepped after each optimiser step."""
-        steps = training_steps(self.trainer)
-        optimizer, schedule = self.optimizer_options.build(self.network, steps)
+        optimizer, schedule = self.optimizer_options.build(self.network, self.planned_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:

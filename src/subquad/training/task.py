@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from subquad.models import NetworkConfig
-from subquad.models.checkpoint import config_to_json
+from subquad.models.config_text import config_to_json
 from subquad.training.finite import FiniteGuard
 
 CONFIG_KEY = "subquad_config"  # in a checkpoint to resume from
@@ -95,6 +95,21 @@ class Task(LightningModule):
     def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
         """Rebuild the task of `replay_options`; ValueError, TypeError or KeyError if they are wrong."""
 
+    def planned_steps(self) -> int:
+        """Return the optimiser steps of the whole training.
+
+        Raises:
+            ValueError: If it has no end.
+        """
+        steps = self.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise ValueError(
+                "training has no end (neither --trainer.max_epochs nor --trainer.max_steps), and learning "
+                "rates are those of a share of it; give one of the two, however large if --trainer.max_time "
+                "ends it."
+            )
+        return int(steps)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed the step, and keep what it takes to repeat it."""
         torch.manual_seed(step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
@@ -134,21 +149,6 @@ class Task(LightningModule):
             tensors: What would be written; None takes all weights and statistics.
         """
         self.guard.refuse(self, tensors)
-
-
-def training_steps(trainer: Trainer) -> int:
-    """Return the optimiser steps of a training.
-
-    Raises:
-        ValueError: If there is no end.
-    """
-    steps = trainer.estimated_stepping_batches
-    if math.isinf(steps):
-        raise ValueError(
-            "the learning rate depends on the length of training, which --trainer.max_epochs -1 leaves open; "
-            "give --trainer.max_steps, too (--trainer.max_time may end it before)."
-        )
-    return int(steps)
 
 
 def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:

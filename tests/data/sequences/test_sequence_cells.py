@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 
+from subquad.base.limits import LARGEST_ID, LARGEST_WIDTH
 from subquad.data.sequences import SequenceOptions, check_sequences, open_sequences
 from subquad.data.sequences.cells import label_text, sequence_text
 from subquad.data.sequences.values import parse_numbers
+from subquad.data.sequences.vocabulary import numbered_vocabulary
 
 
 @pytest.mark.parametrize(
@@ -166,3 +168,7 @@ def test_ids_with_thousands_of_digits_are_named(tmp_path: Path) -> None:
         open_sequences(SequenceOptions(file=str(path), tokens="ids", val_fraction=0, test_fraction=0))
     path.write_text(f"sequence,label\na,1\nb,{'9' * 5000}\n")
     assert len(open_sequences(SequenceOptions(file=str(path), val_fraction=0, test_fraction=0))["train"]) == 2
+
+
+def test_the_largest_id_is_one_that_a_network_can_have() -> None:
+    assert len(numbered_vocabulary(LARGEST_ID + 1)) == LARGEST_WIDTH

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from subquad.data.sequences import SequenceOptions, SequenceReport, check_sequences
+from subquad.data.sequences import SequenceData, SequenceOptions, SequenceReport, check_sequences
 
 
 def checked(tmp_path: Path, text: str, test: str | None = None, **options: Any) -> SequenceReport:
@@ -66,6 +66,24 @@ def test_labels_that_do_not_fit_the_task(tmp_path: Path) -> None:
     assert "numbers to be predicted" in str(report)
     (problem,) = checked(tmp_path, "a,x\nb,x\n").problems
     assert "all sequences of training have the label 'x'" in problem
+
+
+@pytest.mark.parametrize(
+    ("labels", "problem"),
+    [
+        (("cat", "Cat"), "the classes 'Cat', 'cat' differ only in case"),
+        (("big cat", "big  cat"), "differ only in case, blanks"),
+        (("caf\u00e9", "cafe\u0301"), "differ only in case, blanks, or how a letter"),
+        (("1", "1.0", "01"), "the classes '01', '1', '1.0' differ only"),
+        (("x", "nan"), "the class 'nan' is how tables write a missing value"),
+    ],
+)
+def test_classes_that_nobody_means(labels: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    rows = "".join(f"{'AC' * (n + 1)},{labels[n % len(labels)]}\n" for n in range(60))
+    report = checked(tmp_path, rows)
+    assert len(report.problems) == 1 and problem in report.problems[0]
+    data = SequenceData(SequenceOptions(file=str(tmp_path / "train.csv"), batch_size=4))
+    assert data.notes == report.problems  # training says so, and goes on
 
 
 def test_numbers_and_ids(tmp_path: Path) -> None:

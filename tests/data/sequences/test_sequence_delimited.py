@@ -67,6 +67,16 @@ def test_no_other_separator_helps(tmp_path: Path) -> None:
         read(tmp_path / "a.csv", "sequence;kind\nA;x\n", Columns("sequence;kind", "label"))
 
 
+def test_a_line_before_the_names_is_told_as_wrong_names(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="its columns are '# mine' .or is it another --data.separator"):
+        read(tmp_path / "a.csv", "# mine\nsequence,label\nA,x\n")
+
+
+def test_a_zero_byte_costs_its_own_row(tmp_path: Path) -> None:
+    records, problems, _ = read(tmp_path / "a.csv", "sequence,label\nA\0C,x\nG,y\n")
+    assert records == [("G", "y")] and "row 2: it holds a zero byte" in problems[0]
+
+
 def test_a_stray_quote_costs_its_own_row(tmp_path: Path) -> None:
     rows, problems, notes = read(
         tmp_path / "a.csv", HEADER + 'A,x\n"C,x\nG,y\n"T"T,x\nAA,y\n"C\nC",x\n"a ""b""",y\nGG,"x\n'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
-import zipfile
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from subquad.base.files import check_unpacked
 from subquad.base.limits import CLASS_IMAGES_BYTES, SMALL_PICTURE_PIXELS
 from subquad.data.class_images.samples import PicturesInMemory
 
@@ -153,9 +153,7 @@ def _read_binary(path: Path) -> tuple[Tensor, Tensor]:
 
 def _read_npz(path: Path) -> tuple[Tensor, Tensor]:
     try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(entry.file_size for entry in packed.infolist()) > CLASS_IMAGES_BYTES:
-                raise ValueError(f"it unpacks to more than {CLASS_IMAGES_BYTES:,} bytes")
+        check_unpacked(path, CLASS_IMAGES_BYTES)
         with np.load(path, allow_pickle=False) as arrays:
             header, bodies = arrays["header"].tobytes(), arrays["bodies"].tobytes()
             offsets, labels = arrays["offsets"].tolist(), arrays["labels"]

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.base.limits import LARGEST_ID
 from subquad.data.sequences.files import open_text, read_bytes
 from subquad.data.sequences.grey import encode_grey
 from subquad.data.sequences.listops import DIGITS, ListOps
@@ -22,7 +23,7 @@ from subquad.data.sequences.split import Splits
 from subquad.data.sequences.standard import mean_and_deviation
 from subquad.data.sequences.synthetic import Adding, TemporalOrder
 from subquad.data.sequences.tables import Note, ignore
-from subquad.data.sequences.targets import class_targets, find_classes, real_targets
+from subquad.data.sequences.targets import class_doubts, class_targets, find_classes, real_targets
 from subquad.data.sequences.unknown import UnknownTokens, count_unknown
 from subquad.data.sequences.values import number_records
 from subquad.data.sequences.vocabulary import (
@@ -36,7 +37,6 @@ from subquad.data.sequences.vocabulary import (
 )
 
 FIXED = {"text": BYTES, "genome": DNA, "listops": LISTOPS, "image": GREY, "pathfinder": GREY}
-LARGEST_ID = 10_000_000
 CLASSES_OF = {"text": ("neg", "pos"), "listops": DIGITS, "pathfinder": CLASSES}
 
 
@@ -61,6 +61,8 @@ def open_sequences(options: SequenceOptions, note: Note = ignore) -> dict[str, S
         }
     else:
         opened = {**build(options, read_splits(options, note=note))}
+        for text in class_doubts(opened["train"].info.class_names):
+            note(text)
     return {split: WithCLS(dataset) for split, dataset in opened.items()} if options.cls else opened
 
 

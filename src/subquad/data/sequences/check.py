@@ -22,7 +22,7 @@ from subquad.data.sequences.report import SequenceReport, SequenceSplit
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.split import Splits
 from subquad.data.sequences.tables import Doubt
-from subquad.data.sequences.targets import class_targets, find_classes, real_targets
+from subquad.data.sequences.targets import class_doubts, class_targets, find_classes, real_targets
 from subquad.data.sequences.unknown import ALLOW, UnknownTokens
 from subquad.data.sequences.values import number_records
 from subquad.data.sequences.vocabulary import Vocabulary
@@ -100,9 +100,8 @@ def _check_labels(options: SequenceOptions, splits: Splits, problems: list[str])
     names: tuple[str, ...] = CLASSES_OF.get(options.name) or find_classes(train)
     for split, records in splits.items():
         class_targets(records, names, split, problems.append)
-    if len(names) == 1:
-        problems.append(f"all sequences of training have the label {names[0]!r}; add those of another class.")
-    elif len(names) > max(20, len(train) // 2):
+    problems += class_doubts(names)
+    if len(names) > max(20, len(train) // 2):
         problems.append(
             f"training has {len(names)} different labels in {len(train)} sequences; "
             "if they are numbers to be predicted, give task=regression (--data.task regression)."

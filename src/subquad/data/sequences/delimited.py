@@ -74,6 +74,8 @@ def _named(
             twice = [name for name in wanted if names.count(name) > 1]
             if twice:
                 raise ValueError(f"the column {twice[0]!r} occurs twice; rename or remove one of them.")
+        elif names is not None and not set(names).issuperset(wanted):
+            yield number, dict.fromkeys(names, "")  # whatever the cells are: their names are wrong
         elif names is not None and len(cells) != len(names):
             yield (
                 number,
@@ -103,6 +105,9 @@ def _records(
             except csv.Error as error:
                 yield start, f"the row cannot be read as a table ({error}); mend or remove its quotes."
                 source.take_back(1)  # the rows after it are whole, unless they say otherwise
+                continue
+            if "\0" in "".join(cells):
+                yield start, "it holds a zero byte, which no text does; mend the row, or take it out."
                 continue
             if len(source.record) > 1:
                 across.append(start)

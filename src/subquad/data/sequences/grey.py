@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from subquad.base.limits import SMALL_PICTURE_PIXELS
+from subquad.base.files import check_unpacked
+from subquad.base.limits import CLASS_IMAGES_BYTES, SMALL_PICTURE_PIXELS
 from subquad.data.decoding import decode
 from subquad.data.sequences.files import beside
 from subquad.data.sequences.samples import Record
@@ -110,6 +111,7 @@ def _read_npz(path: Path) -> list[Record]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; {beside(path)}")
     try:
+        check_unpacked(path, CLASS_IMAGES_BYTES)
         with np.load(path, allow_pickle=False) as arrays:
             header, bodies = arrays["header"].tobytes(), arrays["bodies"].tobytes()
             offsets, labels = (

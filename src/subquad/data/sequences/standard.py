@@ -18,8 +18,8 @@ def mean_and_deviation(values: Sequence[Tensor]) -> tuple[tuple[float, ...], tup
         values: Each (length, features); at least one position in all.
 
     Returns:
-        Both, one number a feature. A feature that never changes has the deviation 1: there is nothing
-        to scale, and nothing to divide by.
+        Both, one number a feature. A feature that never changes has the deviation 1, or its own size if
+        that is larger: there is nothing to divide by, but other values of it may be asked about.
     """
     count = sum(len(sequence) for sequence in values)
     mean = torch.stack([sequence.double().sum(dim=0) for sequence in values]).sum(dim=0) / count
@@ -27,4 +27,4 @@ def mean_and_deviation(values: Sequence[Tensor]) -> tuple[tuple[float, ...], tup
     deviation = (squares / count).sqrt()
     # Rounding leaves a trace of a deviation where there is none; float32 could not hold it beside the mean.
     constant = deviation <= mean.abs() * torch.finfo(torch.float32).eps
-    return tuple(mean.tolist()), tuple(deviation.masked_fill(constant, 1.0).tolist())
+    return tuple(mean.tolist()), tuple(deviation.where(~constant, mean.abs().clamp_min(1.0)).tolist())

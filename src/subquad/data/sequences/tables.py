@@ -145,6 +145,8 @@ def _columns(
             more = f" and {len(row) - SHOWN} more" if len(row) > SHOWN else ""
             names = (", ".join(map(repr, list(row)[:SHOWN])) or "none") + more
             options = ["sequence_column (--data.sequence_column)", "label_column (--data.label_column)"]
+            is_one = len(row) == 1 and kind_of(path) in (".csv", ".tsv")
+            names += " (or is it another --data.separator?)" if is_one else ""
             told = (
                 f"{path}, row {number}: there is no column {missing[0]!r}; its columns are {names}; give "
                 f"{' and '.join(options[: len(wanted)])}."

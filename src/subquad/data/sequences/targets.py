@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
+from subquad.base.limits import MOST_DIGITS
 from subquad.data.sequences.samples import Record
 from subquad.data.sequences.tables import Problem, refuse
 from subquad.data.sequences.values import COMMA, NO_FLOAT32, has_comma, in_float32
 
-MOST_DIGITS = 20  # of a class that is a number: Python refuses some thousands
+SHOWN = 4
+MISSING = frozenset({"nan", "NaN", "NA", "N/A", "#N/A", "null", "NULL"})
 
 
 def find_classes(records: Sequence[Record]) -> tuple[str, ...]:
@@ -18,6 +21,41 @@ def find_classes(records: Sequence[Record]) -> tuple[str, ...]:
     if all(len(label) < MOST_DIGITS and label.removeprefix("-").isdecimal() for label in labels):
         return tuple(sorted(labels, key=lambda label: (int(label), label)))
     return tuple(sorted(labels))
+
+
+def class_doubts(names: tuple[str, ...]) -> list[str]:
+    """Say which classes no user may have meant: one alone, two ways to write the same, missing values.
+
+    Args:
+        names: The classes of training.
+    """
+    if len(names) == 1:
+        return [f"all sequences of training have the label {names[0]!r}; add those of another class."]
+    ways: dict[str, list[str]] = {}
+    for name in names:
+        ways.setdefault(_as_meant(name), []).append(name)
+    doubts = [
+        f"the classes {', '.join(map(repr, same[:SHOWN]))} differ only in case, blanks, or how a letter or a "
+        "number is written; if they are one, write it in one way."
+        for same in ways.values()
+        if len(same) > 1
+    ]
+    doubts += [
+        f"the class {name!r} is how tables write a missing value; if so, fill it in, or take its rows out."
+        for name in names
+        if name in MISSING
+    ]
+    return doubts
+
+
+def _as_meant(name: str) -> str:
+    """Return what two ways to write a label have in common."""
+    number = _real(name)
+    return (
+        str(number)
+        if math.isfinite(number)
+        else unicodedata.normalize("NFKC", name).casefold().replace(" ", "")
+    )
 
 
 def class_targets(

@@ -90,7 +90,12 @@ def _from_fasta(path: Path, vocabulary: Vocabulary | None, problem: Problem, not
     records = read_fasta(path, "", problem)
     if vocabulary is None or any(token.islower() for token in vocabulary.tokens if len(token) == 1):
         return records
-    return [record._replace(sequence=in_case(str(record.sequence), "upper")) for record in records]
+    capitals = [record._replace(sequence=in_case(str(record.sequence), "upper")) for record in records]
+    if capitals != records:
+        note(
+            f"{path}: small letters, as in masked repeats, count as capitals: the network knows those alone."
+        )
+    return capitals
 
 
 def _is_of_bases(vocabulary: Vocabulary) -> bool:
