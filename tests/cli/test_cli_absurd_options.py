@@ -16,6 +16,7 @@ OF_FIT = {
     "--trainer.num_nodes=0": "at least 1",
     "--trainer.max_epochs=-5": "at least -1",
     "--trainer.max_steps=-2": "at least -1",
+    "--trainer.min_epochs=101": "more than --trainer.max_epochs 100",
     "--trainer.max_time=nonsense": "days:hours:minutes:seconds",
     "--trainer.max_time=99": "days:hours:minutes:seconds",
     "--trainer.val_check_interval=0": "never evaluate",
@@ -28,6 +29,7 @@ OF_FIT = {
     "--trainer.precision=transformer-engine": "is unknown",
     "--data.batch_size=1000000000": "at most",
     "--data.workers=100000": "at most",
+    "--data.max_pixels=0": "at least 1",
     "--data.size=[0,0]": "at least 1",
     "--data.size=[64,100000]": "at most",
     "--data.crop=[100000000,100000000]": "at most",
@@ -108,3 +110,13 @@ def test_too_little_memory_is_a_sentence(complains, monkeypatch):
 
         monkeypatch.setattr(info, "main", ask)
         complains("info", quoting="there is not enough memory")
+
+
+def test_a_loader_that_was_ended_from_outside_is_a_sentence(complains, monkeypatch):
+    from subquad.cli import info
+
+    def ask(arguments):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    monkeypatch.setattr(info, "main", ask)
+    assert "lower --data.workers" in complains("info", quoting="killed by signal: Killed")

@@ -84,3 +84,14 @@ def test_two_processes_stop_together(table, tmp_path):
     assert ended.returncode == 2, ended.stderr
     assert "training became NaN by step" in ended.stderr and "Traceback" not in ended.stderr
     assert (tmp_path / "run" / "nan_batch.pt").is_file()
+
+
+def test_what_autograd_finds_is_said_and_repeated(call, complains, data, tmp_path):
+    """`--trainer.detect_anomaly` raises in the backward pass, before anything else looks."""
+    run = tmp_path / "run"
+    with pytest.warns(UserWarning, match="Error detected in"):
+        complains(
+            *fit_arguments(data, run, *HUGE, "--trainer.detect_anomaly=true", "--trainer.max_epochs=3"),
+            quoting=["training became NaN by step 1", "returned nan values", "replay"],
+        )
+    assert "it begins in" in call("replay", run / "nan_batch.pt").out

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from subquad.data.check import check_folder
+from subquad.data.colors import voc_palette
 from subquad.data.folder import SegmentationFolder
 from subquad.data.labels import LabelSet, class_frequencies
 
@@ -300,3 +301,39 @@ def test_pictures_beyond_the_limit_are_problems(save_pair: SavePair, tmp_path: P
     save_pair("b", grey(0, 1, 1))
     (problem,) = check_folder(tmp_path, num_classes=2, max_pixels=2).problems
     assert "b.png is 1 x 3" in problem and "--max_pixels" in problem
+
+
+def smooth_disc(*channels: int) -> NDArray[np.uint8]:
+    """Draw a disc of a colour on black, whose edge is smoothed."""
+    rows, columns = np.ogrid[-12:12, -12:12]
+    share = (10 - np.hypot(rows - 0.3, columns - 0.1)).clip(0, 1)
+    disc = (share[..., None] * np.array(channels)).round().astype(np.uint8)
+    return disc[..., 0] if len(channels) == 1 else disc
+
+
+def test_smoothed_colors_are_told_from_classes(save: Save, save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", smooth_disc(240, 60, 0))
+    labels = LabelSet(("ground", "roof"), ((0, 0, 0), (240, 60, 0)))
+    for known in (labels, None):
+        (problem,) = check_folder(tmp_path, classes=known).problems
+        assert "edges were smoothed" in problem and "classes.json" not in problem
+    with pytest.raises(ValueError, match="belongs to no class.*without smoothing"):
+        SegmentationFolder(tmp_path, None, classes=labels)[0]
+    # Of PASCAL VOC, seven of 21 colours lie between two others.
+    voc = np.array([voc_palette(21)], np.uint8).repeat(2, 0)
+    save("images/a.png", voc)
+    save("labels/a.png", voc)
+    assert "palette_rgb" in only_problem(tmp_path)
+
+
+def test_smoothed_grey_is_told_from_classes(save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", smooth_disc(255))
+    assert "edges between 0 and 255 were smoothed" in only_problem(tmp_path, num_classes=2)
+    save_pair("a", np.arange(64, dtype=np.uint8).reshape(8, 8))
+    assert "values that are no class" in only_problem(tmp_path, num_classes=40)
+
+
+def test_a_broken_class_file_is_not_to_be_written_anew(save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", grey(0, 1))
+    (tmp_path / "classes.json").write_text('{"classes": ["a", "b",]}')
+    assert "cannot read the classes" in only_problem(tmp_path)

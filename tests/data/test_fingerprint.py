@@ -1,5 +1,6 @@
 """Other data have another fingerprint; the same data elsewhere have the same."""
 
+import os
 import shutil
 
 import numpy as np
@@ -95,3 +96,9 @@ def test_pictures_of_classes_are_told(tmp_path):
 
 def test_made_samples_are_told_by_their_number():
     assert of(Scenes(3, size=(64, 64))) != of(Scenes(4, size=(64, 64)))
+
+
+def test_names_that_are_no_text(folder):
+    draw(folder / "images" / os.fsdecode(b"\xff.png"))
+    draw(folder / "labels" / os.fsdecode(b"\xff.png"))
+    assert opened(folder).startswith("4 samples")

@@ -71,10 +71,11 @@ def test_classes_come_from_the_file_of_the_folder(save_pair: SavePair, tmp_path:
     save_pair("a")
     (tmp_path / "classes.txt").write_text("road\nsky\ncar\n")
     assert SegmentationFolder(tmp_path).labels.names == ("road", "sky", "car")
+    (tmp_path / "classes.txt").rename(tmp_path / "others.txt")
     (tmp_path / "classes.json").write_text('{"classes": ["cat", "dog"]}')
     assert SegmentationFolder(tmp_path).labels.names == ("cat", "dog")
     assert SegmentationFolder(tmp_path, num_classes=2).labels.names == ("cat", "dog")
-    other = SegmentationFolder(tmp_path, classes=tmp_path / "classes.txt")
+    other = SegmentationFolder(tmp_path, classes=tmp_path / "others.txt")
     assert other.labels.names == ("road", "sky", "car")
     given = LabelSet.generic(4)
     assert SegmentationFolder(tmp_path, classes=given).labels is given

@@ -110,3 +110,15 @@ def test_a_turned_picture_beside_a_mask_that_is_not(tmp_path: Path) -> None:
         check_same_size(read_picture(path), path, np.zeros((4, 6)), path)
     with pytest.raises(ValueError, match="make them equal"):
         check_same_size(read_picture(path), path, np.zeros((4, 5)), path)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_colors_that_do_not_show_are_not_read(tmp_path: Path, mode: str) -> None:
+    """Tools store classes in the alpha channel, over one colour."""
+    Image.new(mode, (2, 1), RED if mode == "RGBA" else (0, 255)).save(tmp_path / "opaque.png")
+    assert read_mask(tmp_path / "opaque.png", LABELS).tolist() == [[0, 0]]
+    Image.new(mode, (2, 1), (*RED, 1) if mode == "RGBA" else (0, 1)).save(tmp_path / "clear.png")
+    with pytest.raises(
+        ValueError, match=r"clear.png has transparent pixels.*alpha channel, save that as a grey"
+    ):
+        read_mask(tmp_path / "clear.png", LABELS)

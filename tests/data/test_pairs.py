@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -94,3 +95,43 @@ def test_splits_that_hold_only_what_is_left_out_are_seen(save: Save, tmp_path: P
     assert any("'a.gif' of" in problem and problem.startswith("val: ") for problem in report.problems)
     with pytest.raises(FileNotFoundError, match="'a.gif' of"):
         SegmentationFolder(tmp_path, "val", num_classes=2)
+
+
+def test_both_spellings_of_an_accent_are_one_name(save: Save, tmp_path: Path) -> None:
+    """Of macOS, the name of a file has a letter and an accent; keyboards write one character."""
+    save(f"images/{normalize('NFD', 'café')}.png", PIXELS)
+    save(f"masks/{normalize('NFC', 'café')}_mask.png", PIXELS)
+    assert len(paired(tmp_path / "images", tmp_path / "masks")) == 1
+
+
+def test_masks_may_have_the_suffix_of_the_picture_too(save: Save, tmp_path: Path) -> None:
+    for name in ("images/a.jpg", "images/b.v2.png", "masks/a.jpg.png", "masks/b.v2.png"):
+        save(name, PIXELS)
+    pairs = paired(tmp_path / "images", tmp_path / "masks")
+    assert [mask.name for _, mask in pairs] == ["a.jpg.png", "b.v2.png"]
+
+
+def test_a_mask_with_and_one_without_an_ending(save: Save, tmp_path: Path) -> None:
+    for name in ("images/a.png", "labels/a.png", "labels/a_mask.png"):
+        save(name, PIXELS)
+    with pytest.raises(ValueError, match=r"'a', 'a_mask' of .* are both masks of 'a.png'; keep one") as error:
+        SegmentationFolder(tmp_path, None, num_classes=2)
+    assert "Roboflow" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"masks": "images"}, "both to be taken from 'images'"),
+        ({"masks": "/tmp"}, "'/tmp' names no folder in the data set"),
+        ({"images": "../images"}, "'../images' names no folder"),
+        ({"masks": ""}, "'' names no folder"),
+    ],
+)
+def test_names_that_are_no_folders_of_the_set(save: Save, tmp_path: Path, options: dict, reason: str) -> None:
+    save("images/a.png", PIXELS)
+    save("labels/a.png", PIXELS)
+    with pytest.raises(ValueError, match=reason):
+        SegmentationFolder(tmp_path, None, num_classes=2, **options)
+    with pytest.raises(ValueError, match=reason):
+        check_folder(tmp_path, **options)

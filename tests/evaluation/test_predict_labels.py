@@ -137,3 +137,16 @@ def test_indices_fit_their_type(classes, dtype):
         network.head.classifier.bias[classes - 1] = 1e6
     labels = predict_labels(network, pictures(1, 3, 16, 16))
     assert labels.dtype == dtype and labels.unique().tolist() == [classes - 1]
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float64])
+def test_images_have_the_type_that_weights_have(kind):
+    """Lightning's `bf16-true` and the like make it the default while a step is computed."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(kind)
+    try:
+        black = torch.zeros(1, 3, 2, 2, dtype=torch.uint8)
+        images = preprocess(black, model_config("light_ham_van_tiny_d256"))
+    finally:
+        torch.set_default_dtype(before)
+    assert images.dtype == kind

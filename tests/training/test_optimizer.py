@@ -8,6 +8,7 @@ from torch import nn
 
 from subquad import create_model
 from subquad.training import OptimizerOptions, parameter_groups
+from subquad.training.hamgan_options import HamGANOptions
 
 SEGNEXT = {"lr": 6e-5, "weight_decay": 0.01, "exempt": "backbone_norms_but_stem", "head_lr": 10.0}
 VOC = {
@@ -243,3 +244,12 @@ def test_what_is_frozen_is_in_no_group():
 def test_options_are_checked(values, complaint):
     with pytest.raises(ValueError, match=complaint):
         OptimizerOptions(**values)
+
+
+@pytest.mark.parametrize("options", [{"lr": 1e38}, {"lr": 1e20, "head_lr": 1e18}])
+def test_rates_leave_the_optimiser_room_in_float32(options):
+    """AdamW divides the rate by 1 - beta, and PyTorch raises beyond float32."""
+    with pytest.raises(ValueError, match=r"optimizer.lr.* 1e\+30 at most, got 1e\+38"):
+        OptimizerOptions(**options)
+    with pytest.raises(ValueError, match=r"generator_lr may be 1e\+30 at most, got 1e\+38"):
+        HamGANOptions(generator_lr=1e38)

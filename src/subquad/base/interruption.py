@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+PATIENCE = 8.0  # seconds for a step to end: containers are killed 10 seconds after they are told to end
+LOADER_PATIENCE = PATIENCE + 2  # a loader that hangs, and whose run has ended, must end, too
 Handler = Callable[[int, FrameType | None], None]
 
 
@@ -39,6 +42,25 @@ def handle(handler: Handler) -> None:
     if threading.current_thread() is threading.main_thread():
         for signum in SIGNALS:
             signal.signal(signum, handler)
+
+
+def outlive(worker: int = 0) -> None:
+    """Let a loader process live until its run has saved: the `worker_init_fn` of loaders.
+
+    Terminals, service managers and schedulers send a signal to all processes of a run. A loader that died of
+    it would be an error in the run, which still needs its batches.
+
+    Args:
+        worker: Its number, which does not matter.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave_later)
+
+
+def _leave_later(signum: int, frame: FrameType | None) -> None:
+    timer = threading.Timer(LOADER_PATIENCE, os._exit, (128 + signum,))
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

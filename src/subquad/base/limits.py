@@ -24,6 +24,7 @@ LONGEST_LINE = 64 * MIB
 
 # Of the options of the command line: whole numbers that Python takes, and PyTorch's 64 bits do not.
 LARGEST_WHOLE_NUMBER = 2**63 - 1
+LARGEST_RATE = 1e30  # of learning; Adam divides it by what its means lack at first, within float32
 LARGEST_NUMBER = 3.4e38  # others are infinite in float32
 LONGEST_ARGUMENT = 8192  # characters, twice the longest path
 LONGEST_COMPLAINT = 1000  # characters of a sentence about a recipe, which may hold a value of a megabyte

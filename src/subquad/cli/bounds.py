@@ -52,7 +52,7 @@ MOST = {
     "samples": MOST_IMAGES,
     "interpolate": MOST_PROCESSES,
 }
-LEAST = {"data.size": 1, "data.eval_size": 1}
+LEAST = {"data.size": 1, "data.eval_size": 1, "data.max_pixels": 1, "max_pixels": 1}
 
 
 def check_values(options: Any) -> None:

@@ -85,6 +85,7 @@ def _is_about_input(error: Exception) -> bool:
         or type(error).__name__ == "MisconfigurationException"
         or "Symlink loop" in str(error)  # a RuntimeError, in Python 3.11 and 3.12
         or _is_about_memory(error)
+        or _is_about_loaders(error)
     )
 
 
@@ -94,12 +95,22 @@ def _is_about_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or bool(of_torch)
 
 
+def _is_about_loaders(error: Exception) -> bool:
+    """Say whether a loader process was ended from outside: by the system, for the memory that it took."""
+    return isinstance(error, RuntimeError) and "DataLoader worker (pid" in str(error)
+
+
 def _sentence(error: Exception) -> str:
     """Return the message; of an error in a loader process, only the message of its cause."""
     text = str(error)
     if _is_about_memory(error):
         first = text.splitlines()[0] if text else "Python asked for more than there is"
         return f"there is not enough memory ({first}); take smaller batches, pictures or networks."
+    if _is_about_loaders(error):
+        return (
+            f"a loader process was ended from outside ({' '.join(text.split())[:100]}), maybe for want of "
+            "memory; lower --data.workers, and go on with --resume if it was training."
+        )
     if "Original Traceback" in text:
         causes = re.findall(r"^\w*(?:Error|Exception): (.*)$", text, flags=re.MULTILINE)
         text = causes[-1] if causes else text

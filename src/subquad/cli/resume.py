@@ -224,8 +224,8 @@ def _read(path: Path, needed: tuple[str, ...]) -> dict[str, Any]:
 
 def _damaged(path: Path, why: str) -> ValueError:
     return ValueError(
-        f"{path} is damaged or no checkpoint of `subquad fit` ({why}); delete it to start again, or choose "
-        f"another --output."
+        f"{path} is damaged or no checkpoint of `subquad fit` ({why}); choose another "
+        f"--output, and start from the weights beside it if there are any (--model.weights)."
     )
 
 

@@ -141,6 +141,12 @@ def check_trainer(trainer: Any) -> None:
         value = trainer[name]
         if value is not None and value < least:
             raise ValueError(f"--trainer.{name} must be at least {least}, got {value}.")
+    for unit in ("epochs", "steps"):
+        least, most = trainer[f"min_{unit}"], trainer[f"max_{unit}"]
+        if least is not None and most is not None and -1 < most < least:
+            raise ValueError(
+                f"--trainer.min_{unit} {least} is more than --trainer.max_{unit} {most}; change one."
+            )
     for name in SHARES:
         _check_share(name, trainer[name])
     for name in ("limit_train_batches", "limit_test_batches"):

@@ -58,6 +58,10 @@ def train(
     try:
         trainer.fit(task, data, ckpt_path=resumed, weights_only=True)
     except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        if interruption.signum:  # a loader that was only just started died of the signal, too
+            interruption.leave()
+        if "returned nan values" in str(error):  # of --trainer.detect_anomaly, whose warning tells where
+            task.guard.stop_in_backward(task, str(error).partition("\n")[0].rstrip("."))
         if resumed is None or interruption.has_begun or isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(

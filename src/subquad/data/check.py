@@ -10,13 +10,14 @@ import numpy as np
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.data.colors import IGNORE_INDEX, MAX_CLASSES, Color, pack_colors, refuse_shared_colors
 from subquad.data.exports import layout_hint
-from subquad.data.folder import MASK_FOLDERS, find_labels, find_split, find_splits, other_masks
+from subquad.data.folder import find_labels, find_split, find_splits, other_masks
 from subquad.data.labels import LabelSet, few_labelled, one_class_is_none
 from subquad.data.masks import LossyMaskError, check_same_size, open_mask, refuse_other_colors
 from subquad.data.oddities import Oddities
-from subquad.data.pairs import SUFFIXES_IN_WORDS, left_out, match_pairs, quote
+from subquad.data.pairs import MASK_FOLDERS, SUFFIXES_IN_WORDS, left_out, match_pairs, quote
 from subquad.data.pictures import read_picture
 from subquad.data.report import DataReport, SplitReport, summarise
+from subquad.data.smoothing import NO_SMOOTHING, is_smoothed, is_smoothed_grey
 
 
 def check_folder(
@@ -58,6 +59,7 @@ def check_folder(
         labels = find_labels(root, classes, num_classes)
     except (FileNotFoundError, ValueError) as error:
         problems.append(str(error))
+    problems_of_names = len(problems)
     for name, images_dir in found.items():
         split = SplitReport(name or "all")
         splits.append(split)
@@ -78,7 +80,8 @@ def check_folder(
         problems.append(hint)
     problems += _shared_images(splits)
     problems += oddities.problems()
-    problems += _wrong_values(splits, labels) or _missing_classes(splits[0], labels)
+    unnamed = labels is None and not problems_of_names
+    problems += _wrong_values(splits, labels, unnamed) or _missing_classes(splits[0], labels)
     problems += _few_labelled(splits, labels)
     return summarise(root, labels, splits, problems, tuple(oddities.notes()))
 
@@ -174,11 +177,11 @@ def _indices(split: SplitReport) -> set[int]:
     return {value for value in split.values if isinstance(value, int) and value != IGNORE_INDEX}
 
 
-def _wrong_values(splits: list[SplitReport], labels: LabelSet | None) -> list[str]:
-    """Say which values are no class, and propose how to read them, or names for them."""
+def _wrong_values(splits: list[SplitReport], labels: LabelSet | None, unnamed: bool = False) -> list[str]:
+    """Say which values are no class, and propose how to read them, or names for them if there are none."""
     total = sum((split.values for split in splits), Counter[int | Color]())
-    if colors := sorted(value for value in total if isinstance(value, tuple)):
-        return [_unknown_colors(colors, labels)]
+    if any(isinstance(value, tuple) for value in total):
+        return [_unknown_colors(total, labels)]
     if labels and labels.num_classes == 1:  # advice on its values would lead in a circle
         return [one_class_is_none(labels)]
     values = sorted(value for value in total if isinstance(value, int) and value != IGNORE_INDEX)
@@ -192,12 +195,17 @@ def _wrong_values(splits: list[SplitReport], labels: LabelSet | None) -> list[st
     elif values[0] == 1 and (labels is None or values[-1] == labels.num_classes):
         remedy = "the classes seem to start at 1; subtract 1 from every value but 255."
         found, num_classes = f"{shown} up to {values[-1]}, but no 0: {remedy}", values[-1]
+    elif is_smoothed_grey(total, 2 if labels is None else labels.num_classes):
+        found, num_classes = (
+            f"{shown}, as if edges between 0 and 255 were smoothed: {NO_SMOOTHING}, with 255 as 1.",
+            2,
+        )
     elif labels:
         found = _values_beyond(values, splits, labels.num_classes)
     elif len(values) < values[-1] / 2:
         found, num_classes = f"{shown} with gaps; renumber them from 0 without gaps.", len(values)
     problems = [found] if found else []
-    if labels is None and num_classes <= MAX_CLASSES:
+    if unnamed and num_classes <= MAX_CLASSES:
         names = LabelSet.generic(num_classes).names
         problems.append(f"the classes have no names; write classes.json: {_as_json(names)}")
     return problems
@@ -219,16 +227,26 @@ def _values_beyond(values: list[int], splits: list[SplitReport], num_classes: in
     return f"{beyond}: {', '.join(listed)}; {remedy}" if wrong else ""
 
 
-def _unknown_colors(colors: list[Color], labels: LabelSet | None) -> str:
+def _unknown_colors(total: Counter[int | Color], labels: LabelSet | None) -> str:
+    colors = sorted(value for value in total if isinstance(value, tuple))
     shown = ", ".join(map(str, colors[:8])) + (" ..." if len(colors) > 8 else "")
     if all(red == green == blue for red, green, blue in colors):
         remedy = "they are grey, so save the masks as 8-bit grey with class indices"
+    elif is_smoothed(_in_colors(total, labels)):
+        remedy = f"most of them lie between two others, as if edges were smoothed: {NO_SMOOTHING}"
     elif labels is None and len(colors) <= MAX_CLASSES:
         names = LabelSet.generic(len(colors)).names
         remedy = f"write classes.json, with the right names: {_as_json(names, colors)}"
     else:
         remedy = 'list them in classes.json under "palette_rgb" or "ignore_rgb"'
     return f"the masks are RGB and hold {len(colors)} colours of no class: {shown}; {remedy}."
+
+
+def _in_colors(total: Counter[int | Color], labels: LabelSet | None) -> Counter[Color]:
+    """Return how often each colour occurs, those of the classes, too."""
+    known = {index: color for color, index in _known_colors(labels).items()}
+    colors = {known.get(value) if isinstance(value, int) else value: count for value, count in total.items()}
+    return Counter({color: count for color, count in colors.items() if color is not None})
 
 
 def _as_json(names: tuple[str, ...], palette: list[Color] | None = None) -> str:

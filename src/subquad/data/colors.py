@@ -68,7 +68,8 @@ def color_to_index(
         color = tuple(int(level) for level in rgb[row, column])
         raise ValueError(
             f"the colour {color} at row {row}, column {column} belongs to no class; add it to "
-            'the palette, or name it as "ignore_rgb" in classes.json.'
+            'the palette, or name it as "ignore_rgb" in classes.json; if it is at an edge only, export the '
+            "masks without smoothing."
         )
     return np.array(indices, dtype=np.uint8)[order][position]
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from subquad.base.hidden import visible
-from subquad.data.pairs import masks_beside, quote
+from subquad.data.pairs import MASK_FOLDERS, masks_beside, quote
 
 LABELMAP = "labelmap.txt"
 _HEAD = 1 << 16  # characters of a file that tell its tool
@@ -42,7 +42,7 @@ def layout_hint(root: Path) -> str:
     for folder in islice(_folders(root), _FOLDERS):
         if (folder / LABELMAP).is_file():
             return _cvat(folder)
-        if beside := masks_beside(folder):
+        if folder.name not in MASK_FOLDERS and (beside := masks_beside(folder)):
             return (
                 f"{folder} holds masks beside their pictures ({quote([path.name for path in beside])}), as "
                 "Roboflow and others export them; put the pictures into a folder images and the masks into a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ def _of_files(paths: list[Path]) -> Iterable[bytes]:
     apart = max(1, len(paths) // FINGERPRINT_SIZES)
     for number, path in enumerate(paths):
         size = path.stat().st_size if number % apart == 0 else ""
-        yield f"{path.parent.name}/{path.name} {size}".encode()
+        yield os.fsencode(f"{path.parent.name}/{path.name} {size}")  # a name may be no text
 
 
 def _of_records(dataset: Records) -> Iterable[bytes]:

@@ -1,5 +1,6 @@
 """A data set of one's own: a folder of images and a folder of masks."""
 
+import os
 from pathlib import Path
 
 from torch.utils.data import Dataset
@@ -9,10 +10,9 @@ from subquad.base.limits import PICTURE_PIXELS
 from subquad.data.exports import layout_hint
 from subquad.data.labels import LabelSet, Sample
 from subquad.data.masks import check_same_size, read_mask
-from subquad.data.pairs import holds_pictures, image_files, left_out, paired, quote
+from subquad.data.pairs import MASK_FOLDERS, holds_pictures, image_files, left_out, paired, quote
 from subquad.data.pictures import read_picture
 
-MASK_FOLDERS = ("labels", "masks", "annotations")
 CLASSES_FILES = ("classes.json", "classes.txt")
 USUAL_SPLITS = ("train", "val", "test")
 
@@ -114,13 +114,19 @@ def find_labels(
 
     Raises:
         FileNotFoundError: If the file `classes` is missing.
-        ValueError: If a file cannot be understood, or `num_classes` contradicts it.
+        ValueError: If a file cannot be understood, or `num_classes` or another file contradicts it.
     """
-    if classes is None:
-        classes = next((root / name for name in CLASSES_FILES if (root / name).is_file()), None)
-    if classes is None:
+    found = [root / name for name in CLASSES_FILES if os.path.lexists(root / name)] if classes is None else []
+    if classes is None and not found:
         return None if num_classes is None else LabelSet.generic(num_classes)
+    classes = classes or found[0]
     labels = classes if isinstance(classes, LabelSet) else LabelSet.from_file(classes)
+    for other in found[1:]:
+        if (names := LabelSet.from_file(other).names) != labels.names:
+            raise ValueError(
+                f"{classes} and {other} name other classes ({quote([*labels.names])}; {quote([*names])}); "
+                "remove the one that is wrong, or say which is meant (on the command line --data.classes)."
+            )
     if num_classes not in (None, labels.num_classes):
         source = "the label set" if isinstance(classes, LabelSet) else classes
         raise ValueError(
@@ -147,6 +153,7 @@ def find_split(
     Raises:
         FileNotFoundError: If there is none.
     """
+    _check_names(images, masks)
     mask_names = MASK_FOLDERS if masks is None else (masks,)
     candidates: list[tuple[Path, list[Path]]] = []
     if split is not None:
@@ -163,7 +170,7 @@ def find_split(
     raise FileNotFoundError(
         f"{root} has no split {split!r}: looked for {candidates[0][0]} beside a folder "
         f"{' or '.join(mask_names)}; make these folders, name them (on the command line --data.images and "
-        "--data.masks), or choose a split that is there: "
+        "--data.masks), or choose a split that is there (--data.train, --data.evaluation): "
         f"{', '.join(str(name) for name in find_splits(root, images)) or 'none'}."
     )
 
@@ -194,6 +201,7 @@ def find_splits(root: Path, images: str = "images") -> dict[str | None, Path]:
 
     A data set without splits has the single name None.
     """
+    _check_names(images)
     found: dict[str | None, Path] = {path.name: path / images for path in visible(root)}
     if (root / images).is_dir():
         found |= {path.name: path for path in visible(root / images)}
@@ -203,3 +211,17 @@ def find_splits(root: Path, images: str = "images") -> dict[str | None, Path]:
         found[None] = root / images
     usual = dict.fromkeys(name for name in USUAL_SPLITS if name in found)
     return {name: found[name] for name in [*usual, *sorted(found.keys() - usual.keys(), key=str)]}
+
+
+def _check_names(images: str, masks: str | None = None) -> None:
+    """Raise ValueError unless these can name two folders beside each other."""
+    options = "(on the command line --data.images and --data.masks, of `data check` --images and --masks)"
+    for name in (images, masks):
+        if name is not None and (not name or Path(name).is_absolute() or ".." in Path(name).parts):
+            raise ValueError(
+                f"{name!r} names no folder in the data set; give one such as {MASK_FOLDERS[0]} {options}."
+            )
+    if images == masks:
+        raise ValueError(
+            f"images and masks are both to be taken from {images!r}; name a folder of each {options}."
+        )

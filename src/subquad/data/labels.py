@@ -1,6 +1,7 @@
 """Label sets and labelled samples: names and colours of classes, and weights for them."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from subquad.base.limits import CLASSES_BYTES
+from subquad.base.names import check_class_name
+from subquad.data.class_files import parse_json, parse_text
 from subquad.data.colors import (
     IGNORE_INDEX,
     Color,
@@ -51,6 +54,10 @@ class LabelSet:
         for color in colors:
             if len(color) != 3 or not all(0 <= level <= 255 for level in color):
                 raise ValueError(f"{color} is no colour; give red, green, blue from 0 to 255.")
+        for name in self.names:
+            check_class_name(name)
+            if not name.strip():
+                raise ValueError(f"class {self.names.index(name)} has no name ({name!r}); give it one.")
         if twice := first_repeated(self.names):
             raise ValueError(f"the class name {twice!r} is used twice; make each one unique.")
         if self.ignore_color:
@@ -82,9 +89,9 @@ class LabelSet:
         Args:
             path: A `.json` file `{"classes": [names], "palette_rgb": [[r, g, b], ...],
                 "ignore_rgb": [r, g, b]}`, of which only `classes` is needed and other keys are
-                ignored; or a text file with one `name` or `name r g b` a line, where empty lines
-                and lines that start with `#` are skipped. Without colours the default palette
-                is taken.
+                ignored; or a text file with one `name`, `name r g b` or `r g b name` a line, where
+                empty lines and lines that start with `#` are skipped; the lines may be numbered
+                from 0 on. Without colours the default palette is taken.
 
         Raises:
             FileNotFoundError: If there is no such file.
@@ -92,14 +99,17 @@ class LabelSet:
         """
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"there is no classes file {path}; write one, or correct it.")
+            odd = " (it is a folder, or a link to nothing)" if os.path.lexists(path) else ""
+            raise FileNotFoundError(f"there is no classes file {path}{odd}; write one, or correct it.")
         try:
             with path.open("rb") as file:
                 content = file.read(CLASSES_BYTES + 1)
             if len(content) > CLASSES_BYTES:
                 raise ValueError(f"it has more than {CLASSES_BYTES:,} bytes; names of classes need no more.")
             text = content.decode("utf-8-sig")
-            return _parse_json(text) if path.suffix.lower() == ".json" else _parse_text(text)
+            parse = parse_json if path.suffix.lower() == ".json" else parse_text
+            names, palette, ignore_color = parse(text)
+            return cls(names, default_palette(len(names)) if palette is None else palette, ignore_color)
         except RecursionError as error:
             raise ValueError(f"cannot read the classes from {path}: lists in lists without end.") from error
         except (ValueError, OSError) as error:
@@ -217,35 +227,3 @@ def class_weights(frequencies: Tensor, rule: Literal["median", "log"] = "median"
     present = shares > 0
     middle = shares[present].quantile(0.5) if present.any() else shares.new_zeros(())
     return torch.where(present, middle / shares, 0.0)
-
-
-def _parse_json(text: str) -> LabelSet:
-    content = json.loads(text)
-    names = content.get("classes") if isinstance(content, dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError('it needs a key "classes" with a list of names.')
-    colors, ignore_color = content.get("palette_rgb"), content.get("ignore_rgb")
-    if not isinstance(colors, list | None):
-        raise ValueError(f"{colors!r} is no list of colours; give one [r, g, b] per class.")
-    palette = default_palette(len(names)) if colors is None else tuple(map(_as_color, colors))
-    return LabelSet(tuple(names), palette, None if ignore_color is None else _as_color(ignore_color))
-
-
-def _parse_text(text: str) -> LabelSet:
-    stripped = [line.strip() for line in text.splitlines()]
-    lines = [line for line in stripped if line and not line.startswith("#")]
-    names, colors = [], []
-    for line in lines:
-        words = line.split()
-        has_color = len(words) > 3 and all(word.isdecimal() for word in words[-3:])
-        names.append(" ".join(words[:-3] if has_color else words))
-        if has_color:
-            colors.append(_as_color([int(word) for word in words[-3:]]))
-    return LabelSet(tuple(names), tuple(colors) if colors else default_palette(len(names)))
-
-
-def _as_color(levels: object) -> Color:
-    if not isinstance(levels, list) or [type(level) for level in levels] != [int] * 3:
-        raise ValueError(f"{levels!r} is no colour; give [red, green, blue] from 0 to 255.")
-    red, green, blue = levels
-    return red, green, blue

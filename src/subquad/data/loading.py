@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from subquad.base.interruption import outlive
 from subquad.data.colors import IGNORE_INDEX
 from subquad.data.labels import SegmentationDataset
 
@@ -149,6 +150,7 @@ class TrainingLoader(DataLoader[dict[str, Any]]):
             samples,
             batch_sampler=order,
             num_workers=workers,
+            worker_init_fn=outlive,
             collate_fn=collate,
             persistent_workers=workers > 0,
         )

@@ -17,6 +17,11 @@ from subquad.data.decoding import decode, is_transparent
 from subquad.data.labels import LabelSet
 from subquad.data.pictures import Picture
 
+WITHOUT_TRANSPARENCY = (
+    "save them without transparency; if the classes are in the alpha channel, save that as a grey PNG."
+)
+"""What is done about masks with transparent pixels."""
+
 
 class LossyMaskError(ValueError):
     """A mask whose compression changed the values."""
@@ -57,10 +62,14 @@ def read_mask(path: str | Path, labels: LabelSet, max_pixels: int = PICTURE_PIXE
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is truncated, corrupt or lossy, holds a value or colour of no class, or
-            its colour table gives an index the colour of another class.
+            its colour table gives an index the colour of another class; or if it has transparent pixels.
     """
     mask = open_mask(path, max_pixels)
     values = mask.values
+    if mask.transparent:
+        raise ValueError(
+            f"mask {path} has transparent pixels, whose colours do not show; {WITHOUT_TRANSPARENCY}"
+        )
     if values.ndim == 3:
         try:
             indices = color_to_index(values, labels.palette, labels.ignore_color)

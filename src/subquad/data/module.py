@@ -7,6 +7,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
+from subquad.base.interruption import outlive
 from subquad.data.labels import LabelSet, SegmentationDataset
 from subquad.data.loading import (
     EvaluationSamples,
@@ -90,6 +91,7 @@ class SegmentationData(LightningDataModule):
             samples,
             self.eval_batch_size,
             num_workers=self.workers,
+            worker_init_fn=outlive,
             collate_fn=collate,
             persistent_workers=self.workers > 0,
         )

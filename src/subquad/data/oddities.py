@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from subquad.data.colors import IGNORE_INDEX, Color
-from subquad.data.masks import Mask
+from subquad.data.masks import WITHOUT_TRANSPARENCY, Mask
 from subquad.data.pairs import quote
 from subquad.data.pictures import Picture
 
@@ -78,8 +78,8 @@ class Oddities:
         found = [self._tables(), self._depths(), self._darkness()]
         if names := self.transparent_masks:
             found.append(
-                f"the masks {quote(names)} have transparent pixels, which are read by the colours that do "
-                "not show; save them without transparency."
+                f"the masks {quote(names)} have transparent pixels, whose colours do not show; "
+                f"{WITHOUT_TRANSPARENCY}"
             )
         return [problem for problem in found if problem]
 

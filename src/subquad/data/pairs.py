@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unicodedata import normalize
 
 from subquad.base.hidden import visible
 from subquad.data.decoding import FORMATS, head_of, looks_like
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 """Names of files that are taken for pictures, in any case; the content tells what they are."""
+
+MASK_FOLDERS = ("labels", "masks", "annotations")
 
 SUFFIXES_IN_WORDS = "png, jpg, jpeg, bmp, tif or tiff"
 
@@ -23,7 +26,8 @@ _MASK_ENDINGS = ("_mask", "-mask", "_masks", "_label", "-label", "_labels", "_se
 def paired(images_dir: str | Path, masks_dir: str | Path) -> list[tuple[Path, Path]]:
     """Find the mask of each image: the file of the same name, without regard to the suffix.
 
-    A mask may also have `_mask`, `_label`, `_seg` or `_gt` behind the name of the image.
+    A mask may also have `_mask`, `_label`, `_seg` or `_gt` behind the name of the image, or the suffix of
+    the image before its own.
 
     Args:
         images_dir: Folder of the images (png, jpg, bmp, tif in small or capital letters).
@@ -57,7 +61,8 @@ def match_pairs(images_dir: Path, masks_dir: Path) -> tuple[list[tuple[Path, Pat
     for folder in (images_dir, masks_dir):
         files: dict[str, Path] = {}
         for path in image_files(folder):
-            first = files.setdefault(path.stem, path)
+            # macOS spells accents otherwise than keyboards do: both spellings look the same, and are.
+            first = files.setdefault(normalize("NFC", path.stem), path)
             if first != path:
                 both = quote([first.name, path.name])
                 problems.append(f"{both} in {folder} differ only in the suffix; keep one of them.")
@@ -65,8 +70,15 @@ def match_pairs(images_dir: Path, masks_dir: Path) -> tuple[list[tuple[Path, Pat
     images, masks = by_stem
     for stem in sorted(masks.keys() - images.keys()):
         name = without_ending(stem)
-        if name in images and name not in masks:
-            masks[name] = masks.pop(stem)
+        if name not in images:
+            continue
+        mask = masks.pop(stem)
+        first = masks.setdefault(name, mask)
+        if first != mask:
+            problems.append(
+                f"{quote([first.stem, mask.stem])} of {masks_dir} are both masks of {images[name].name!r}; "
+                "keep one of them."
+            )
     for here, there, kind, folder, other_folder in (
         (images, masks, "mask", images_dir, masks_dir),
         (masks, images, "image", masks_dir, images_dir),
@@ -121,7 +133,11 @@ def holds_pictures(folder: Path) -> bool:
 
 
 def without_ending(stem: str) -> str:
-    """Return the name of the picture that a mask may belong to: without `_mask` and the like."""
+    """Return the name of the picture that a mask may belong to: without `_mask`, `.jpg` and the like."""
+    if (
+        name := Path(stem)
+    ).suffix.lower() in SUFFIXES:  # of `a.jpg.png`, as some tools name the mask of `a.jpg`
+        return name.stem
     ending = next((end for end in _MASK_ENDINGS if stem.lower().endswith(end)), "")
     return stem[: len(stem) - len(ending)]
 

@@ -16,7 +16,7 @@ def preprocess(images: Tensor, config: SegmentationConfig) -> Tensor:
         config: Of the network.
 
     Returns:
-        float32, same shape.
+        Same shape; float32, or what else PyTorch's default type is, as in training by half precision alone.
 
     Raises:
         ValueError: If the images are not uint8 or not of that shape.
@@ -29,4 +29,4 @@ def preprocess(images: Tensor, config: SegmentationConfig) -> Tensor:
     mean, std = (
         torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in config.normalization
     )
-    return (images.float() / 255 - mean) / std
+    return ((images.float() / 255 - mean) / std).to(mean.dtype)

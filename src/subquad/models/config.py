@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypedDict
-from unicodedata import category
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +12,9 @@ from torch import Tensor, nn
 from subquad.base.limits import (
     LARGEST_SCALE,
     LARGEST_WIDTH,
-    LONGEST_NAME,
     MOST_STEPS,
 )
+from subquad.base.names import check_class_name
 from subquad.base.suggest import did_you_mean
 from subquad.models.blueprint import check_affordable
 from subquad.models.fields import check_range, fit_fields, shown
@@ -48,11 +47,7 @@ class NetworkConfig:
         fit_fields(self)
         check_range(self, 1, LARGEST_WIDTH, "num_classes")
         for name in self.class_names:
-            if len(name) > LONGEST_NAME or any(category(letter) in ("Cc", "Zl", "Zp") for letter in name):
-                raise ValueError(
-                    f"class names are one line of {LONGEST_NAME:,} characters at most, without control "
-                    f"characters, got {shown(name)}."
-                )
+            check_class_name(name)
         for name in ("class_names", "palette"):
             value = getattr(self, name, ())
             if value and len(value) != self.num_classes:

@@ -127,6 +127,20 @@ class FiniteGuard:
             last = self.passes[-1] if self.passes else None
             self._stop(task, what, last, culprits, step=task.global_step)
 
+    def stop_in_backward(self, task: Task, what: str) -> NoReturn:
+        """Raise ValueError for a backward pass that autograd stopped, on the process that it happened on.
+
+        Args:
+            task: In training.
+            what: Autograd says.
+        """
+        done = self.passes[-1] if self.passes else None
+        if task.trainer.world_size > 1:  # the others wait for its gradients, and cannot be asked
+            raise ValueError(
+                f"training became NaN by step {task.global_step} ({what}); take {task.remedies}."
+            )
+        self._stop(task, what, done, [task.global_rank])
+
     def begin_evaluation(self) -> None:
         """Forget the evaluation before."""
         self.evaluated = None

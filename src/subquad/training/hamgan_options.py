@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torch.optim import Adam
 
+from subquad.base.limits import LARGEST_RATE
 from subquad.models.hamgan import HamGAN
 from subquad.models.hamgan.generator import Generator
 from subquad.nn import ConditionalBatchNorm
@@ -40,8 +41,11 @@ class HamGANOptions:
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
         for name in ("generator_lr", "discriminator_lr", "eps"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"optimizer.{name} must be positive, got {getattr(self, name)}.")
+            value = getattr(self, name)
+            if not 0 < value < math.inf:
+                raise ValueError(f"optimizer.{name} must be positive, got {value}.")
+            if value > LARGEST_RATE:
+                raise ValueError(f"optimizer.{name} may be {LARGEST_RATE:g} at most, got {value:g}.")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {self.betas}.")
         if not 0 < self.norm_momentum <= 1:

@@ -10,9 +10,7 @@ from typing import Any, NoReturn
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from subquad.base.interruption import Interrupted, handle, name_of
-
-PATIENCE = 8.0  # seconds for a step to end: containers are killed 10 seconds after they are told to end
+from subquad.base.interruption import PATIENCE, Interrupted, handle, name_of
 
 
 class Interruption(Callback):

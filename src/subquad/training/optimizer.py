@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from subquad.base.limits import LARGEST_RATE
 from subquad.training.groups import Exempt, parameter_groups
 from subquad.training.schedule import cosine_decay, held_step, poly_decay, warm_up
 
@@ -65,6 +66,10 @@ class OptimizerOptions:
         for name in ("lr", "head_lr", "bias_lr"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"optimizer.{name} must be positive, got {getattr(self, name)}.")
+        if (most := self.lr * max(self.head_lr, self.bias_lr, 1)) > LARGEST_RATE:
+            raise ValueError(
+                f"optimizer.lr, also times head_lr or bias_lr, may be {LARGEST_RATE:g} at most, got {most:g}."
+            )
         for name in ("weight_decay", "warmup_steps", "warmup_ratio", "power", "min_lr"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"optimizer.{name} must be 0 or more, got {getattr(self, name)}.")

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
+from subquad.base.interruption import outlive
 from subquad.data.class_images.samples import ClassBatch, ClassImages
 from subquad.data.loading import Key, TrainingLoader, TrainingOrder
 
@@ -127,6 +128,7 @@ class ClassImageData(LightningDataModule):
             NumberedPictures(self.evaluation),
             batch_sampler=batches,  # pyright: ignore[reportArgumentType]
             num_workers=self.workers,
+            worker_init_fn=outlive,
             collate_fn=_as_it_is,  # pyright: ignore[reportArgumentType]
             persistent_workers=self.workers > 0,
         )

@@ -8,6 +8,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from subquad.base.interruption import outlive
 from subquad.data.loading import TrainingLoader
 from subquad.data.sequences.batches import BucketOrder, Collate, EvaluationOrder, Numbered, SequenceBatch
 from subquad.data.sequences.building import open_sequences, unknown_tokens
@@ -172,6 +173,7 @@ class SequenceData(LightningDataModule):
             Numbered(dataset),
             batch_sampler=order,
             num_workers=options.workers,
+            worker_init_fn=outlive,
             collate_fn=self._collate(dataset),
             persistent_workers=options.workers > 0,
         )
