@@ -4,6 +4,7 @@ import pytest
 
 from subquad import load_model
 from subquad.cli import options
+from subquad.cli.demo import _make_room
 
 
 @pytest.fixture
@@ -33,6 +34,13 @@ def test_other_files_are_never_removed(complains, tmp_path, name):
     (tmp_path / name).write_text("mine")
     complains("demo", "--steps=5", "--output", tmp_path, quoting=[str(tmp_path), "--output"])
     assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_demo_that_was_interrupted_makes_room_for_the_next(tmp_path):
+    (tmp_path / "none" / "logs").mkdir(parents=True)
+    (tmp_path / "none" / "last.ckpt").touch()
+    _make_room(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

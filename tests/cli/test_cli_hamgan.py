@@ -108,9 +108,7 @@ def test_wrong_evaluations_are_said(trained, arguments, message):
 
 def test_other_classes_are_said(trained, tmp_path):
     write_class_folder(tmp_path, classes=["cow", "pig"])
-    with pytest.raises(
-        ValueError, match=r"knows 3 classes \(bird, cat, dog, ...\), the data has 2 \(cow, pig"
-    ):
+    with pytest.raises(ValueError, match=r"knows 3 classes \(bird, cat, dog\), the data has 2 \(cow, pig"):
         test_hamgan.main([str(trained / "run"), f"--data.root={tmp_path}"])
     wrong = [*TINY, f"--data.root={tmp_path}", f"--output={tmp_path / 'run'}"]
     with pytest.raises(ValueError, match=r"--model.num_classes 5, but the data has 2 classes \(cow, pig"):
@@ -146,9 +144,7 @@ def test_features_of_other_data_are_said_before_any_work(trained, tmp_path):
     write_class_folder(tmp_path / "data", classes=["cow", "pig"])
     features_file = f"--features={trained / 'f.safetensors'}"
     arguments = [*TINY, f"--data.root={tmp_path / 'data'}", f"--output={tmp_path / 'run'}"]
-    with pytest.raises(
-        ValueError, match=r"features are of 3 classes \(bird, cat, dog, ...\), the network has 2"
-    ):
+    with pytest.raises(ValueError, match=r"features are of 3 classes \(bird, cat, dog\), the network has 2"):
         fit_hamgan.main([*arguments, features_file])
     write_class_folder(tmp_path / "one", classes=["cow"], count=1)
     one = [*arguments, f"--data.root={tmp_path / 'one'}", "--data.batch_size=1", "--trainer.max_steps=1"]

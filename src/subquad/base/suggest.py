@@ -1,8 +1,8 @@
-"""Suggest the right name for a wrong one."""
+"""Names in messages: the right one for a wrong one, and the first few of many."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -10,3 +10,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?", or an empty string where nothing is near."""
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def first_of(names: Sequence[str], most: int = 3) -> str:
+    """Return "road, sky, car, ..."; the dots only where there are more."""
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])

@@ -22,6 +22,11 @@ def checkpoint_path(path: str) -> Path:
     found = Path(path)
     if found.is_dir():
         found = found / "best.safetensors"
+        if not found.is_file() and (Path(path) / "last.ckpt").is_file():
+            raise FileNotFoundError(
+                f"there is no {found} yet: the run in {path} has had no evaluation; go on with it: subquad "
+                f"fit --config {Path(path) / 'config.yaml'} --resume."
+            )
     if not found.is_file():
         raise FileNotFoundError(
             f"there is no checkpoint {found}; give a .safetensors file or a folder that `subquad fit` wrote."

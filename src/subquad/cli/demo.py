@@ -59,9 +59,12 @@ def _make_room(folder: Path) -> None:
     import shutil
 
     if folder.exists() and any(folder.iterdir()):
-        if not all((folder / run / "logs").is_dir() for run in RUNS.values()):
+        parts = (*RUNS.values(), "report.html")
+        found = {path.name for path in folder.iterdir()}
+        runs = found & {*RUNS.values()}  # of a demo that was interrupted, not all of them
+        if found - {*parts} or not runs or not all((folder / run / "logs").is_dir() for run in runs):
             raise ValueError(f"{folder} holds other files; choose another --output.")
-        for part in (*RUNS.values(), "report.html"):
+        for part in parts:
             path = folder / part
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 

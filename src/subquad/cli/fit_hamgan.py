@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from subquad.base.suggest import first_of
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
 from subquad.cli.resume import RunOptions
@@ -200,7 +201,7 @@ def resolve_hamgan(model: Any, data: ClassImageOptions) -> tuple[HamGANConfig, C
     names = splits[0].class_names
     if asked is not None and asked != len(names):
         raise ValueError(
-            f"--model.num_classes {asked}, but the data has {len(names)} classes ({', '.join(names[:3])}, "
-            f"...); leave the option out."
+            f"--model.num_classes {asked}, but the data has {len(names)} classes ({first_of(names)}); "
+            "leave the option out."
         )
     return override(config, {"num_classes": len(names), "class_names": names}), splits[0], splits[1]

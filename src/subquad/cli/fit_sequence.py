@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from subquad.base.suggest import first_of
 from subquad.cli.options import given_options, model_options
 from subquad.cli.parsing import Parser
 from subquad.cli.plain_yaml import read_yaml
@@ -163,7 +164,7 @@ def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:
     classes = data.num_classes or 1
     asked = overrides.setdefault("num_classes", classes)
     if asked != classes:
-        names = f" ({', '.join(data.class_names[:3])}, ...)" if data.class_names else ""
+        names = f" ({first_of(data.class_names)})" if data.class_names else ""
         raise ValueError(
             f"--model.num_classes {asked}, but the data has {classes} classes{names}; leave the option out."
         )

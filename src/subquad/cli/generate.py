@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from subquad.base.suggest import did_you_mean
+from subquad.base.suggest import did_you_mean, first_of
 from subquad.cli.checkpoints import checkpoint_path, move
 from subquad.cli.outputs import check_outputs
 from subquad.cli.parsing import Parser
@@ -93,7 +93,7 @@ def find_classes(asked: str | None, config: HamGANConfig) -> list[int]:
         return [names.index(asked)]
     if asked.isdecimal() and int(asked) < count:
         return [int(asked)]
-    known = f" ({', '.join(names[:3])}, ...)" if names else ""
+    known = f" ({first_of(names)})" if names else ""
     raise ValueError(
         f"--class {asked!r}, but the network has the classes 0 to {count - 1}{known}."
         f"{did_you_mean(asked, names)}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from subquad.base.limits import PICTURE_PIXELS
-from subquad.base.suggest import did_you_mean
+from subquad.base.suggest import did_you_mean, first_of
 from subquad.cli.refusals import refuse_folder_options
 from subquad.models import SegmentationConfig, model_config
 from subquad.models.config import override, solver_from_json
@@ -256,7 +256,7 @@ def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
     if asked != labels.num_classes:
         raise ValueError(
             f"--model.num_classes {asked}, but the data has {labels.num_classes} classes "
-            f"({', '.join(labels.names[:3])}, ...); leave the option out."
+            f"({first_of(labels.names)}); leave the option out."
         )
     if isinstance(overrides.get("solver"), dict):
         overrides["solver"] = solver_from_json(overrides["solver"])
@@ -280,9 +280,9 @@ def check_classes(network: Any, labels: Any, path: str) -> None:
     """Raise ValueError unless a checkpoint was trained on these classes."""
     config: SegmentationConfig = network.config
     if config.num_classes != labels.num_classes or (config.class_names or labels.names) != labels.names:
-        known = f" ({', '.join(config.class_names[:3])}, ...)" if config.class_names else ""
+        known = f" ({first_of(config.class_names)})" if config.class_names else ""
         raise ValueError(
             f"{path} knows {config.num_classes} classes{known}, the data has "
-            f"{labels.num_classes} ({', '.join(labels.names[:3])}, ...); evaluate on the data it was "
+            f"{labels.num_classes} ({first_of(labels.names)}); evaluate on the data it was "
             f"trained for."
         )

@@ -121,7 +121,7 @@ class Parser(ArgumentParser):
         options = [option for action in self._actions for option in action.option_strings]
         unknown = re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", text)
         if unknown:
-            text += did_you_mean(unknown[1], options)
+            text = f"{text.rstrip('.')}.{did_you_mean(unknown[1], options)}"
         group = re.search(r"Group '([\w.]+)' does not accept option '(\w+)'", text)
         if group:
             text += did_you_mean(f"--{group[1]}.{group[2]}", options)

@@ -122,7 +122,10 @@ def main(arguments: list[str]) -> None:
     if unread:
         done = f"; wrote the masks of the other {len(images) - len(unread)} pictures to {folder}"
         packed = f" and no {VOC_ARCHIVE}" if options.submission else ""
-        raise ValueError("; ".join(unread) + (done + packed if len(unread) < len(images) else ""))
+        raise ValueError(
+            "; ".join(said.rstrip(".") for said in unread)
+            + (done + packed if len(unread) < len(images) else "")
+        )
     if options.submission:
         sys.stdout.write(f"wrote {len(images)} masks, packed in {pack(folder, masks)}\n")
     else:

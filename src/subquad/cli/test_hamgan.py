@@ -8,6 +8,7 @@ import sys
 from typing import Any, Literal
 
 from subquad.base.files import write_whole
+from subquad.base.suggest import first_of
 from subquad.cli.checkpoints import checkpoint_path
 from subquad.cli.evaluation_run import add_test_options, config_of_run, data_defaults
 from subquad.cli.fit_hamgan import add_feature_options
@@ -110,8 +111,8 @@ def open_real(config: Any, data: ClassImageOptions, checkpoint: str) -> tuple[An
         config.class_names and config.class_names != split.class_names
     ):
         raise ValueError(
-            f"{checkpoint} knows {config.num_classes} classes ({', '.join(config.class_names[:3])}, ...), "
-            f"the data has {len(split.class_names)} ({', '.join(split.class_names[:3])}, ...); evaluate on "
+            f"{checkpoint} knows {config.num_classes} classes ({first_of(config.class_names)}), "
+            f"the data has {len(split.class_names)} ({first_of(split.class_names)}); evaluate on "
             f"the data it was trained for."
         )
     try:

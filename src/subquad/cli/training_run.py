@@ -41,7 +41,7 @@ def train(
         ValueError: If nothing would be trained, or the run in the folder is another.
     """
     csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
-    interruption = Interruption(folder)
+    interruption = Interruption(folder, is_resumable=given is not None)
     loggers = [csv, TensorBoardLogger(folder, "logs", version=csv.version)]
     trainer = _trainer(options, folder, loggers, interruption)
     _check_length(trainer)

@@ -222,7 +222,7 @@ def _values_beyond(values: list[int], splits: list[SplitReport], num_classes: in
     for value in wrong[:8]:
         files = [name for split in splits for name in split.files.get(value, [])]
         listed.append(f"{value} (in {quote(files)})")
-    beyond = f"the masks hold {len(wrong)} values that are no class of 0..{num_classes - 1}"
+    beyond = f"the masks hold values that are no class of 0..{num_classes - 1}"
     remedy = "fix the masks or add the classes to classes.json."
     return f"{beyond}: {', '.join(listed)}; {remedy}" if wrong else ""
 

@@ -131,7 +131,7 @@ def find_labels(
         source = "the label set" if isinstance(classes, LabelSet) else classes
         raise ValueError(
             f"num_classes={num_classes}, but {source} names {labels.num_classes} classes; "
-            "drop the one that is wrong."
+            "drop the one that is wrong (on the command line --data.num_classes)."
         )
     return labels
 

@@ -78,6 +78,9 @@ class TimeLeft(TQDMProgressBar):
         return metrics
 
 
+QUIET_SECONDS = 30.0
+
+
 def duration(seconds: float) -> str:
     """Return hours, minutes and seconds, such as 0:12:03; "unknown" if it is infinite."""
     if math.isinf(seconds):
@@ -87,14 +90,25 @@ def duration(seconds: float) -> str:
 
 
 class PlainProgress(Callback):
-    """One line after each evaluation, for logs that are files rather than terminals."""
+    """A line at the start, after each evaluation and every half minute: for logs that are no terminals."""
 
     def __init__(self) -> None:
         self._clock = Clock()
+        self._told = 0.0  # seconds of the clock at the last line
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, and say that training begins."""
         self._clock.start(trainer)
+        self._told = 0.0
+        trainer.print(f"training on {pl_module.device} from step {self._step(trainer)} on")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Say how far it is, if nothing was said for long."""
+        if self._clock.spent() - self._told >= QUIET_SECONDS and trainer.is_global_zero:
+            self._told = self._clock.spent()
+            trainer.print(f"at step {self._step(trainer)}, left {duration(self._clock.left(trainer))}")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print step, loss, score and the time left."""
@@ -109,9 +123,15 @@ class PlainProgress(Callback):
         if steps is None:  # training had ended before
             trainer.print(f"step {trainer.global_step}: {scores}")
             return
-        step = str(trainer.global_step) if math.isinf(steps) else f"{trainer.global_step}/{int(steps)}"
+        self._told = self._clock.spent()
         spent, left = duration(self._clock.spent()), duration(self._clock.left(trainer))
-        trainer.print(f"step {step}: {scores}, spent {spent}, left {left}")
+        trainer.print(f"step {self._step(trainer)}: {scores}, spent {spent}, left {left}")
+
+    def _step(self, trainer: Trainer) -> str:
+        steps = self._clock.steps
+        if steps is None or math.isinf(steps):
+            return str(trainer.global_step)
+        return f"{trainer.global_step}/{int(steps)}"
 
 
 class ModelAverage(EMAWeightAveraging):

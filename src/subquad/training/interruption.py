@@ -20,6 +20,7 @@ class Interruption(Callback):
 
     Args:
         folder: Of the run, for the sentence that says how to go on.
+        is_resumable: Whether its options are kept there, so that it can.
 
     Attributes:
         signum: The signal that came; 0 before.
@@ -27,8 +28,8 @@ class Interruption(Callback):
         saved_step: Of the checkpoint that is there; None if there is none.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, is_resumable: bool = True) -> None:
+        self.folder, self.is_resumable = Path(folder), is_resumable
         self.signum, self.has_begun = 0, False
         self.saved_step: int | None = None
         self._tells, self._code = True, None
@@ -77,6 +78,8 @@ class Interruption(Callback):
 
     def _sentence(self, signum: int) -> str:
         told = f"interrupted by {name_of(signum)}"
+        if not self.is_resumable:
+            return f"{told}; give the command again to start anew."
         if self.saved_step is None:
             return f"{told} before the first checkpoint; give the command again to start anew."
         return (

@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from subquad.base.suggest import first_of
 from subquad.evaluation.generation.proxy import ProxyFeatures, load_proxy
 from subquad.models.hamgan import HamGANConfig
 from subquad.ops.decompose import autocast_off
@@ -176,8 +177,8 @@ def check_features(features: FeatureNet, config: HamGANConfig) -> None:
         )
     theirs, ours = features.class_names, config.class_names
     if theirs and (len(theirs) != config.num_classes or (ours and theirs != ours)):
-        known = f" ({', '.join(ours[:3])}, ...)" if ours else ""
+        known = f" ({first_of(ours)})" if ours else ""
         raise ValueError(
-            f"the features are of {len(theirs)} classes ({', '.join(theirs[:3])}, ...), the network has "
+            f"the features are of {len(theirs)} classes ({first_of(theirs)}), the network has "
             f"{config.num_classes}{known}; make features of its data with `subquad features`."
         )
