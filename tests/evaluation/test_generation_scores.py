@@ -157,8 +157,8 @@ def test_features_of_other_images_than_the_networks_are_said():
     for options, message in (
         ({}, r"32 x 32 images with 1 channel\(s\), the network's are 32 x 32 with 3; make features"),
         ({"in_channels": 1, "size": 64}, "the network's are 64 x 64 with 1"),
-        ({"in_channels": 1, "num_classes": 3}, r"of 2 classes \(a, b, ...\), the network has 3; make"),
-        ({"in_channels": 1, "class_names": ("b", "a")}, r"the network has 2 \(b, a, ...\)"),
+        ({"in_channels": 1, "num_classes": 3}, r"of 2 classes \(a, b\), the network has 3; make"),
+        ({"in_channels": 1, "class_names": ("b", "a")}, r"the network has 2 \(b, a\)"),
     ):
         with pytest.raises(ValueError, match=message):
             check_features(proxy, config(**options))
