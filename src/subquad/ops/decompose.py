@@ -19,6 +19,11 @@ from torch import Tensor
 _SMALLEST_ORDINARY = 1e-2
 _LARGEST_ORDINARY = 1e6
 
+# Asked once: the compiler of torch 2.10 cannot trace the question.
+_AUTOCAST_DEVICES = frozenset(
+    kind for kind in ("cpu", "cuda", "mps", "xpu", "hpu") if torch.amp.is_autocast_available(kind)
+)
+
 
 class Factors(NamedTuple):
     """The two factors of X, about equal to `dictionary @ codes`.
@@ -189,7 +194,7 @@ def grad_mode(enabled: bool) -> AbstractContextManager[None]:
 def autocast_off(x: Tensor) -> AbstractContextManager[object]:
     """Switch autocast off on the device of `x`, where it is on."""
     device = x.device.type
-    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+    if device in _AUTOCAST_DEVICES and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
 

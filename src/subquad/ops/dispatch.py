@@ -10,6 +10,9 @@ from torch import Tensor
 
 Impl = Literal["auto", "reference", "triton"]
 
+# Asked once: the compiler of torch 2.10 cannot trace the question.
+_HAS_TRITON = importlib.util.find_spec("triton") is not None
+
 
 def use_triton(impl: Impl, x: Tensor) -> bool:
     """Say whether a Triton kernel is to run.
@@ -27,7 +30,7 @@ def use_triton(impl: Impl, x: Tensor) -> bool:
         raise ValueError(f'impl must be "auto", "reference" or "triton", got {impl!r}.')
     if impl != "triton":
         return False
-    if importlib.util.find_spec("triton") is None:
+    if not _HAS_TRITON:
         raise ValueError(
             'impl="triton" cannot run: Triton is not installed; pip install triton, or use "auto".'
         )
