@@ -145,6 +145,14 @@ def test_what_older_recipes_hold_and_nothing_reads_is_no_other_run(tmp_path):
         record_of("sequence", f"--config={tmp_path / 'config.yaml'}")
 
 
+def test_how_often_an_older_hamgan_looked_for_nan_is_no_other_run(tmp_path):
+    (tmp_path / "config.yaml").write_text("optimizer:\n  check_every: 50\n")
+    ours = record_of("hamgan", f"--config={tmp_path / 'config.yaml'}")
+    older = written(ours)
+    older["options"]["optimizer.check_every"] = 50
+    ours.refuse_other(older, {}, tmp_path)
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_a_run_on_values_from_before_standard_units_goes_on_without(tmp_path, known):
     (tmp_path / "last.ckpt").touch()

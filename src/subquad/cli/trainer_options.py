@@ -113,7 +113,12 @@ LEAST = {
 }
 SHARES = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches")
 # Lightning's, which config.yaml held before the options above were listed, as it had them by default.
-FORMER = {"trainer.limit_predict_batches": None, "trainer.profiler": None, "trainer.barebones": False}
+FORMER = {
+    "trainer.limit_predict_batches": None,
+    "trainer.profiler": None,
+    "trainer.barebones": False,
+    "optimizer.check_every": 50,  # of a HamGAN, for how often NaN was looked for: each step is looked at now
+}
 TRAINING_DEFAULTS = {
     "trainer.max_epochs": 100,
     "trainer.log_every_n_steps": 10,
