@@ -112,7 +112,7 @@ LEAST = {
     "gradient_clip_val": 0,
 }
 SHARES = ("limit_train_batches", "limit_val_batches", "limit_test_batches", "overfit_batches")
-# Lightning's, which config.yaml held before the options above were listed, as it had them by default.
+# What config.yaml held before, most of it Lightning's, with the values that change nothing.
 FORMER = {
     "trainer.limit_predict_batches": None,
     "trainer.profiler": None,
