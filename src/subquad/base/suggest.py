@@ -15,3 +15,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def first_of(names: Sequence[str], most: int = 3) -> str:
     """Return "road, sky, car, ..."; the dots only where there are more."""
     return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])
+
+
+def and_more(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
+    """Return "a, b, c and 4 more"; the count only where there are more."""
+    return between.join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from subquad.base.suggest import and_more
 from subquad.cli.parsing import Parser
 
 if TYPE_CHECKING:
@@ -72,5 +73,4 @@ def _place(place: tuple[str, str] | None) -> str:
 
 
 def _some(names: list[str], nothing: str = "none") -> str:
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(names[:4]) + more if names else nothing
+    return and_more(names, 4) if names else nothing

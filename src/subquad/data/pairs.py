@@ -6,6 +6,7 @@ from pathlib import Path
 from unicodedata import normalize
 
 from subquad.base.hidden import visible
+from subquad.base.suggest import and_more
 from subquad.data.decoding import FORMATS, head_of, looks_like
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -151,5 +152,4 @@ def masks_beside(folder: Path) -> list[Path]:
 
 def quote(names: list[str], most: int = 3) -> str:
     """Quote up to `most` names and count the others: `'a', 'b', 'c' and 4 more`."""
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    return and_more([repr(name) for name in names], most)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from subquad.base.files import write_whole
 from subquad.base.finite import not_finite
 from subquad.base.limits import LARGEST_HEADER, MOST_TENSORS
+from subquad.base.suggest import and_more
 from subquad.models.blueprint import blueprint
 from subquad.models.config import NetworkConfig
 from subquad.models.config_text import config_from_json, config_to_json
@@ -121,9 +122,8 @@ def refuse_not_finite(tensors: Mapping[str, Tensor], where: object) -> None:
     """Raise ValueError if a weight is NaN or infinite, naming the tensors and where they are from."""
     wrong = not_finite(tensors)
     if wrong:
-        names = f"{', '.join(wrong[:3])}{f' and {len(wrong) - 3} more' if wrong[3:] else ''}"
         raise ValueError(
-            f"{names} in {where} hold{'' if wrong[1:] else 's'} NaN or infinity; take weights from "
+            f"{and_more(wrong)} in {where} hold{'' if wrong[1:] else 's'} NaN or infinity; take weights from "
             f"before that."
         )
 
@@ -206,11 +206,7 @@ def _check_built(state: Mapping[str, Tensor], config: NetworkConfig) -> None:
         "of another shape": [n for n, t in ours.items() if n in state and state[n].shape != t.shape],
         "without values": [n for n in ours if n in state and state[n].is_meta],
     }
-    told = [
-        f"{', '.join(names[:3])}{f' and {len(names) - 3} more' if names[3:] else ''} {what}"
-        for what, names in found.items()
-        if names
-    ]
+    told = [f"{and_more(names)} {what}" for what, names in found.items() if names]
     if told:
         raise ValueError(
             f"the network is not the one that its configuration builds, so its file could not be loaded "

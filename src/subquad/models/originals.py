@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from subquad.base.suggest import and_more
 from subquad.models.checkpoint import refuse_not_finite
 from subquad.models.hamgan import Discriminator, Generator, HamGAN
 from subquad.models.hamgan.tensorflow import from_tensorflow
@@ -61,17 +62,15 @@ class LoadReport:
         elif any("classifier.weight:" in entry for entry in self.reshaped):
             lines.append("the classifier has other inputs than the network's, which starts anew")
         if self.new_tokens:
-            shown = ", ".join(f"{token[:40]!r}" for token in self.new_tokens[:5])
-            more = f" and {len(self.new_tokens) - 5} more" if len(self.new_tokens) > 5 else ""
+            shown = and_more([f"{token[:40]!r}" for token in self.new_tokens], 5)
             lines.append(
                 f"the checkpoint has no vectors of {len(self.new_tokens)} of the network's tokens, which "
-                f"start anew: {shown}{more}"
+                f"start anew: {shown}"
             )
         for name in ("missing", "unexpected", "reshaped"):
             entries = getattr(self, name)
             if entries:
-                more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
-                lines.append(f"{name}: {', '.join(entries[:3])}{more}")
+                lines.append(f"{name}: {and_more(entries)}")
         return "\n".join(lines)
 
 

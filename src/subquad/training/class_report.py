@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from subquad.base.suggest import and_more
 from subquad.evaluation import SegmentationScores
 from subquad.training.segmentation import SegmentationTask
 
@@ -69,10 +70,9 @@ def class_lines(scores: SegmentationScores, names: Sequence[str]) -> str:
 
 def remedy(names: Sequence[str], step: int) -> str:
     """Return a sentence on classes of which nothing is found."""
-    quoted = ", ".join(repr(_short(name)) for name in names[:5])
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    quoted = and_more([repr(_short(name)) for name in names], 5)
     return (
-        f"step {step}: no pixel of {quoted}{more} was found in {PATIENCE} evaluations: weigh rare classes "
+        f"step {step}: no pixel of {quoted} was found in {PATIENCE} evaluations: weigh rare classes "
         f"with --class_weights median, take crops in which they are larger (--data.crop, --data.scale), "
         f"raise --optimizer.lr, or train for more steps."
     )

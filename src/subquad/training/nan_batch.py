@@ -13,6 +13,7 @@ from torch import Tensor
 
 from subquad.base.files import write_whole
 from subquad.base.pickles import load_plain
+from subquad.base.suggest import and_more
 from subquad.models.config_text import config_to_json
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def sample_names(batch: Any) -> list[str]:
 def names_of(batch: Any) -> str:
     """Return the first of `sample_names` in words."""
     names = sample_names(batch)
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"samples {', '.join(names[:3])}{more}" if names else "samples without names"
+    return f"samples {and_more(names)}" if names else "samples without names"
 
 
 def write_nan_batch(task: Task, done: Pass, reason: str, suffix: str = "") -> str:

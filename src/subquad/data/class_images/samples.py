@@ -15,6 +15,8 @@ from typing import Protocol, TypedDict
 import torch
 from torch import Tensor
 
+from subquad.base.suggest import and_more
+
 
 class ClassBatch(TypedDict):
     """See the head of this file."""
@@ -97,7 +99,7 @@ def check_classes(split: ClassImages) -> None:
         )
     empty = [names[number] for number in (torch.bincount(classes, minlength=len(names)) == 0).nonzero()]
     if empty:
-        quoted = ", ".join(map(repr, empty[:3])) + (f" and {len(empty) - 3} more" if len(empty) > 3 else "")
         raise ValueError(
-            f"there is no picture of {quoted} in {split.where}; add pictures, or leave the class out."
+            f"there is no picture of {and_more(list(map(repr, empty)))} in {split.where}; add pictures, or "
+            "leave the class out."
         )

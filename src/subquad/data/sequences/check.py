@@ -7,6 +7,7 @@ from collections import Counter
 
 from torch import Tensor
 
+from subquad.base.suggest import and_more
 from subquad.data.sequences.building import (
     CLASSES_OF,
     FIXED,
@@ -219,5 +220,4 @@ def _shared(seen: dict[str, dict[bytes, str]]) -> list[str]:
 
 
 def _count(pairs: list[str]) -> str:
-    more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
-    return f"{len(pairs)} in all: {'; '.join(pairs[:SHOWN])}{more}"
+    return f"{len(pairs)} in all: {and_more(pairs, SHOWN, '; ')}"
