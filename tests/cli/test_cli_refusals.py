@@ -149,7 +149,7 @@ def test_targets_are_tried_before_the_work(complains, trained, monkeypatch):
     quoting = "/proc takes no new file"
     complains("export", trained.weights, "--output=/proc/m.onnx", quoting=["/proc/m.onnx", quoting])
     complains("export", trained.weights, "--output=/proc/m.pt2", "--format=torch", quoting=quoting)
-    monkeypatch.setattr("subquad.models.originals.read_weights", work)
+    monkeypatch.setattr("subquad.models.originals.load.read_weights", work)
     complains(
         "convert", trained.weights, "--to=/proc/m.safetensors", quoting=["/proc/m.safetensors", quoting]
     )

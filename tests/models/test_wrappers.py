@@ -7,7 +7,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from checkpoint_files import TINY, saved, tiny
 from subquad import create_model, load_model, load_original, save_model
-from subquad.models.weights import read_weights
+from subquad.models.originals.weights import read_weights
 from subquad.models.wrappers import bare_names
 from subquad.nn import Hamburger, insert_context, remove_context
 

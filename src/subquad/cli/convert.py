@@ -37,8 +37,8 @@ def main(arguments: list[str]) -> None:
     """Recognise, load, report, write."""
     from subquad.base.files import check_writable
     from subquad.models import create_model, load_original, save_model
-    from subquad.models.originals import read_weights
-    from subquad.models.recognise import recognise
+    from subquad.models.originals.load import read_weights
+    from subquad.models.originals.recognise import recognise
 
     options = parser().parse_args(arguments)
     target = Path(options.to)

@@ -4,17 +4,17 @@ from subquad.models import named as _named  # noqa: F401  registers the names
 from subquad.models.checkpoint import load_model, read_config, save_model
 from subquad.models.classifier import Classifier, ClassifierConfig
 from subquad.models.config import HamConfig, ImageConfig, NetworkConfig, SegmentationConfig
-from subquad.models.decoder import LightHamDecoder
 from subquad.models.families import register_family
 from subquad.models.hamgan import HamGAN, HamGANConfig
-from subquad.models.hamnet import HamNet, HamNetConfig
 from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
-from subquad.models.light_ham import LightHam, LightHamConfig
-from subquad.models.network import SegmentationNetwork
-from subquad.models.originals import LoadReport, load_original
+from subquad.models.originals.load import LoadReport, load_original
 from subquad.models.registry import create_model, list_models, model_config, register_model
-from subquad.models.sequence import SequenceNetwork
-from subquad.models.sequence_config import SequenceConfig
+from subquad.models.segmentation.decoder import LightHamDecoder
+from subquad.models.segmentation.hamnet import HamNet, HamNetConfig
+from subquad.models.segmentation.light_ham import LightHam, LightHamConfig
+from subquad.models.segmentation.network import SegmentationNetwork
+from subquad.models.sequence.config import SequenceConfig
+from subquad.models.sequence.network import SequenceNetwork
 
 __all__ = [
     "Classifier",

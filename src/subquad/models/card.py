@@ -9,7 +9,7 @@ from torch import nn
 
 from subquad.models.config import ImageConfig, NetworkConfig, SegmentationConfig
 from subquad.models.hamgan import HamGANConfig
-from subquad.models.sequence_config import SequenceConfig
+from subquad.models.sequence.config import SequenceConfig
 
 
 def model_card(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.config import ImageConfig
 from subquad.models.families import register_family
-from subquad.models.network import ImageNetwork
+from subquad.models.segmentation.network import ImageNetwork
 from subquad.nn.reset import start_with
 
 

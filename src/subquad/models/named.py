@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from subquad.models.classifier import ClassifierConfig
 from subquad.models.hamgan import HamGANConfig
-from subquad.models.hamnet import HamNetConfig
-from subquad.models.light_ham import LightHamConfig
 from subquad.models.registry import register_model
-from subquad.models.sequence_config import SequenceConfig
+from subquad.models.segmentation.hamnet import HamNetConfig
+from subquad.models.segmentation.light_ham import LightHamConfig
+from subquad.models.sequence.config import SequenceConfig
 
 
 def _light_ham(backbone: str, width: int, channels: int, rank: int, drop_path: float = 0.1) -> LightHamConfig:

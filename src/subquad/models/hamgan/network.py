@@ -7,7 +7,7 @@ from torch import Tensor
 from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.hamgan.discriminator import Discriminator
 from subquad.models.hamgan.generator import Generator
-from subquad.models.network import ImageNetwork
+from subquad.models.segmentation.network import ImageNetwork
 
 
 class HamGAN(ImageNetwork):

@@ -13,11 +13,11 @@ from subquad.base.limits import LARGEST_SCALE, LARGEST_WIDTH, LONGEST_SEQUENCE, 
 from subquad.models.config import NetworkConfig
 from subquad.models.families import register_family
 from subquad.models.fields import check_range, shown
-from subquad.models.mixers import Mixer, mixer_papers
+from subquad.models.sequence.mixers import Mixer, mixer_papers
 from subquad.nn.paramixer import Protocol, Residual, Start
 
 if TYPE_CHECKING:
-    from subquad.models.sequence import SequenceNetwork
+    from subquad.models.sequence.network import SequenceNetwork
 
 Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
@@ -181,6 +181,6 @@ class SequenceConfig(NetworkConfig):
 
     def build(self) -> SequenceNetwork:
         """Build the network, randomly initialised."""
-        from subquad.models.sequence import SequenceNetwork  # which is built from this
+        from subquad.models.sequence.network import SequenceNetwork  # which is built from this
 
         return SequenceNetwork(self)

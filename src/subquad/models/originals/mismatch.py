@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from subquad.models.backbones import MSCAN, VAN, ResNet
-from subquad.models.recognise import kind_of
+from subquad.models.originals.recognise import kind_of
 
 # Of the backbone in each kind of checkpoint, by the start of its networks' names.
 _BACKBONES: tuple[tuple[str, type[nn.Module]], ...] = (

@@ -14,8 +14,8 @@ from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.config import HamConfig
 from subquad.models.families import register_family
 from subquad.models.fields import check_range
-from subquad.models.heads import AuxiliaryHead, ConvNormReLU, init_head
-from subquad.models.network import SegmentationNetwork
+from subquad.models.segmentation.heads import AuxiliaryHead, ConvNormReLU, init_head
+from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Hamburger
 from subquad.nn.hamburger import Norm, Version
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from helpers import relative_error
 from subquad import create_model, load_original
-from subquad.models.originals import read_weights
-from subquad.models.recognise import recognise
+from subquad.models.originals.load import read_weights
+from subquad.models.originals.recognise import recognise
 
 SMALL = {"size": 32, "width": 8, "num_classes": 5, "latent": 16, "generator_rank": 6, "discriminator_rank": 3}
 U = "spectral_normalize/spectral_norm/spectral_norm_u"
@@ -195,7 +195,7 @@ def test_names_of_the_published_networks():
         f"Generator/generator/g_block1/snconv1/snconv1/Generator/generator/g_block1/snconv1/snconv1/kernel/{U}":
             (9216, 1),
     }  # fmt: skip
-    from subquad.models.hamgan.tensorflow import from_tensorflow
+    from subquad.models.originals.tensorflow import from_tensorflow
 
     tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     tensors["Generator/generator/g_block1/snconv1/snconv1/kernel"] = torch.empty(

@@ -8,7 +8,7 @@ import torch
 
 from checkpoint_files import saved, tiny
 from subquad import create_model, load_model, load_original, save_model
-from subquad.models.weights import read_weights
+from subquad.models.originals.weights import read_weights
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -77,7 +77,7 @@ def test_small_floats_are_read():
 def test_a_packed_file_that_unpacks_without_end_is_refused(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", a=np.zeros(100_000))
     assert read_weights(tmp_path / "a.npz")["a"].shape == (100_000,)
-    monkeypatch.setattr("subquad.models.weights.LARGEST_UNPACKED", 10_000)
+    monkeypatch.setattr("subquad.models.originals.weights.LARGEST_UNPACKED", 10_000)
     monkeypatch.setattr(np, "load", None)  # it is not even opened
     with pytest.raises(ValueError, match=r"a.npz is no .npz file of plain arrays"):
         read_weights(tmp_path / "a.npz")

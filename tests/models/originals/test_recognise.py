@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from helpers import load_case, weights_of
-from subquad.models.original_names import renaming
-from subquad.models.originals import read_weights
-from subquad.models.recognise import recognise
+from subquad.models.originals.load import read_weights
+from subquad.models.originals.names import renaming
+from subquad.models.originals.recognise import recognise
 from subquad.models.registry import create_model, list_models
 
 CASES = {

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from subquad.models.cost import on_meta
 from subquad.models.hamgan import HamGAN
-from subquad.models.hamgan.tensorflow import from_tensorflow, options_of
-from subquad.models.original_links import holds_links
-from subquad.models.original_names import hamburger_version, renaming
-from subquad.models.recognise_sequence import recognise_sequence
+from subquad.models.originals.links import holds_links
+from subquad.models.originals.names import hamburger_version, renaming
+from subquad.models.originals.recognise_sequence import recognise_sequence
+from subquad.models.originals.tensorflow import from_tensorflow, options_of
 from subquad.models.registry import list_models, model_config
 
 # (a pattern of a tensor's name, the pattern of our names); the first whose tensor is there counts.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.models.light_ham import Context, LightHamConfig, LightHamHead
+from subquad.models.segmentation.light_ham import Context, LightHamConfig, LightHamHead
 from subquad.nn.ham import Start
 from subquad.nn.hamburger import Norm
 from subquad.ops import NMF, Solver

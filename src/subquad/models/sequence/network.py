@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.models.mixers import make_block
-from subquad.models.network import Network
-from subquad.models.sequence_config import SequenceConfig
-from subquad.models.standard_units import StandardUnits
+from subquad.models.segmentation.network import Network
+from subquad.models.sequence.config import SequenceConfig
+from subquad.models.sequence.mixers import make_block
+from subquad.models.sequence.standard_units import StandardUnits
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.reset import start_with
 from subquad.ops.transforms import is_known

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from subquad.models.backbones import MSCAN, VAN, ResNet
 from subquad.models.backbones.mscan import STRIPS
-from subquad.models.sequence import SequenceNetwork
+from subquad.models.sequence.network import SequenceNetwork
 from subquad.nn import Paramixer
 from subquad.nn.hamburger import Version
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from subquad import create_model, load_model, save_model
-from subquad.models.standard_units import StandardUnits
+from subquad.models.sequence.standard_units import StandardUnits
 
 UNITS = {"mean": (100.0, -3.0), "std": (20.0, 0.5)}
 VALUES = {

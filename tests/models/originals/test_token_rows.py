@@ -7,7 +7,7 @@ import torch
 
 from subquad import create_model, load_original, save_model
 from subquad.models.checkpoint import config_to_json
-from subquad.models.token_rows import RESUMABLE_KEY
+from subquad.models.originals.token_rows import RESUMABLE_KEY
 from subquad.training.task import CONFIG_KEY
 
 

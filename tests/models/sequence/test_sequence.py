@@ -8,8 +8,8 @@ from helpers import load_case, relative_error, weights_of
 from subquad import create_model, load_model, load_original, save_model
 from subquad.models import model_config
 from subquad.models.cost import multiply_adds, parameters
-from subquad.models.originals import read_weights
-from subquad.models.recognise import recognise
+from subquad.models.originals.load import read_weights
+from subquad.models.originals.recognise import recognise
 from subquad.nn import Paramixer
 
 RIVALS = ("transformer", "linformer", "performer", "nystromformer", "reformer")

@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from subquad.base.suggest import and_more
 from subquad.models.checkpoint import refuse_not_finite
 from subquad.models.hamgan import Discriminator, Generator, HamGAN
-from subquad.models.hamgan.tensorflow import from_tensorflow
-from subquad.models.mismatch import remedy
-from subquad.models.original_links import stack_links
-from subquad.models.original_names import hamburger_version, renaming
-from subquad.models.token_rows import TABLE, place_token_rows, token_names
-from subquad.models.weights import read_weights
+from subquad.models.originals.links import stack_links
+from subquad.models.originals.mismatch import remedy
+from subquad.models.originals.names import hamburger_version, renaming
+from subquad.models.originals.tensorflow import from_tensorflow
+from subquad.models.originals.token_rows import TABLE, place_token_rows, token_names
+from subquad.models.originals.weights import read_weights
 from subquad.models.wrappers import unwrapped
 from subquad.nn import Hamburger
 from subquad.nn.spectral_norm import settle_vectors

@@ -14,7 +14,7 @@ from subquad.nn.paramixer import Paramixer
 from subquad.nn.reset import reset_by, start_with
 
 if TYPE_CHECKING:
-    from subquad.models.sequence_config import SequenceConfig
+    from subquad.models.sequence.config import SequenceConfig
 
 Mixer = Literal["paramixer", "none", "transformer", "linformer", "performer", "nystromformer", "reformer"]
 

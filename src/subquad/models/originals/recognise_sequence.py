@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from subquad.models.original_links import stack_links
+from subquad.models.originals.links import stack_links
 from subquad.models.registry import list_models, model_config
-from subquad.models.sequence_config import SequenceConfig
+from subquad.models.sequence.config import SequenceConfig
 
 
 def recognise_sequence(tensors: Mapping[str, Tensor]) -> tuple[str, dict[str, Any], str]:

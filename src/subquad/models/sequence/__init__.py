@@ -1,0 +1,1 @@
+"""Networks on sequences: Paramixer, and rivals in its place."""
