@@ -39,6 +39,7 @@ class NetworkConfig:
     """
 
     family: ClassVar[str]
+    task: ClassVar[str]  # the kind of work that it is for, as `subquad.tasks` calls it
 
     num_classes: int
     class_names: tuple[str, ...] = ()
@@ -146,6 +147,7 @@ class SegmentationConfig(ImageConfig):
         palette: RGB of each class in 0..255, or empty.
     """
 
+    task: ClassVar[str] = "segmentation"
     usual_size: ClassVar[int] = 512
 
     palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)

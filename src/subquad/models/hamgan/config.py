@@ -51,6 +51,7 @@ class HamGANConfig(ImageConfig):
     """
 
     family: ClassVar[str] = "hamgan"
+    task: ClassVar[str] = "generation"
 
     num_classes: int = 1000
     size: int = 128
