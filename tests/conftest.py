@@ -27,3 +27,17 @@ def deterministic():
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    """Families, networks, names and solvers that a test registers are gone after it."""
+    from subquad.models import registry, solvers
+
+    for module, name in (
+        (registry, "FAMILIES"),
+        (registry, "NETWORKS"),
+        (registry, "NAMES"),
+        (solvers, "SOLVERS"),
+    ):
+        monkeypatch.setattr(module, name, dict(getattr(module, name)))

@@ -27,7 +27,6 @@ from subquad.cli.trainer_options import add_trainer_options
 from subquad.cli.training_run import train
 from subquad.data.sequences import SequenceOptions
 from subquad.models import SequenceConfig, model_config
-from subquad.models.config import override
 from subquad.training.optimizer import OptimizerOptions
 
 if TYPE_CHECKING:
@@ -169,9 +168,8 @@ def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:
             f"--model.num_classes {asked}, but the data has {classes} classes{names}; leave the option out."
         )
     info = data.info
-    config = override(
-        named,
-        {
+    config = named.replaced(
+        **{
             "length": data.length,
             **for_values(options, data),
             **overrides,

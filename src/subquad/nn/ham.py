@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,18 @@ from subquad.ops.decompose import autocast_off
 
 Start = Literal["random", "fixed", "learned", "running"]
 Over = Literal["space", "channel"]
+
+
+class HamOptions(TypedDict, total=False):
+    """Options of `Ham` by name, for what hands them on to it."""
+
+    rank: int
+    solver: Solver
+    heads: int
+    steps: int
+    eval_steps: int | None
+    grad_steps: int
+    start: Start
 
 
 class Ham(nn.Module):

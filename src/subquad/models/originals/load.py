@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from subquad.base.suggest import and_more
 from subquad.models.checkpoint import refuse_not_finite
-from subquad.models.hamgan import Discriminator, Generator, HamGAN
+from subquad.models.hamgan.discriminator import Discriminator
+from subquad.models.hamgan.generator import Generator
+from subquad.models.hamgan.network import HamGAN
 from subquad.models.originals.links import stack_links
 from subquad.models.originals.mismatch import remedy
 from subquad.models.originals.names import hamburger_version, renaming
