@@ -5,8 +5,9 @@ import warnings
 import torch
 from lightning.pytorch import Trainer
 
-from subquad.data.class_images import ClassImageData, PicturesInMemory
+from subquad.data.class_images import PicturesInMemory
 from subquad.models import create_model
+from subquad.tasks.generation.data.module import ClassImageData
 
 NAMES = ("a", "b", "c")
 

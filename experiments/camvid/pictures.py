@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 
 from subquad import load_model
-from subquad.data import CamVid, index_to_color
-from subquad.evaluation import ConfusionMatrix, predict_labels
 from subquad.explain.figures import side_by_side
+from subquad.tasks.segmentation.confusion import ConfusionMatrix
+from subquad.tasks.segmentation.data.camvid import CamVid
+from subquad.tasks.segmentation.data.colors import index_to_color
+from subquad.tasks.segmentation.labels import predict_labels
 
 HERE = Path(__file__).parent
 SHOWN = 6

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import torch
 
-from subquad.cli.features import main as make_features
-from subquad.cli.fit_hamgan import fit, parser
-from subquad.cli.test_hamgan import open_real, pictures
-from subquad.evaluation.generation import GenerationProtocol, open_features, score_generator
-from subquad.training.hamgan import HamGANTask
+from subquad.tasks.generation.commands.features import main as make_features
+from subquad.tasks.generation.commands.fit import fit, parser
+from subquad.tasks.generation.commands.test import open_real, pictures
+from subquad.tasks.generation.features import open_features
+from subquad.tasks.generation.learner import HamGANTask
+from subquad.tasks.generation.scores import GenerationProtocol, score_generator
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parents[1] / "recipes" / "hamgan"

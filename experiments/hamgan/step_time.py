@@ -11,7 +11,7 @@ import torch
 
 from subquad import create_model
 from subquad.bench import environment, side_by_side
-from subquad.training.hamgan_loss import discriminator_loss, generator_loss
+from subquad.tasks.generation.loss import discriminator_loss, generator_loss
 
 CONTEXTS = ("none", "attention", "hamburger")
 

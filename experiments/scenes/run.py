@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from subquad.cli.fit_segmentation import fit, parser
+from subquad.tasks.segmentation.commands.fit import fit, parser
 
 HERE = Path(__file__).parent
 RECIPE = HERE.parents[1] / "recipes" / "scenes_light_ham.yaml"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from subquad.cli.fit_sequence import fit, parser
+from subquad.tasks.sequences.commands.fit import fit, parser
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parents[1] / "recipes" / "sequences"

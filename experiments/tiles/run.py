@@ -18,10 +18,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad import load_model
-from subquad.cli.options import checkpoint_path
 from subquad.cli.predict import find_images
-from subquad.data import LabelSet, read_image, read_mask
-from subquad.evaluation import ConfusionMatrix, Tiling, predict_labels, predict_tiles
+from subquad.data.pictures import read_image
+from subquad.engine.options import checkpoint_path
+from subquad.tasks.segmentation.confusion import ConfusionMatrix
+from subquad.tasks.segmentation.data.labels import LabelSet
+from subquad.tasks.segmentation.data.masks import read_mask
+from subquad.tasks.segmentation.labels import predict_labels
+from subquad.tasks.segmentation.tiles import predict_tiles
+from subquad.tasks.segmentation.tiling import Tiling
 
 HERE = Path(__file__).parent
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from subquad.data import Scenes
+from subquad.tasks.segmentation.data.scenes import Scenes
 
 folder = Path(sys.argv[1])
 scenes = Scenes(100, seed=0, size=(160, 160), split="val")

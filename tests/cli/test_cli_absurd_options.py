@@ -3,7 +3,7 @@
 import pytest
 
 from subquad.base.limits import MOST_PROCESSES
-from subquad.cli.bounds import MOST, check_device
+from subquad.engine.bounds import MOST, check_device
 
 OF_FIT = {
     "--trainer.devices=-2": "means no device",
@@ -74,17 +74,13 @@ def test_every_command_looks_at_its_device(complains, tmp_path, monkeypatch, com
 
 def test_limits_are_of_options_that_there_are():
     """A name that is spelt wrongly limits nothing."""
-    from subquad.cli import (
-        bench,
-        export,
-        features,
-        fit_segmentation,
-        fit_sequence,
-        generate,
-        predict_segmentation,
-        test_hamgan,
-    )
+    from subquad.cli import bench, export
     from subquad.cli import data as data_check
+    from subquad.tasks.generation.commands import features, generate
+    from subquad.tasks.generation.commands import test as test_hamgan
+    from subquad.tasks.segmentation.commands import fit as fit_segmentation
+    from subquad.tasks.segmentation.commands import predict as predict_segmentation
+    from subquad.tasks.sequences.commands import fit as fit_sequence
 
     makers = (
         bench,

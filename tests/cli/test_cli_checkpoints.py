@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
-from cli_helpers import fit_arguments
 from PIL import Image
 
 from checkpoint_files import saved, tiny, with_options
+from cli_helpers import fit_arguments
 from subquad import create_model, save_model
 
 SMALL = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4, "num_classes": 3}
@@ -79,10 +79,10 @@ def test_info_names_the_papers_of_each_family(call):
 
 def test_a_run_goes_on_after_an_option_was_added(tmp_path):
     """An option that the older version did not have has its default; another value is still told."""
-    from subquad.cli.resume import check_resumable
+    from subquad.engine.learner import CONFIG_KEY
+    from subquad.engine.resume import check_resumable
     from subquad.models.config_text import config_to_json
-    from subquad.training import SequenceTask
-    from subquad.training.task import CONFIG_KEY
+    from subquad.tasks.sequences.learner import SequenceTask
 
     task = SequenceTask(tiny())
     content = json.loads(config_to_json(task.config))

@@ -11,8 +11,9 @@ from cli_helpers import CLASSES, contents, fit_arguments
 from PIL import Image
 
 from subquad import load_model
-from subquad.data import SegmentationFolder
-from subquad.evaluation import ConfusionMatrix, predict_labels
+from subquad.tasks.segmentation.confusion import ConfusionMatrix
+from subquad.tasks.segmentation.data.folder import SegmentationFolder
+from subquad.tasks.segmentation.labels import predict_labels
 
 
 def test_a_run_leaves_weights_checkpoint_recipe_and_log(call, data, tmp_path):
@@ -164,7 +165,7 @@ def test_frozen_parts_and_the_options_of_loss_and_optimiser_reach_training(call,
 
 
 def test_evaluation_while_training_follows_the_protocol(call, data, trained, tmp_path):
-    from subquad.evaluation import Protocol, predict_scores
+    from subquad.tasks.segmentation.protocol import Protocol, predict_scores
 
     result = call(
         *fit_arguments(data, tmp_path / "run", "--protocol.scales=[0.5,1.0]", "--protocol.flip=true")

@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from subquad.base.limits import LARGEST_YAML
-from subquad.cli import fit_hamgan, fit_segmentation, fit_sequence
-from subquad.cli.plain_yaml import plain_yaml
+from subquad.engine.plain_yaml import plain_yaml
+from subquad.tasks.generation.commands import fit as fit_hamgan
+from subquad.tasks.segmentation.commands import fit as fit_segmentation
+from subquad.tasks.sequences.commands import fit as fit_sequence
 
 CANARY = "somebodys_module"
 PARSERS = [fit_segmentation.parser, fit_sequence.parser, fit_hamgan.parser]

@@ -3,8 +3,8 @@
 import pytest
 
 from subquad import create_model, load_model
-from subquad.cli.tables import print_scores, print_table
-from subquad.evaluation import ConfusionMatrix
+from subquad.engine.tables import print_scores, print_table
+from subquad.tasks.segmentation.confusion import ConfusionMatrix
 
 # Of the originals' heads and backbones with 150 classes: spec 5.3, published table.
 PARAMETERS = {

@@ -5,10 +5,10 @@ import os
 
 import pytest
 import torch
-from cli_helpers import contents
 
+from cli_helpers import contents
 from subquad import create_model, save_model
-from subquad.cli.outputs import check_outputs, check_scores
+from subquad.engine.outputs import check_outputs, check_scores
 
 SMALL = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}
 

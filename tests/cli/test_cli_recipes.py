@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from cli_helpers import contents, write_data
 
+from cli_helpers import contents, write_data
 from published_layouts import write_published
-from subquad.cli.fit_segmentation import parser
-from subquad.cli.options import resolve_model
-from subquad.cli.protocols import resolve_protocol
-from subquad.data.published import published_labels
-from subquad.evaluation import PROTOCOLS, Protocol
+from subquad.engine.options import resolve_model
+from subquad.tasks.segmentation.commands.fit import parser
+from subquad.tasks.segmentation.data.published import published_labels
+from subquad.tasks.segmentation.protocol import PROTOCOLS, Protocol
+from subquad.tasks.segmentation.protocol_options import resolve_protocol
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / "recipes").glob("*/base.yaml"))

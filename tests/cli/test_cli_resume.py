@@ -9,16 +9,19 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from cli_helpers import contents, fit_arguments, write_pair
 from lightning.pytorch.callbacks import Timer
 
-from subquad.cli import fit_hamgan, fit_segmentation, fit_sequence
-from subquad.cli.resume import LENGTHS, MAY_CHANGE, RUN_KEY, RunOptions, RunRecord, check_resumable
-from subquad.cli.trainer_options import FORMER
+from cli_helpers import contents, fit_arguments, write_pair
+from subquad.engine.learner import CONFIG_KEY
+from subquad.engine.resume import LENGTHS, MAY_CHANGE, RUN_KEY, RunOptions, RunRecord, check_resumable
+from subquad.engine.trainer_options import FORMER
 from subquad.models import create_model
 from subquad.models.checkpoint import config_to_json
-from subquad.training import SegmentationTask, SequenceTask
-from subquad.training.task import CONFIG_KEY
+from subquad.tasks.generation.commands import fit as fit_hamgan
+from subquad.tasks.segmentation.commands import fit as fit_segmentation
+from subquad.tasks.segmentation.learner import SegmentationTask
+from subquad.tasks.sequences.commands import fit as fit_sequence
+from subquad.tasks.sequences.learner import SequenceTask
 
 PARSERS = {"segmentation": fit_segmentation, "sequence": fit_sequence, "hamgan": fit_hamgan}
 
@@ -297,7 +300,7 @@ def test_a_signal_before_training_leaves_nothing(call, trained, tmp_path, monkey
 
 
 def test_a_disk_that_is_full_keeps_the_checkpoint_before(complains, trained, tmp_path, monkeypatch):
-    from subquad.training import generations
+    from subquad.engine import generations
 
     write = generations.write_checkpoint
 
@@ -358,7 +361,7 @@ def test_training_without_a_step_is_refused(complains, data, tmp_path, option):
 
 
 def test_a_second_run_into_the_folder_is_refused(complains, trained, run):
-    from subquad.cli.run_folder import locked
+    from subquad.engine.run_folder import locked
 
     with locked(run):
         complains(*fit_arguments(trained.data, run, "--resume"), quoting=[str(os.getpid()), str(run)])
@@ -369,8 +372,9 @@ def test_weights_of_the_end_compete_for_the_best_only_if_none_did(tmp_path, has_
     """A run that was never interrupted would not have evaluated them, where the last epoch is not in turn."""
     from types import SimpleNamespace
 
-    from subquad.cli.training_run import _evaluate_end
-    from subquad.training import PlainProgress, SaveBest
+    from subquad.engine.best import SaveBest
+    from subquad.engine.callbacks import PlainProgress
+    from subquad.engine.training_run import _evaluate_end
 
     if has_best:
         (tmp_path / "best.safetensors").write_bytes(b"")

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from subquad.cli.evaluation_run import config_of_run
+from subquad.engine.evaluation_run import config_of_run
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from cli_helpers import CLASSES, TINY, contents, write_data
 from PIL import Image
 
 from subquad import load_model
-from subquad.data import SegmentationFolder
-from subquad.evaluation import ConfusionMatrix, Protocol, predict_labels, protocol_from
+from subquad.tasks.segmentation.confusion import ConfusionMatrix
+from subquad.tasks.segmentation.data.folder import SegmentationFolder
+from subquad.tasks.segmentation.labels import predict_labels
+from subquad.tasks.segmentation.protocol import Protocol, protocol_from
 
 
 def by_hand(weights, data, split="val", protocol=None):

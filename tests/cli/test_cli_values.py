@@ -6,9 +6,9 @@ import json
 import pytest
 import torch
 
-from subquad.cli.fit_sequence import parser, resolve_sequence_model
-from subquad.data.sequences import SequenceData
 from subquad.models import load_model, model_config
+from subquad.tasks.sequences.commands.fit import parser, resolve_sequence_model
+from subquad.tasks.sequences.data import SequenceData
 
 
 def table(path, scale=30.0, count=48, regression=False):

@@ -13,7 +13,6 @@ from PIL import Image
 from hamgan_data import CLASSES, write_cifar10, write_class_folder, write_fashion_mnist, write_idx
 from subquad.data.class_images import (
     ClassFolder,
-    ClassImageData,
     ClassImageOptions,
     PicturesInMemory,
     centre_square,
@@ -21,6 +20,7 @@ from subquad.data.class_images import (
     fashion_mnist,
     open_class_images,
 )
+from subquad.tasks.generation.data.module import ClassImageData
 
 
 def numbered(count=10, classes=2):

@@ -18,8 +18,8 @@ from PIL import Image
 import subquad
 from subquad.data import pictures
 from subquad.data.decoding import decode
-from subquad.data.masks import open_mask
 from subquad.data.pictures import read_image, read_picture
+from subquad.tasks.segmentation.data.masks import open_mask
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from subquad.base import limits
-from subquad.data import Scenes, SegmentationFolder
 from subquad.data.class_images import ClassFolder, PicturesInMemory
 from subquad.data.fingerprint import fingerprint as of
-from subquad.data.sequences import SequenceData, SequenceOptions
+from subquad.tasks.segmentation.data.folder import SegmentationFolder
+from subquad.tasks.segmentation.data.scenes import Scenes
+from subquad.tasks.sequences.data import SequenceData, SequenceOptions
 
 
 def draw(path, side=8):

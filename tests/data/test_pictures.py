@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from subquad.data.labels import LabelSet, Sample, class_frequencies
-from subquad.data.masks import read_mask
-from subquad.data.pairs import paired
 from subquad.data.pictures import read_image
+from subquad.tasks.segmentation.data.labels import LabelSet, Sample, class_frequencies
+from subquad.tasks.segmentation.data.masks import read_mask
+from subquad.tasks.segmentation.data.pairs import paired
 
 Save = Callable[[str, NDArray], Path]
 

@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.suggest import did_you_mean
-from subquad.cli.outputs import check_scores
-from subquad.cli.parsing import Parser
+from subquad.engine.outputs import check_scores
+from subquad.engine.parsing import Parser
 
 if TYPE_CHECKING:
     from subquad.bench import Curve, Environment, LongForward, MixingBench
@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _print_mixing(result: MixingBench) -> None:
-    from subquad.cli.tables import print_table
+    from subquad.engine.tables import print_table
 
     rows = []
     for row in result.rows:
@@ -111,7 +111,7 @@ def _print_mixing(result: MixingBench) -> None:
 
 
 def _print_curve(result: Curve) -> None:
-    from subquad.cli.tables import print_table
+    from subquad.engine.tables import print_table
 
     crossover = result.crossover
     rows = [

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from subquad.cli.outputs import check_outputs
-from subquad.cli.parsing import Parser
+from subquad.engine.outputs import check_outputs
+from subquad.engine.parsing import Parser
 
 
 def parser() -> Parser:
@@ -73,7 +73,9 @@ def _refuse_ours(path: Path) -> None:
 
 
 def _classes(path: str, overrides: dict[str, Any]) -> dict[str, Any]:
-    from subquad.data import PUBLISHED, LabelSet, published_labels
+    from subquad.tasks.segmentation.data.labels import LabelSet
+    from subquad.tasks.segmentation.data.published import published_labels
+    from subquad.tasks.segmentation.data.published_sets import PUBLISHED
 
     labels = published_labels(path) if path in PUBLISHED else LabelSet.from_file(path)
     count = overrides.get("num_classes")

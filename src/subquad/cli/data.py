@@ -6,10 +6,10 @@ import sys
 
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import did_you_mean
-from subquad.cli import check_sequences
-from subquad.cli.check_sequences import SEQUENCE_SETS, is_about_sequences
-from subquad.cli.options import PUBLISHED_SETS
-from subquad.cli.parsing import Parser
+from subquad.engine.options import PUBLISHED_SETS
+from subquad.engine.parsing import Parser
+from subquad.tasks.sequences.commands import check as check_sequences
+from subquad.tasks.sequences.commands.check import SEQUENCE_SETS, is_about_sequences
 
 FORMATS = ("folder", *PUBLISHED_SETS)
 
@@ -59,8 +59,9 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Print the report; a data set with problems is an error."""
-    from subquad.data import check_folder, check_published
-    from subquad.data.layouts import published_at
+    from subquad.tasks.segmentation.data.check import check_folder
+    from subquad.tasks.segmentation.data.check_published import check_published
+    from subquad.tasks.segmentation.data.layouts import published_at
 
     action, *rest = arguments or [""]
     if action in ("-h", "--help"):

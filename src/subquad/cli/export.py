@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from subquad.cli.outputs import check_outputs
-from subquad.cli.parsing import Parser
+from subquad.engine.outputs import check_outputs
+from subquad.engine.parsing import Parser
 from subquad.models import SequenceConfig
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
@@ -61,8 +61,8 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Parse, export, print the table of errors."""
-    from subquad.cli.checkpoints import checkpoint_path, is_checkpoint
-    from subquad.cli.tables import print_table
+    from subquad.engine.checkpoints import checkpoint_path, is_checkpoint
+    from subquad.engine.tables import print_table
     from subquad.export import export_onnx, export_torch
     from subquad.models import create_model, load_model
 

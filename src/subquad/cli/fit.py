@@ -11,4 +11,4 @@ from subquad.cli.kinds import kind_of_arguments
 def main(arguments: list[str]) -> None:
     """Train a network of the kind that `--model.name` or the recipe names."""
     with raising():
-        import_module(f"subquad.cli.fit_{kind_of_arguments(arguments)}").main(arguments)
+        import_module(f"subquad.tasks.{kind_of_arguments(arguments)}.commands.fit").main(arguments)

@@ -7,15 +7,15 @@ import sys
 
 from torch import nn
 
-from subquad.cli.parsing import Parser
+from subquad.engine.parsing import Parser
 from subquad.models import NetworkConfig
 
 
 def main(arguments: list[str]) -> None:
     """Print the configuration and the size of each part."""
     from subquad.base.finite import not_finite
-    from subquad.cli.checkpoints import checkpoint_path, is_checkpoint
-    from subquad.cli.tables import print_table
+    from subquad.engine.checkpoints import checkpoint_path, is_checkpoint
+    from subquad.engine.tables import print_table
     from subquad.models import load_model
     from subquad.models.cost import on_meta
 

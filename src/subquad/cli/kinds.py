@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from subquad.cli.checkpoints import checkpoint_path
-from subquad.cli.plain_yaml import read_yaml
+from subquad.engine.checkpoints import checkpoint_path
+from subquad.engine.plain_yaml import read_yaml
 from subquad.models import SequenceConfig, model_config, read_config
 from subquad.models.hamgan import HamGANConfig
 
-Kind = Literal["segmentation", "sequence", "hamgan"]
+Kind = Literal["segmentation", "sequences", "generation"]
 
 
 def kind_of_config(config: Any) -> Kind:
     """Return the kind of a network's configuration."""
     if isinstance(config, HamGANConfig):
-        return "hamgan"
-    return "sequence" if isinstance(config, SequenceConfig) else "segmentation"
+        return "generation"
+    return "sequences" if isinstance(config, SequenceConfig) else "segmentation"
 
 
 def kind_of_arguments(arguments: Sequence[str]) -> Kind:

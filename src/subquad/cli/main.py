@@ -11,7 +11,7 @@ from signal import SIGINT
 
 from subquad.base.interruption import Interrupted
 from subquad.base.suggest import did_you_mean
-from subquad.cli.recipes import forgotten_base
+from subquad.engine.recipes import forgotten_base
 
 COMMANDS = {
     "fit": "train a network",
@@ -28,6 +28,8 @@ COMMANDS = {
     "data": "check a data set: `subquad data check PATH`",
     "replay": "repeat the step in which training became NaN",
 }
+
+OF_TASKS = {"demo": "segmentation", "features": "generation", "generate": "generation"}
 
 
 def run() -> None:
@@ -54,8 +56,9 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     if name not in COMMANDS:
         return _complain("subquad", f"unknown command {name!r}.{did_you_mean(name, COMMANDS)}")
+    place = f"subquad.tasks.{OF_TASKS[name]}.commands.{name}" if name in OF_TASKS else f"subquad.cli.{name}"
     try:
-        command: Callable[[list[str]], None] = import_module(f"subquad.cli.{name}").main
+        command: Callable[[list[str]], None] = import_module(place).main
         command(list(rest))
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("subquad"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from subquad.cli.parsing import Parser
+from subquad.engine.parsing import Parser
 
 
 def main(arguments: list[str]) -> None:
     """Print name, parameters and multiply-adds of each network."""
-    from subquad.cli.tables import print_table
+    from subquad.engine.tables import print_table
     from subquad.models import list_models, model_config
     from subquad.models.cost import count_text, multiply_adds, parameters
 

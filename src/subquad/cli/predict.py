@@ -10,6 +10,6 @@ from subquad.cli.kinds import kind_of_checkpoint
 def main(arguments: list[str]) -> None:
     """Segment pictures, or classify sequences."""
     kind = kind_of_checkpoint(arguments)
-    if kind == "hamgan":
+    if kind == "generation":
         raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
-    import_module(f"subquad.cli.predict_{kind}").main(arguments)
+    import_module(f"subquad.tasks.{kind}.commands.predict").main(arguments)

@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from subquad.base.suggest import and_more
-from subquad.cli.parsing import Parser
+from subquad.engine.parsing import Parser
 
 if TYPE_CHECKING:
-    from subquad.training.replay import Replayed
+    from subquad.engine.replay import Replayed
 
 
 def main(arguments: list[str]) -> None:
@@ -19,8 +19,8 @@ def main(arguments: list[str]) -> None:
     p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
     options = p.parse_args(arguments)
 
-    from subquad.cli.tables import print_table
-    from subquad.training.replay import replay
+    from subquad.engine.replay import replay
+    from subquad.engine.tables import print_table
 
     result = replay(options.file, options.device)
     print_table(f"{options.file}: {result.found.reason}", ("what", "value"), rows(result))

@@ -9,4 +9,4 @@ from subquad.cli.kinds import kind_of_checkpoint
 
 def main(arguments: list[str]) -> None:
     """Evaluate a network of any kind."""
-    import_module(f"subquad.cli.test_{kind_of_checkpoint(arguments)}").main(arguments)
+    import_module(f"subquad.tasks.{kind_of_checkpoint(arguments)}.commands.test").main(arguments)

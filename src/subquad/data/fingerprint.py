@@ -12,9 +12,9 @@ from torch import Tensor
 
 from subquad.base.limits import FINGERPRINT_SIZES
 from subquad.data.class_images import ClassFolder, PicturesInMemory
-from subquad.data.folder import SegmentationFolder
-from subquad.data.published import PublishedDataset
-from subquad.data.sequences.samples import Records, WithCLS
+from subquad.tasks.segmentation.data.folder import SegmentationFolder
+from subquad.tasks.segmentation.data.published import PublishedDataset
+from subquad.tasks.sequences.data.samples import Records, WithCLS
 
 
 def fingerprint(dataset: Any) -> str:

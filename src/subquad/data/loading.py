@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from subquad.base.interruption import outlive
-from subquad.data.colors import IGNORE_INDEX
-from subquad.data.labels import SegmentationDataset
+from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
+from subquad.tasks.segmentation.data.labels import SegmentationDataset
 
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Key = tuple[int, int]  # epoch, index

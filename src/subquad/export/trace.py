@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from subquad.export.trace_images import trace_images
-from subquad.export.trace_sequences import trace_sequences
 from subquad.models import SequenceConfig
+from subquad.tasks.sequences.trace import trace_sequences
 
 USUAL_SIZE = (192, 256)
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from subquad import create_model, load_original, save_model
+from subquad.engine.learner import CONFIG_KEY
 from subquad.models.checkpoint import config_to_json
 from subquad.models.originals.token_rows import RESUMABLE_KEY
-from subquad.training.task import CONFIG_KEY
 
 
 def network(tokens, **options):

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from subquad.base.hidden import visible
 from subquad.data.class_images.samples import check_classes, scaled
-from subquad.data.pairs import image_files
 from subquad.data.pictures import read_image
+from subquad.tasks.segmentation.data.pairs import image_files
 
 _SPLITS = ("train", "val", "test")
 

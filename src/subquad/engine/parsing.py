@@ -1,0 +1,199 @@
+"""A parser whose complaints are one sentence, and that imports and reads nothing an option names.
+
+jsonargparse can build any class that a value names by its path, and reads files in the place of values.
+Neither happens here: every option is a plain value, a recipe is read by `read_yaml` alone, and its names
+must be those of options before anything else looks at it.
+"""
+
+from __future__ import annotations
+
+import re
+from argparse import SUPPRESS
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, get_args
+
+from jsonargparse import (
+    ActionConfigFile,  # pyright: ignore[reportPrivateImportUsage]
+    ArgumentParser,
+    Namespace,  # pyright: ignore[reportPrivateImportUsage]
+    set_loader,
+    set_parsing_settings,
+)
+
+from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
+from subquad.base.suggest import did_you_mean
+from subquad.engine.bounds import check_values
+from subquad.engine.plain_yaml import check_text, plain_yaml, read_yaml
+
+set_loader("plain", plain_yaml, (ValueError,))
+# No option takes a class; should one ever, no value can name which.
+set_parsing_settings(import_path_denylist=["*"], instantiate_subclass_spec_in_any=False)
+
+
+class Recipe(ActionConfigFile):
+    """`--config FILE`: the options that a YAML file holds; what comes later wins."""
+
+    @staticmethod
+    def apply_config(parser: Any, cfg: Any, dest: str, value: str) -> None:
+        """Add the options of a file to those that are known so far."""
+        content = parser.without_former(read_yaml(value))
+        parser.check_names(content)
+        read = parser.parse_object(content, env=False, defaults=False, _skip_validation=True)
+        cfg.update(read)
+
+
+class Parser(ArgumentParser):
+    """jsonargparse's parser, raising ValueError instead of printing its usage and leaving."""
+
+    recipes: Sequence[str] = ()  # named in complaints, which may be about them
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(parser_mode="plain", default_env=False, **options)
+        self.former: dict[str, Any] = {}  # values that older versions wrote, of no option now
+        self._default_env = False  # nor if the environment asks for options of the environment
+        self.checks: list[Callable[[Any], None]] = []  # each raises ValueError for values out of range
+
+    def parse_args(self, args: Sequence[str]) -> Any:  # pyright: ignore
+        """Parse and check."""
+        groups = self._groups()
+        for argument in args:
+            name = argument.partition("=")[0].removeprefix("--")
+            if argument.startswith("--") and name in groups:
+                self.error(f"--{name} is a group of options, such as --{groups[name]}; give them one by one")
+            if len(argument) > LONGEST_ARGUMENT:
+                self.error(f"{argument[:60]} ... has {len(argument):,} characters; give a recipe (--config)")
+        options = super().parse_args(args)
+        self._check_values(options)
+        for check in self.checks:
+            check(options)
+        return options
+
+    def without_former(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return what a recipe holds without what is no option any more and says nothing.
+
+        Args:
+            content: What the recipe holds; the config.yaml of an older run holds all options of its time.
+        """
+        kept = dict(content)
+        for name, value in self.former.items():
+            group, _, option = name.partition(".")
+            values = kept.get(group)
+            if isinstance(values, dict) and option in values and values[option] is value:
+                kept[group] = {key: other for key, other in values.items() if key != option}
+        return kept
+
+    def check_names(self, content: dict[str, Any]) -> None:
+        """Raise ValueError unless the names in a recipe are those of options.
+
+        Args:
+            content: What the recipe holds.
+        """
+        known, groups = {action.dest: action for action in self._options()}, self._groups()
+
+        def check(values: dict[str, Any], where: str) -> None:
+            for name, value in values.items():
+                key = where + name
+                if key in groups:
+                    if not isinstance(value, dict):
+                        self.error(
+                            f'"{key}" is a group of options, such as "{groups[key]}"; write them below it, '
+                            f"got {str(value)[:60]!r}"
+                        )
+                    check(value, f"{key}.")
+                elif key not in known:
+                    near = did_you_mean(f"--{key}", [f"--{other}" for other in known])
+                    self.error(f"there is no option {key[:100]!r}.{near}")
+                elif known[key].nargs == 0 and not isinstance(value, bool):
+                    self.error(f'"{key}": expected true or false, got {str(value)[:60]!r}')
+                elif known[key].nargs == "+" and not isinstance(value, list):
+                    self.error(f'"{key}": expected a list, got {str(value)[:60]!r}')
+                for text in _strings(value):
+                    try:
+                        check_text(text)
+                    except ValueError as error:
+                        self.error(f'"{key}": {error}', error)
+
+        check(content, "")
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # pyright: ignore
+        """Raise the message as one line."""
+        text = _plain(" ".join(str(message).split()))
+        options = [option for action in self._actions for option in action.option_strings]
+        unknown = re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", text)
+        if unknown:
+            text = f"{text.rstrip('.')}.{did_you_mean(unknown[1], options)}"
+        group = re.search(r"Group '([\w.]+)' does not accept option '(\w+)'", text)
+        if group:
+            text += did_you_mean(f"--{group[1]}.{group[2]}", options)
+        text = text if len(text) <= LONGEST_COMPLAINT else f"{text[:LONGEST_COMPLAINT]} ..."
+        if self.recipes:
+            text = f"with --config {', '.join(self.recipes)}: {text}"
+        raise ValueError(f"{text} (`{self.prog} --help` lists the options)") from ex
+
+    def parse_content(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return what a recipe holds, each value as its option has it.
+
+        Args:
+            content: What the recipe holds.
+
+        Raises:
+            ValueError: If something is no option, or no value of one.
+        """
+        content = self.without_former(content)
+        self.check_names(content)
+        options = self.parse_object(content, env=False, defaults=False, _skip_validation=True)
+        self._check_values(options)
+        return options.as_dict()
+
+    def _check_values(self, options: Namespace) -> None:
+        """Raise ValueError for numbers that are absurd, and for null where it means nothing."""
+        for action in self._options():
+            null = action.dest in options and options[action.dest] is None
+            if null and action.default is not None and not _takes_null(action):
+                self.error(f"--{action.dest} cannot be null; leave it out, or give a value")
+        try:
+            check_values(options)
+        except ValueError as error:
+            self.error(str(error).rstrip("."), error)
+
+    def _options(self) -> list[Any]:
+        """Return the options that a recipe may hold."""
+        # What has no value, such as --help, has no default; nor has a group as a whole.
+        options = [a for a in self._actions if a.option_strings and a.default is not SUPPRESS]
+        return [action for action in options if not isinstance(action, ActionConfigFile)]
+
+    def _groups(self) -> dict[str, str]:
+        """Return the groups of options, such as `data`, each with the name of its first option."""
+        groups: dict[str, str] = {}
+        for option in self._options():
+            if "." in option.dest:
+                groups.setdefault(option.dest.rpartition(".")[0], option.dest)
+        return groups
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield the strings in a value; in one that is deeper than an option's, too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for entry in value.values() if isinstance(value, dict) else value:
+            yield from _strings(entry)
+
+
+def _takes_null(action: Any) -> bool:
+    """Say whether None is a value of an option; jsonargparse takes it for one that is not given."""
+    return type(None) in get_args(getattr(action, "_typehint", None))
+
+
+def _plain(text: str) -> str:
+    """Say in our words what jsonargparse says of a value of the wrong type."""
+    union = r"Does not validate against any .* Subtypes: \[(.*?)\] Errors: .* Given value: (.*)"
+    found = re.fullmatch(rf"(.*): (?:{union}|Expected an? (.*?)\. Got value: (.*))", text)
+    if not found:
+        return text
+    where, *rest = found.groups()
+    kinds, value = rest[:2] if rest[0] else rest[2:]
+    kinds = re.sub(r"<class '(\w+)'>", r"\1", kinds).replace("NoneType", "null")
+    kinds = re.sub(r"typing\.Literal\[(.*?)\]", lambda names: names[1].replace(", ", " or "), kinds)
+    alternatives = re.split(r", (?![^\[]*\])", kinds)
+    return f"{where}: expected {' or '.join(alternatives)}, got {value!r}"

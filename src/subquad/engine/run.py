@@ -1,0 +1,135 @@
+"""A training run of any kind of network: its options, its folder, Lightning's trainer."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jsonargparse import Namespace  # pyright: ignore[reportPrivateImportUsage]
+
+from subquad.engine.learner import Task
+from subquad.engine.parsing import Parser, Recipe
+from subquad.engine.recipes import check_start, given_recipes
+from subquad.engine.resume import RunOptions
+from subquad.engine.resume import check_resumable as check_resumable  # where it was before it had a file
+from subquad.engine.run_folder import is_resumable, lock, refuse_run
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningDataModule
+
+
+def add_run_options(p: Parser) -> None:
+    """Add what every training run is told, besides `add_trainer_options`."""
+    p.add_argument("--config", action=Recipe, help="A recipe: YAML of the options below.")
+    p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
+    p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
+    p.add_argument("--seed", type=int, default=0, help="Of everything random.")
+    p.add_argument(
+        "--ema",
+        type=float | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999.",
+    )
+    p.add_argument(
+        "--save_every",
+        type=int,
+        default=100,
+        help="Most steps between two resumable checkpoints, which are written every minute and with each "
+        "evaluation, too.",
+    )
+
+
+def absolute_paths(options: Namespace, *names: str) -> None:
+    """Make paths of the data absolute, so that config.yaml means the same from any directory."""
+    for name in names:
+        if options.data[name] is not None:
+            options.data[name] = str(Path(options.data[name]).resolve())
+
+
+def start_run(p: Parser, arguments: list[str], *paths: str) -> tuple[Any, Path, RunOptions]:
+    """Parse the arguments of `subquad fit`, lock the folder, and refuse one that would lose a run.
+
+    Args:
+        p: The options of a kind of network.
+        arguments: Of the command.
+        paths: Names of the data's options that are paths; they are made absolute.
+
+    Returns:
+        The options, the folder of the run, and the options as they are saved.
+    """
+    p.recipes = given_recipes(arguments)
+    options = p.parse_args(arguments)
+    absolute_paths(options, *paths)
+    folder = Path(options.output)
+    if is_first_process():
+        lock(folder)
+        refuse_run(folder, options.resume)
+    return options, folder, RunOptions(p, options)
+
+
+def load_start(network: Any, weights: str | None, folder: Path) -> None:
+    """Fill the network from a file, if one is given and no run goes on, and print what was loaded."""
+    from subquad.models import load_original
+
+    if weights and not is_resumable(folder):
+        check_start(weights)
+        report = load_original(network, weights)
+        if is_first_process():
+            sys.stdout.write(f"{weights}: {report}\n")
+
+
+def tell_unevaluated(folder: Path) -> None:
+    """Say that there was no evaluation, and which weights there are."""
+    if is_first_process():
+        sys.stdout.write(
+            f"there was no evaluation (--trainer.limit_val_batches 0), so no weights are the best; those of "
+            f"the end of training: {folder / 'last.safetensors'}\n"
+        )
+
+
+def evaluate(task: Task, data: LightningDataModule, options: Any) -> None:
+    """Evaluate on the data's test set; the task holds the scores."""
+    from lightning.pytorch import Trainer
+
+    trainer = Trainer(
+        **options.trainer.as_dict(),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+    )
+    trainer.test(task, data, verbose=False)
+
+
+def check_seed(seed: int) -> None:
+    """Raise ValueError if the seed is negative."""
+    if seed < 0:
+        raise ValueError(f"--seed must be 0 or more, got {seed}.")
+
+
+def quiet_lightning() -> None:
+    """Leave out Lightning's remarks on hardware, workers and tips."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*exists and is not empty.*",
+        ".*smaller than the logging.*",
+        ".*LeafSpec.*",
+        ".*dirpath has changed.*",
+        ".*callbacks used to create the checkpoint.*",
+        ".*GPU available but not used.*",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
+def is_first_process() -> bool:
+    """Say whether this process is the one that prints and writes."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    # Before Lightning knows the rank, the first process of another machine takes itself for the first.
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    return getattr(rank_zero_only, "rank", 0) in (0, None) and node == "0"

@@ -1,0 +1,166 @@
+"""A training run from its first step, or from the one that it was interrupted at, to its end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from subquad.data.fingerprint import fingerprint
+from subquad.engine.best import SaveBest
+from subquad.engine.callbacks import ModelAverage, PlainProgress, SaveFinal, TimeLeft
+from subquad.engine.interruption import Interruption
+from subquad.engine.learner import Task
+from subquad.engine.resume import KeepRecord, RunOptions, RunRecord, prepare_resume
+from subquad.engine.run import is_first_process
+from subquad.engine.run_folder import CHECKPOINT, is_resumable
+from subquad.engine.save_last import SaveLast
+from subquad.tasks.segmentation.class_report import ClassReport
+
+
+def train(
+    task: Task, data: LightningDataModule, options: Any, folder: Path, given: RunOptions | None = None
+) -> Path:
+    """Train, or continue the run that the folder holds.
+
+    Args:
+        task: What is trained.
+        data: Its batches.
+        options: Those of `add_run_options` and `add_trainer_options`.
+        folder: For `best.safetensors`, `last.safetensors`, `last.ckpt`, `config.yaml` and `logs`.
+        given: All options, to be saved, and compared with those of the run that is continued; None
+            leaves that out.
+
+    Returns:
+        The CSV file of losses and metrics by step.
+
+    Raises:
+        ValueError: If nothing would be trained, or the run in the folder is another.
+    """
+    csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
+    interruption = Interruption(folder, is_resumable=given is not None)
+    loggers = [csv, TensorBoardLogger(folder, "logs", version=csv.version)]
+    trainer = _trainer(options, folder, loggers, interruption)
+    _check_length(trainer)
+    is_evaluated = trainer.limit_val_batches != 0
+    if is_evaluated:
+        data.val_dataloader()  # what is wrong with it is told now, not after hours
+    resumed = folder / CHECKPOINT if is_resumable(folder) else None
+    record = None
+    if given is not None:
+        record = _record(given, data, options, trainer)
+        trainer.callbacks.insert(0, KeepRecord(folder / "config.yaml", given.text(), record))
+    if resumed and is_first_process():
+        prepare_resume(resumed, task, record, given.defaults() if given else {})
+    try:
+        trainer.fit(task, data, ckpt_path=resumed, weights_only=True)
+    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
+        if interruption.signum:  # a loader that was only just started died of the signal, too
+            interruption.leave()
+        if "returned nan values" in str(error):  # of --trainer.detect_anomaly, whose warning tells where
+            task.guard.stop_in_backward(task, str(error).partition("\n")[0].rstrip("."))
+        if resumed is None or interruption.has_begun or isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(
+            f"{resumed} cannot be resumed from ({type(error).__name__}: {error}); it is damaged: delete it, "
+            f"and the run goes on from the one before it if there is one."
+        ) from error
+    finally:
+        _end_others(trainer)
+    if not interruption.has_begun:  # resumed at the very end
+        _finish(trainer, task)
+    if task.score is None and is_evaluated:
+        _evaluate_end(trainer, task, data, folder)
+    _tell_time(trainer)
+    return Path(csv.log_dir) / "metrics.csv"
+
+
+def _record(given: RunOptions, data: Any, options: Any, trainer: Trainer) -> RunRecord:
+    splits = getattr(data, "datasets", None) or {"train": data.train, "val": data.evaluation}
+    return RunRecord(
+        options=given.flat(),
+        data={name: fingerprint(split) for name, split in splits.items() if name != "test"},
+        processes=trainer.world_size,
+        rate_depends_on_length=getattr(options.optimizer, "depends_on_length", False),
+    )
+
+
+def _check_length(trainer: Trainer) -> None:
+    """Raise ValueError if there would be no step of training."""
+    limits = {"max_epochs": trainer.max_epochs, "max_steps": trainer.max_steps}
+    for name, limit in {**limits, "limit_train_batches": trainer.limit_train_batches}.items():
+        if limit == 0:
+            raise ValueError(f"--trainer.{name} 0 trains nothing; give another, or use `subquad test`.")
+
+
+def _end_others(trainer: Trainer) -> None:
+    """End the processes that Lightning started, if this one ends while they train."""
+    kill = getattr(trainer.strategy.launcher, "kill", None)
+    if kill is not None and not trainer.state.finished:
+        kill(signal.SIGTERM)
+
+
+def _finish(trainer: Any, task: Task) -> None:
+    """Do what Lightning leaves out where no step is left: the average takes its place, and is saved."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, ModelAverage | SaveFinal):
+            callback.on_train_end(trainer, task)
+
+
+def _evaluate_end(trainer: Any, task: Task, data: LightningDataModule, folder: Path) -> None:
+    """Evaluate what training ended with, where it had no evaluation, or a process before had it.
+
+    These weights compete for the best only if none did: those of a run that was never interrupted would not.
+    """
+    if (folder / "best.safetensors").is_file():
+        trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, SaveBest)]
+    trainer.validate(task, data, verbose=False)
+
+
+def _tell_time(trainer: Any) -> None:
+    """Say if training ended by the clock."""
+    for timer in trainer.callbacks:
+        left = timer.time_remaining() if isinstance(timer, Timer) else None
+        if left is not None and left <= 0 and is_first_process():
+            sys.stdout.write(
+                f"training ended by --trainer.max_time at step {trainer.global_step}; it goes on with "
+                f"--resume and a longer --trainer.max_time, which counts the time before, too.\n"
+            )
+
+
+def _trainer(options: Any, folder: Path, loggers: list[Any], interruption: Interruption) -> Any:
+    is_terminal = sys.stderr.isatty()
+    callbacks: list[Callback] = [interruption, SaveBest(folder)]
+    callbacks.append(SaveLast(folder, options.save_every, interruption))
+    callbacks += [TimeLeft() if is_terminal else PlainProgress(), ClassReport()]
+    if options.ema is not None:
+        if not 0 < options.ema < 1:
+            raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
+        callbacks.append(ModelAverage(decay=options.ema))
+    callbacks.append(SaveFinal(folder))  # when the moving average has taken the weights' place
+    trainer = Trainer(
+        **options.trainer.as_dict(),
+        logger=loggers,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        enable_checkpointing=True,
+        enable_progress_bar=is_terminal,
+        use_distributed_sampler=False,
+    )
+    check_sync_batchnorm(trainer, options.trainer.sync_batchnorm)
+    return trainer
+
+
+def check_sync_batchnorm(trainer: Trainer, wanted: bool) -> None:
+    """Raise ValueError if statistics are to be shared by processes on a CPU: PyTorch cannot."""
+    if wanted and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+        raise ValueError(
+            f"--trainer.sync_batchnorm true with {trainer.world_size} processes on the CPU: PyTorch shares "
+            f"the statistics of batch norm on GPUs only; leave it out, or train with --trainer.devices 1."
+        )

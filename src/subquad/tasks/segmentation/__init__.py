@@ -1,0 +1,43 @@
+"""A class for each pixel: data, losses, training, evaluation by published protocols, and commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
+from subquad.tasks.segmentation.labels import predict_labels
+from subquad.tasks.segmentation.losses import LossOptions, lovasz_softmax, pixel_cross_entropy, soft_dice
+from subquad.tasks.segmentation.preprocess import preprocess
+from subquad.tasks.segmentation.protocol import PROTOCOLS, Protocol, predict_scores, protocol_from
+from subquad.tasks.segmentation.tiles import TiledPrediction, predict_tiles
+from subquad.tasks.segmentation.tiling import Tiling
+
+if TYPE_CHECKING:
+    from subquad.tasks.segmentation.learner import SegmentationTask
+
+__all__ = [
+    "PROTOCOLS",
+    "ConfusionMatrix",
+    "LossOptions",
+    "Protocol",
+    "SegmentationScores",
+    "SegmentationTask",
+    "TiledPrediction",
+    "Tiling",
+    "lovasz_softmax",
+    "pixel_cross_entropy",
+    "predict_labels",
+    "predict_scores",
+    "predict_tiles",
+    "preprocess",
+    "protocol_from",
+    "soft_dice",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SegmentationTask":  # it needs Lightning
+        from subquad.tasks.segmentation.learner import SegmentationTask
+
+        return SegmentationTask
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,272 @@
+"""`subquad predict` of a segmentation network: a picture or a folder of pictures."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from subquad.base.files import write_whole
+from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
+from subquad.engine.checkpoints import checkpoint_path, move
+from subquad.engine.outputs import check_outputs
+from subquad.engine.parsing import Parser
+from subquad.engine.refusals import require_segmentation
+from subquad.tasks.segmentation.protocol_options import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
+
+STRIP = 512  # rows of an overlay that are mixed at once
+JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
+
+
+def parser() -> Parser:
+    """Return the options of `subquad predict`."""
+    p = Parser(
+        prog="subquad predict",
+        description="Segment images. Writes NAME.png (class indices, with the palette) and "
+        "NAME_overlay.jpg for each.",
+    )
+    p.add_argument("checkpoint", type=str, help="A .safetensors file, or a folder that `fit` wrote.")
+    p.add_argument("images", type=str, help="A picture, or a folder of pictures.")
+    p.add_argument("--output", type=str, default="predictions", help="Folder to write to.")
+    p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
+    p.add_argument("--opacity", type=float, default=0.5, help="Of the colours in the overlay, 0 to 1.")
+    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+    p.add_argument(
+        "--list",
+        type=str | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="File of names without suffix, one a line: only these pictures of the folder.",
+    )
+    p.add_argument(
+        "--submission",
+        type=Literal["voc"] | None,  # pyright: ignore[reportArgumentType]
+        default=None,
+        help="Write masks in the folders of the PASCAL VOC server and pack them in results.tar; no overlays.",
+    )
+    p.add_argument(
+        "--tile",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Side of the tiles of large images, such as 1024; not given: each image at once.",
+    )
+    p.add_argument(
+        "--overlap",
+        type=float | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Share of a tile blended with the next; 0.25 if not given.",
+    )
+    p.add_argument(
+        "--max_pixels",
+        type=int | None,
+        default=None,  # pyright: ignore[reportArgumentType]
+        help="Refuse pictures of more; if not given, 33 million at once and 268 million in tiles.",
+    )
+    p.add_argument(
+        "--share-dictionary",
+        action="store_true",
+        help="Compute one dictionary for the whole image, for all its tiles.",
+    )
+    p.add_class_arguments(ProtocolOptions, "protocol")
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, predict, write."""
+    from subquad.models import load_model
+    from subquad.tasks.segmentation.data.colors import voc_palette
+    from subquad.tasks.segmentation.data.labels import LabelSet
+    from subquad.tasks.segmentation.data.pairs import left_out
+
+    p = parser()
+    options = p.parse_args(spelled_out(arguments))
+    if not 0 <= options.opacity <= 1:
+        raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
+    read, predict = _predictor(options, resolve_protocol(p.instantiate(options).protocol))
+    model: Any = load_model(checkpoint_path(options.checkpoint))
+    require_segmentation(model.config, options.checkpoint)
+    model = move(model, options.device)
+    images, folder = find_images(Path(options.images)), Path(options.output)
+    remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
+    sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
+    if options.list is not None:
+        images = listed(images, Path(options.list), options.images)
+    if options.submission:
+        check_voc(model.config.num_classes)
+        palette = voc_palette()
+        masks, overlays = [folder / VOC_FOLDER / f"{i.stem}.png" for i in images], []
+        targets = [*masks, folder / VOC_ARCHIVE]
+    else:
+        palette = model.config.palette or LabelSet.generic(model.config.num_classes).palette
+        masks = [folder / f"{i.stem}.png" for i in images]
+        overlays = [folder / f"{i.stem}_overlay.jpg" for i in images]
+        targets = [*masks, *overlays]
+    read_files = [*images, checkpoint_path(options.checkpoint), *([options.list] if options.list else [])]
+    check_outputs(targets, read_files, overwrite=options.overwrite)
+    unread: list[str] = []
+    for index, source in enumerate(images):
+        try:
+            image = read(source)
+        except (OSError, ValueError) as error:
+            unread.append(str(error))
+            continue
+        labels, remark = predict(model, image)
+        write_mask(labels, palette, masks[index])
+        if overlays and max(labels.shape) > JPEG_SIDE:
+            remark += f"{remark and '; '}no overlay, as JPEG ends at {JPEG_SIDE:,} pixels a side"
+        elif overlays:
+            write_overlay(image, labels, palette, options.opacity, overlays[index])
+        if remark:
+            sys.stdout.write(f"{source.name}: {remark}\n")
+    if unread:
+        done = f"; wrote the masks of the other {len(images) - len(unread)} pictures to {folder}"
+        packed = f" and no {VOC_ARCHIVE}" if options.submission else ""
+        raise ValueError(
+            "; ".join(said.rstrip(".") for said in unread)
+            + (done + packed if len(unread) < len(images) else "")
+        )
+    if options.submission:
+        sys.stdout.write(f"wrote {len(images)} masks, packed in {pack(folder, masks)}\n")
+    else:
+        sys.stdout.write(f"wrote {len(images)} masks and overlays to {folder}\n")
+
+
+def _predictor(
+    options: Any, protocol: Any
+) -> tuple[Callable[[Path], Any], Callable[[Any, Any], tuple[Any, str]]]:
+    """Return what reads a picture, and what maps network and picture to labels and a remark on seams."""
+    from subquad.data.decoding import TooManyPixelsError
+    from subquad.data.pictures import read_image
+    from subquad.tasks.segmentation.labels import predict_labels
+    from subquad.tasks.segmentation.protocol import Protocol
+    from subquad.tasks.segmentation.tiles import predict_tiles
+    from subquad.tasks.segmentation.tiling import Tiling
+
+    usual = UNTILED_PIXELS if options.tile is None else PICTURE_PIXELS
+    most = usual if options.max_pixels is None else options.max_pixels
+
+    def read(path: Path) -> Any:
+        try:
+            return read_image(path, most)
+        except TooManyPixelsError as error:
+            tiles = "give --tile, such as --tile 1024, or " if options.tile is None else ""
+            raise ValueError(
+                f"{error.what}; {tiles}raise the limit, if the memory is there: --max_pixels {error.pixels}."
+            ) from error
+
+    if options.tile is None:
+        if options.share_dictionary:
+            raise ValueError("--share-dictionary is of tiles; give --tile too, such as --tile 1024.")
+
+        if options.overlap is not None:
+            raise ValueError("--overlap is of tiles; give --tile too, such as --tile 1024.")
+
+        def at_once(model: Any, image: Any) -> tuple[Any, str]:
+            return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
+
+        return read, at_once
+    if protocol != Protocol():
+        raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
+    overlap = Tiling.overlap if options.overlap is None else options.overlap
+    tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)
+
+    def in_tiles(model: Any, image: Any) -> tuple[Any, str]:
+        result = predict_tiles(model, image, tiling)
+        remark = f"{result.tiles} tile{'s' if result.tiles > 1 else ''}"
+        if result.seam_pixels:
+            remark += (
+                f"; at the seams, neighbouring tiles differ by {result.seam_distance:.4f} (mean total "
+                f"variation distance) and disagree in {100 * result.seam_disagreement:.2f} % of pixels"
+            )
+        return result.labels, remark
+
+    return read, in_tiles
+
+
+def listed(images: Sequence[Path], names: Path, folder: str) -> list[Path]:
+    """Return the pictures that a file lists, in its order.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is empty or lists a picture that is not there.
+    """
+    if not names.is_file():
+        raise FileNotFoundError(f"there is no file {names}; correct --list.")
+    wanted = list(dict.fromkeys(line.strip() for line in names.read_text().splitlines() if line.strip()))
+    by_stem = {image.stem: image for image in images}
+    missing = [name for name in wanted if name not in by_stem]
+    if missing:
+        raise ValueError(
+            f"{names} lists {missing[0]!r}, but {folder} holds no such picture ({len(missing)} of "
+            f"{len(wanted)} are missing)."
+        )
+    if not wanted:
+        raise ValueError(f"{names} lists no picture; give one name without suffix a line.")
+    return [by_stem[name] for name in wanted]
+
+
+def find_images(path: Path) -> list[Path]:
+    """Return the pictures that a path means, in order.
+
+    Raises:
+        FileNotFoundError: If there is nothing at the path, or no picture in the folder.
+        ValueError: If two pictures would give files of one name.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"there is no picture or folder {path}.")
+    from subquad.tasks.segmentation.data.pairs import SUFFIXES, image_files, left_out
+
+    if not (found := image_files(path)):
+        others = " ".join(["", *left_out(path)])
+        raise FileNotFoundError(f"there are no pictures ({', '.join(SUFFIXES)}) in {path}.{others}")
+    stems = [p.stem for p in found]
+    twice = sorted({s for s in stems if stems.count(s) > 1})
+    if twice:
+        raise ValueError(f"{path} holds several pictures called {twice[0]!r}; rename or separate them.")
+    return found
+
+
+def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path) -> None:
+    """Write class indices as a picture with a palette."""
+    from PIL import Image
+
+    picture = Image.fromarray(labels.numpy().astype("uint8"), mode=None)
+    picture.putpalette([level for color in palette for level in color])
+    _write_picture(picture, path, "PNG")
+
+
+def write_overlay(
+    image: Any, labels: Any, palette: Sequence[tuple[int, int, int]], opacity: float, path: Path
+) -> None:
+    """Write the picture with the classes' colours laid over it."""
+    from PIL import Image
+
+    from subquad.tasks.segmentation.data.colors import index_to_color
+
+    mixed = image.movedim(0, -1).numpy().copy()
+    for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
+        strip = mixed[top : top + STRIP]
+        colors = index_to_color(labels[top : top + STRIP].numpy(), palette)
+        strip[:] = ((1 - opacity) * strip + opacity * colors).round()
+    _write_picture(Image.fromarray(mixed), path, "JPEG", quality=92)
+
+
+def _write_picture(picture: Any, path: Path, kind: str, quality: int = 75) -> None:
+    """Write a picture whole or not at all.
+
+    Raises:
+        OSError: If it cannot be written; names the file.
+    """
+    content = io.BytesIO()
+    picture.save(content, kind, quality=quality)
+    try:
+        write_whole(path, content.getvalue())
+    except OSError as error:
+        raise OSError(
+            f"{path} cannot be written ({error.strerror}); what was written before it is whole. Make room "
+            "or give another --output, and start again with --overwrite."
+        ) from error

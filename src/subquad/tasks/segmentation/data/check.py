@@ -1,0 +1,279 @@
+"""Looking a data set over before training: what is in it, what is wrong, and how to mend it."""
+
+import json
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from subquad.base.limits import PICTURE_PIXELS
+from subquad.data.pictures import read_picture
+from subquad.tasks.segmentation.data.colors import (
+    IGNORE_INDEX,
+    MAX_CLASSES,
+    Color,
+    pack_colors,
+    refuse_shared_colors,
+)
+from subquad.tasks.segmentation.data.exports import layout_hint
+from subquad.tasks.segmentation.data.folder import find_labels, find_split, find_splits, other_masks
+from subquad.tasks.segmentation.data.labels import LabelSet, few_labelled, one_class_is_none
+from subquad.tasks.segmentation.data.masks import (
+    LossyMaskError,
+    check_same_size,
+    open_mask,
+    refuse_other_colors,
+)
+from subquad.tasks.segmentation.data.oddities import Oddities
+from subquad.tasks.segmentation.data.pairs import (
+    MASK_FOLDERS,
+    SUFFIXES_IN_WORDS,
+    left_out,
+    match_pairs,
+    quote,
+)
+from subquad.tasks.segmentation.data.report import DataReport, SplitReport, summarise
+from subquad.tasks.segmentation.data.smoothing import NO_SMOOTHING, is_smoothed, is_smoothed_grey
+
+
+def check_folder(
+    root: str | Path,
+    *,
+    classes: LabelSet | str | Path | None = None,
+    num_classes: int | None = None,
+    images: str = "images",
+    masks: str | None = None,
+    max_pixels: int = PICTURE_PIXELS,
+) -> DataReport:
+    """Read every file of a data set in one of the layouts of `SegmentationFolder`.
+
+    Bad contents never raise: they are in the report, each with a remedy. Without a label set the
+    report proposes one.
+
+    Args:
+        root: The folder of the data set.
+        classes: A label set or the file of one; by default that of `root`, if there is one.
+        num_classes: The number of classes when no file names them.
+        images: The name of the folders of the images.
+        masks: The name of the folders of the masks; None for any of the usual ones.
+        max_pixels: Refuse pictures and masks of more.
+
+    Raises:
+        FileNotFoundError: If `root` does not exist or holds no images.
+    """
+    root, labels, problems, splits, oddities = Path(root), None, [], [], Oddities()
+    if not root.is_dir():
+        raise FileNotFoundError(f"there is no folder {root}; correct the path.")
+    found = find_splits(root, images)
+    if not found:
+        hint = layout_hint(root)
+        raise FileNotFoundError(
+            f"{root} holds no {SUFFIXES_IN_WORDS} file in {images}, */{images} or {images}/*; "
+            f"correct the path, rename the folder of the images, or name it (--images).{hint and ' ' + hint}"
+        )
+    try:
+        labels = find_labels(root, classes, num_classes)
+    except (FileNotFoundError, ValueError) as error:
+        problems.append(str(error))
+    problems_of_names = len(problems)
+    for name, images_dir in found.items():
+        split = SplitReport(name or "all")
+        splits.append(split)
+        try:
+            masks_dir = find_split(root, name, images, masks)[1]
+        except FileNotFoundError:
+            wanted = masks or " or ".join(MASK_FOLDERS)
+            split.problems.append(
+                f"{images_dir} has no folder {wanted} beside it; add the masks, or name their folder "
+                "(--masks)."
+            )
+            split.problems += left_out(images_dir)
+        else:
+            split.problems += other_masks(masks_dir, masks)
+            _scan(split, images_dir, masks_dir, labels, oddities, max_pixels)
+        problems += [f"{split.name}: {problem}" for problem in split.problems]
+    if any(split.problems and not split.num_pairs for split in splits) and (hint := layout_hint(root)):
+        problems.append(hint)
+    problems += _shared_images(splits)
+    problems += oddities.problems()
+    unnamed = labels is None and not problems_of_names
+    problems += _wrong_values(splits, labels, unnamed) or _missing_classes(splits[0], labels)
+    problems += _few_labelled(splits, labels)
+    return summarise(root, labels, splits, problems, tuple(oddities.notes()))
+
+
+def _scan(
+    split: SplitReport,
+    images_dir: Path,
+    masks_dir: Path,
+    labels: LabelSet | None,
+    oddities: Oddities,
+    max_pixels: int,
+) -> None:
+    pairs, problems = match_pairs(images_dir, masks_dir)
+    split.problems += [*problems, *left_out(images_dir), *left_out(masks_dir)]
+    lossy: list[str] = []
+    for image_path, mask_path in pairs:
+        try:
+            _scan_pair(split, image_path, mask_path, labels, oddities, max_pixels)
+        except LossyMaskError:
+            lossy.append(mask_path.name)
+        except (OSError, ValueError) as error:
+            split.problems.append(str(error))
+    if lossy:
+        split.problems.append(
+            f"{quote(lossy)} of {masks_dir} are compressed as JPEG or the like, whatever their names say, "
+            "which changes class values; export the masks as PNG."
+        )
+
+
+def _scan_pair(
+    split: SplitReport,
+    image_path: Path,
+    mask_path: Path,
+    labels: LabelSet | None,
+    oddities: Oddities,
+    max_pixels: int,
+) -> None:
+    picture, stored = read_picture(image_path, max_pixels), open_mask(mask_path, max_pixels)
+    mask = stored.values
+    split.count_image(picture.pixels, image_path.name)
+    oddities.count_picture(picture, image_path.name)
+    values, counts = np.unique(mask if mask.ndim == 2 else pack_colors(mask), return_counts=True)
+    oddities.count_mask(stored, values.tolist() if mask.ndim == 2 else [], mask_path.name)
+    if mask.ndim == 3 and len(values) > MAX_CLASSES + 1:
+        raise ValueError(
+            f"mask {mask_path} has {len(values)} colours, so it is a photograph or was smoothed; "
+            "export the masks without smoothing."
+        )
+    known = _known_colors(labels) if mask.ndim == 3 else {}
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        if mask.ndim == 3:
+            color = (value >> 16, value >> 8 & 255, value & 255)
+            value = known.get(color, color)
+        split.values[value] += count
+        files = split.files.setdefault(value, [])
+        if len(files) < 3:
+            files.append(mask_path.name)
+    check_same_size(picture, image_path, mask, mask_path)
+    split.num_pairs += 1
+    if labels is not None and stored.table is not None:
+        refuse_other_colors(mask_path, stored.table, values.tolist(), labels)
+
+
+def _known_colors(labels: LabelSet | None) -> dict[Color, int]:
+    if labels is None:
+        return {}
+    refuse_shared_colors(labels.palette)
+    known = {color: index for index, color in enumerate(labels.palette)}
+    return known | ({labels.ignore_color: IGNORE_INDEX} if labels.ignore_color else {})
+
+
+def _shared_images(splits: list[SplitReport]) -> list[str]:
+    problems = []
+    for split, other in combinations(splits, 2):
+        if same := split.checksums.keys() & other.checksums.keys():
+            names = quote(sorted(other.checksums[key] for key in same))
+            problems.append(
+                f"{split.name} and {other.name} share {len(same)} of their images ({names}), so "
+                "scores would be too good; keep each image in one split."
+            )
+    return problems
+
+
+def _few_labelled(splits: list[SplitReport], labels: LabelSet | None) -> list[str]:
+    """Say which splits have labels of one class only, unless that was said of values that are wrong."""
+    if labels is None or _wrong_values(splits, labels):
+        return []
+    said = {split.name: few_labelled(_indices(split), labels) for split in splits if split.num_pairs}
+    return [f"{name}: {few}" for name, few in said.items() if few]
+
+
+def _indices(split: SplitReport) -> set[int]:
+    return {value for value in split.values if isinstance(value, int) and value != IGNORE_INDEX}
+
+
+def _wrong_values(splits: list[SplitReport], labels: LabelSet | None, unnamed: bool = False) -> list[str]:
+    """Say which values are no class, and propose how to read them, or names for them if there are none."""
+    total = sum((split.values for split in splits), Counter[int | Color]())
+    if any(isinstance(value, tuple) for value in total):
+        return [_unknown_colors(total, labels)]
+    if labels and labels.num_classes == 1:  # advice on its values would lead in a circle
+        return [one_class_is_none(labels)]
+    values = sorted(value for value in total if isinstance(value, int) and value != IGNORE_INDEX)
+    if not values:
+        return []
+    found, num_classes = "", values[-1] + 1
+    shown = f"the masks hold {', '.join(map(str, values[:8]))}{' ...' if len(values) > 8 else ''}"
+    if set(total) == {0, IGNORE_INDEX}:
+        remedy = "255 means ignored, but seems to be the foreground here; convert 255 to 1."
+        found, num_classes = f"the masks hold only 0 and 255: {remedy}", 2
+    elif values[0] == 1 and (labels is None or values[-1] == labels.num_classes):
+        remedy = "the classes seem to start at 1; subtract 1 from every value but 255."
+        found, num_classes = f"{shown} up to {values[-1]}, but no 0: {remedy}", values[-1]
+    elif is_smoothed_grey(total, 2 if labels is None else labels.num_classes):
+        found, num_classes = (
+            f"{shown}, as if edges between 0 and 255 were smoothed: {NO_SMOOTHING}, with 255 as 1.",
+            2,
+        )
+    elif labels:
+        found = _values_beyond(values, splits, labels.num_classes)
+    elif len(values) < values[-1] / 2:
+        found, num_classes = f"{shown} with gaps; renumber them from 0 without gaps.", len(values)
+    problems = [found] if found else []
+    if unnamed and num_classes <= MAX_CLASSES:
+        names = LabelSet.generic(num_classes).names
+        problems.append(f"the classes have no names; write classes.json: {_as_json(names)}")
+    return problems
+
+
+def _values_beyond(values: list[int], splits: list[SplitReport], num_classes: int) -> str:
+    wrong = [value for value in values if not 0 <= value < num_classes]
+    if wrong == [num_classes] and values[0] == 0:
+        return (
+            f"the masks hold 0..{num_classes}, but there are {num_classes} classes; if 0 means "
+            "unlabelled, convert it to 255 and subtract 1 from the others (reduce zero label)."
+        )
+    listed = []
+    for value in wrong[:8]:
+        files = [name for split in splits for name in split.files.get(value, [])]
+        listed.append(f"{value} (in {quote(files)})")
+    beyond = f"the masks hold values that are no class of 0..{num_classes - 1}"
+    remedy = "fix the masks or add the classes to classes.json."
+    return f"{beyond}: {', '.join(listed)}; {remedy}" if wrong else ""
+
+
+def _unknown_colors(total: Counter[int | Color], labels: LabelSet | None) -> str:
+    colors = sorted(value for value in total if isinstance(value, tuple))
+    shown = ", ".join(map(str, colors[:8])) + (" ..." if len(colors) > 8 else "")
+    if all(red == green == blue for red, green, blue in colors):
+        remedy = "they are grey, so save the masks as 8-bit grey with class indices"
+    elif is_smoothed(_in_colors(total, labels)):
+        remedy = f"most of them lie between two others, as if edges were smoothed: {NO_SMOOTHING}"
+    elif labels is None and len(colors) <= MAX_CLASSES:
+        names = LabelSet.generic(len(colors)).names
+        remedy = f"write classes.json, with the right names: {_as_json(names, colors)}"
+    else:
+        remedy = 'list them in classes.json under "palette_rgb" or "ignore_rgb"'
+    return f"the masks are RGB and hold {len(colors)} colours of no class: {shown}; {remedy}."
+
+
+def _in_colors(total: Counter[int | Color], labels: LabelSet | None) -> Counter[Color]:
+    """Return how often each colour occurs, those of the classes, too."""
+    known = {index: color for color, index in _known_colors(labels).items()}
+    colors = {known.get(value) if isinstance(value, int) else value: count for value, count in total.items()}
+    return Counter({color: count for color, count in colors.items() if color is not None})
+
+
+def _as_json(names: tuple[str, ...], palette: list[Color] | None = None) -> str:
+    return json.dumps({"classes": names} | ({"palette_rgb": palette} if palette else {}))
+
+
+def _missing_classes(split: SplitReport, labels: LabelSet | None) -> list[str]:
+    return [
+        f"class {index} {name!r} has no pixel in {split.name}, so it cannot be learnt; add images "
+        "that show it, or remove it."
+        for index, name in enumerate(labels.names if labels and split.num_pairs else ())
+        if not split.values[index]
+    ]

@@ -1,0 +1,27 @@
+"""From images as they are on disk to class indices."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from subquad.models import SegmentationConfig
+from subquad.tasks.segmentation.protocol import Protocol, predict_scores
+
+
+def predict_labels(model: nn.Module, images: Tensor, protocol: Protocol | None = None) -> Tensor:
+    """Return the most likely class of each pixel.
+
+    Args:
+        model: A segmentation network of `create_model`; used in evaluation mode.
+        images: uint8 (batch, in_channels, H, W), any H and W, on any device.
+        protocol: How the images are presented; None: once, as they are.
+
+    Returns:
+        uint8 (batch, H, W), int64 if there are more than 255 classes; on the network's device.
+
+    Raises:
+        ValueError: If the images are not uint8 or not of that shape.
+    """
+    config: SegmentationConfig = model.config  # pyright: ignore[reportAssignmentType]
+    labels = predict_scores(model, images, protocol or Protocol()).argmax(dim=1)
+    return labels.byte() if config.num_classes <= 255 else labels

@@ -1,0 +1,21 @@
+"""A class or a value for each sequence: data, training, scores, and commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from subquad.tasks.sequences.prediction import predict_sequences
+from subquad.tasks.sequences.scores import ClassScores, SequenceScores
+
+if TYPE_CHECKING:
+    from subquad.tasks.sequences.learner import SequenceTask
+
+__all__ = ["ClassScores", "SequenceScores", "SequenceTask", "predict_sequences"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SequenceTask":  # it needs Lightning
+        from subquad.tasks.sequences.learner import SequenceTask
+
+        return SequenceTask
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
