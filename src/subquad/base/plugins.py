@@ -27,3 +27,8 @@ def load_announced(group: str, name: str, what: str, take: Callable[[Any], objec
             take(point.load())
         except Exception as error:  # whatever a foreign module raises
             raise ValueError(f"the {what} {name!r} of {point.value} cannot be had: {error}") from error
+
+
+def place_of(owner: type[Any]) -> str:
+    """Return where a class is defined: the same for one that a reload has made anew."""
+    return f"{owner.__module__}.{owner.__qualname__}"

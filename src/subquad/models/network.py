@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -21,37 +20,8 @@ class Network(nn.Module):
 
     config: NetworkConfig
 
-    def save_pretrained(
-        self,
-        folder: str | Path,
-        *,
-        license: str = "apache-2.0",
-        metrics: Mapping[str, float] | None = None,
-        description: str = "",
-    ) -> None:
-        """Write weights, configuration and a model card; see `subquad.models.save_pretrained`."""
-        hub.save_pretrained(self, folder, license=license, metrics=metrics, description=description)
-
-    def push_to_hub(
-        self,
-        repository: str,
-        *,
-        license: str = "apache-2.0",
-        metrics: Mapping[str, float] | None = None,
-        description: str = "",
-        private: bool | None = None,
-        token: str | None = None,
-    ) -> str:
-        """Upload what `save_pretrained` writes; see `subquad.models.push_to_hub`."""
-        return hub.push_to_hub(
-            self,
-            repository,
-            license=license,
-            metrics=metrics,
-            description=description,
-            private=private,
-            token=token,
-        )
+    save_pretrained = hub.save_pretrained
+    push_to_hub = hub.push_to_hub
 
     @classmethod
     def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from subquad.base.plugins import load_announced
+from subquad.base.plugins import load_announced, place_of
 from subquad.base.suggest import did_you_mean
 from subquad.models.fields import kinds_of
 
@@ -39,8 +39,8 @@ def register(config: type[NetworkConfig]) -> Callable[[Built], Built]:
 
     def decorate(network: Built) -> Built:
         taken = NETWORKS.get(config)
-        if taken is not None and _place(taken) != _place(network):
-            raise ValueError(f"{config.__name__} builds {_place(taken)} already; give it one network.")
+        if taken is not None and place_of(taken) != place_of(network):
+            raise ValueError(f"{config.__name__} builds {place_of(taken)} already; give it one network.")
         NETWORKS[config] = network
         return network
 
@@ -78,9 +78,9 @@ def register_family(config: Config) -> Config:
     except NameError as error:
         raise TypeError(f"files of {config.__name__} could not be checked: {error}.") from error
     taken = FAMILIES.get(config.family)
-    if taken is not None and _place(taken) != _place(config):
+    if taken is not None and place_of(taken) != place_of(config):
         raise ValueError(
-            f"the family {config.family!r} is that of {_place(taken)}; give {config.__name__} a family of "
+            f"the family {config.family!r} is that of {place_of(taken)}; give {config.__name__} a family of "
             f"its own."
         )
     FAMILIES[config.family] = config
@@ -167,8 +167,3 @@ def _take_family(announced: Any) -> None:
     """Register a configuration class; of a network class, importing it was enough."""
     if announced not in NETWORKS.values():
         register_family(announced)
-
-
-def _place(owner: type[Any]) -> str:
-    """Return where a class is defined: the same for one that a reload has made anew."""
-    return f"{owner.__module__}.{owner.__qualname__}"

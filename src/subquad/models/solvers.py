@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, TypeVar
 
 from subquad.base.limits import HYPER_PARAMETERS
-from subquad.base.plugins import load_announced
+from subquad.base.plugins import load_announced, place_of
 from subquad.base.suggest import did_you_mean
 from subquad.models.fields import check_range, fit_fields, kinds_of, shown
 from subquad.ops import CD, NMF, VQ, Solver
@@ -54,11 +54,8 @@ def register_solver(solver: type[Registered]) -> type[Registered]:
     except NameError as error:
         raise TypeError(f"files with {name} could not be checked: {error}.") from error
     taken = SOLVERS.get(name)
-    if taken is not None and (taken.__module__, taken.__qualname__) != (
-        solver.__module__,
-        solver.__qualname__,
-    ):
-        raise ValueError(f"the solver {name!r} is that of {taken.__module__}; choose another name.")
+    if taken is not None and place_of(taken) != place_of(solver):
+        raise ValueError(f"the solver {name!r} is that of {place_of(taken)}; choose another name.")
     SOLVERS[name] = solver
     return solver
 
