@@ -11,8 +11,8 @@ from subquad.engine.options import defaults_of, given_options, model_options
 from subquad.engine.parsing import Parser
 from subquad.engine.run import check_seed
 from subquad.models import model_config
-from subquad.models.config import override, solver_from_json
 from subquad.models.hamgan import HamGANConfig
+from subquad.models.solvers import solver_from_json
 from subquad.tasks import Task
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.scores import GenerationScores
@@ -73,7 +73,7 @@ class Generation(Task):
         """Return the configuration for the pictures and the classes of the data."""
         names = data.class_names
         check_class_count(options.model.num_classes, names)
-        return override(_sized(options), {"num_classes": len(names), "class_names": names})
+        return _sized(options).replaced(num_classes=len(names), class_names=names)
 
     def learner(self, network: Any, data: Any, options: Any) -> GenerationLearner:
         """Return the network in training, with the features that evaluations compare if a file is given."""
@@ -165,7 +165,7 @@ def _sized(options: Any) -> HamGANConfig:
     if fixed is not None:
         overrides = {"in_channels": fixed[0], "size": fixed[1], **overrides}
     overrides.pop("num_classes", None)
-    return override(named, overrides)
+    return named.replaced(**overrides)
 
 
 def _add_data(p: Parser) -> None:

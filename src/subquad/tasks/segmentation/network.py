@@ -7,8 +7,8 @@ from typing import Any
 from subquad.engine.classes import check_class_count
 from subquad.engine.options import given_options, model_options
 from subquad.models import SegmentationConfig, model_config
-from subquad.models.config import override, solver_from_json
-from subquad.models.families import FAMILIES
+from subquad.models.registry import FAMILIES
+from subquad.models.solvers import solver_from_json
 
 ModelOptions = model_options(
     (family for family in FAMILIES.values() if issubclass(family, SegmentationConfig)),
@@ -35,4 +35,4 @@ def resolve(options: Any, labels: Any) -> SegmentationConfig:
     if isinstance(overrides.get("solver"), dict):
         overrides["solver"] = solver_from_json(overrides["solver"])
     told = {"num_classes": labels.num_classes, "class_names": labels.names, "palette": labels.palette}
-    return override(named, {**overrides, **told})
+    return named.replaced(**{**overrides, **told})

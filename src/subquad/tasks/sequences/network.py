@@ -10,7 +10,6 @@ from subquad.engine.classes import check_class_count
 from subquad.engine.options import given_options, model_options
 from subquad.engine.run import is_first_process
 from subquad.models import SequenceConfig, model_config
-from subquad.models.config import override
 
 # What the data tells: the options of a network that a user does not give.
 TOLD = ("class_names", "token_names", "vocab_size", "in_features", "regression")
@@ -35,9 +34,8 @@ def resolve(options: Any, data: Any) -> SequenceConfig:
         told = " and ".join(f"--model.{name} {str(value).lower()}" for name, value in added.items())
         if is_first_process():
             sys.stdout.write(f"{options.name} is published for tokens; for values it gets {told}\n")
-    config = override(
-        named,
-        {
+    config = named.replaced(
+        **{
             "length": data.length,
             **added,
             **overrides,
