@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from subquad.data.fingerprint import fingerprint
 from subquad.engine.best import SaveBest
 from subquad.engine.callbacks import ModelAverage, PlainProgress, SaveFinal, TimeLeft
+from subquad.engine.data import RunData
 from subquad.engine.interruption import Interruption
 from subquad.engine.learner import Task
 from subquad.engine.resume import KeepRecord, RunOptions, RunRecord, prepare_resume
@@ -25,7 +26,7 @@ from subquad.tasks.segmentation.class_report import ClassReport
 
 
 def train(
-    task: Task, data: LightningDataModule, options: Any, folder: Path, given: RunOptions | None = None
+    task: Task, data: RunData[Any], options: Any, folder: Path, given: RunOptions | None = None
 ) -> Path:
     """Train, or continue the run that the folder holds.
 
@@ -81,11 +82,10 @@ def train(
     return Path(csv.log_dir) / "metrics.csv"
 
 
-def _record(given: RunOptions, data: Any, options: Any, trainer: Trainer) -> RunRecord:
-    splits = getattr(data, "datasets", None) or {"train": data.train, "val": data.evaluation}
+def _record(given: RunOptions, data: RunData[Any], options: Any, trainer: Trainer) -> RunRecord:
     return RunRecord(
         options=given.flat(),
-        data={name: fingerprint(split) for name, split in splits.items() if name != "test"},
+        data={name: fingerprint(split) for name, split in data.datasets.items() if name != "test"},
         processes=trainer.world_size,
         rate_depends_on_length=getattr(options.optimizer, "depends_on_length", False),
     )
@@ -113,7 +113,7 @@ def _finish(trainer: Any, task: Task) -> None:
             callback.on_train_end(trainer, task)
 
 
-def _evaluate_end(trainer: Any, task: Task, data: LightningDataModule, folder: Path) -> None:
+def _evaluate_end(trainer: Any, task: Task, data: RunData[Any], folder: Path) -> None:
     """Evaluate what training ended with, where it had no evaluation, or a process before had it.
 
     These weights compete for the best only if none did: those of a run that was never interrupted would not.

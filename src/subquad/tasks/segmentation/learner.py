@@ -24,7 +24,7 @@ from subquad.tasks.segmentation.protocol import Protocol, predict_scores
 class SegmentationTask(Task):
     """A segmentation network, its loss, its optimiser and its metrics.
 
-    It takes the batches that `subquad.data.loading` describes.
+    It takes the batches that `subquad.tasks.segmentation.data.batches` describes.
 
     Args:
         network: Of `create_model`.

@@ -75,10 +75,10 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Parse, predict, write."""
+    from subquad.data.picture_files import left_out
     from subquad.models import load_model
     from subquad.tasks.segmentation.data.colors import voc_palette
     from subquad.tasks.segmentation.data.labels import LabelSet
-    from subquad.tasks.segmentation.data.pairs import left_out
 
     p = parser()
     options = p.parse_args(spelled_out(arguments))
@@ -218,7 +218,7 @@ def find_images(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"there is no picture or folder {path}.")
-    from subquad.tasks.segmentation.data.pairs import SUFFIXES, image_files, left_out
+    from subquad.data.picture_files import SUFFIXES, image_files, left_out
 
     if not (found := image_files(path)):
         others = " ".join(["", *left_out(path)])
