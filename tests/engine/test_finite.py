@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 from hamgan_training import network as hamgan
 from hamgan_training import trained as train_hamgan
 from subquad import create_model
+from subquad.base.seeds import step_seed
 from subquad.engine import finite
 from subquad.engine.callbacks import ModelAverage, SaveFinal
 from subquad.engine.finite import LOSS, TOLERATED_SKIPS, FiniteGuard
-from subquad.engine.learner import step_seed
 from subquad.engine.nan_batch import read_nan_batch
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.replay import replay

@@ -11,10 +11,12 @@ import time
 import pytest
 import torch
 
+from subquad.base.seeds import mix_seed
 from subquad.cli.main import main
-from subquad.data.loading import TrainingLoader, TrainingOrder, TrainingSamples, mix_seed
+from subquad.data.loading import Batches, TrainingLoader, TrainingOrder
 from subquad.engine.generations import Generations
 from subquad.tasks.fitting import WEIGHTS, fit, fit_parser
+from subquad.tasks.segmentation.data.batches import EvaluationSamples, TrainingSamples, collate
 from subquad.tasks.segmentation.data.module import SegmentationData
 from subquad.tasks.segmentation.data.scenes import Scenes
 from subquad.tasks.segmentation.data.transforms import EvalTransform, TrainTransform
@@ -218,7 +220,7 @@ def test_two_processes_train_on_the_batches_of_one():
 def loader(workers=0, **position):
     data = Scenes(12, size=(64, 64))
     samples = TrainingSamples(data, TrainTransform((48, 48), (0.5, 2.0), brightness=0.5), seed=7)
-    made = TrainingLoader(samples, TrainingOrder(12, 3, 7, 0, 1), workers)
+    made = TrainingLoader(Batches(samples, TrainingOrder(12, 3, 7), collate), workers)
     if position:
         made.load_state_dict(position)
     return made
@@ -253,7 +255,6 @@ def test_epochs_differ_in_order_and_in_what_is_random():
 
 def test_filler_samples_change_no_metric():
     scenes = Scenes(5, size=(64, 64), split="val")
-    from subquad.data.loading import EvaluationSamples
 
     shares = [EvaluationSamples(scenes, EvalTransform(), rank, 2) for rank in (0, 1)]
     assert [len(share) for share in shares] == [3, 3]

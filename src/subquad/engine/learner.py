@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from subquad.base.seeds import step_seed
 from subquad.engine.finite import FiniteGuard
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.models import NetworkConfig
@@ -186,12 +187,3 @@ class Learner(LightningModule):
             tensors: What would be written; None takes all weights and statistics.
         """
         self.guard.refuse(self, tensors)
-
-
-def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:
-    """Return the seed of one training step on one process."""
-    generator = torch.Generator().manual_seed(seed)
-    for part in (epoch, batch, rank):
-        drawn = int(torch.randint(2**62, (1,), generator=generator))
-        generator.manual_seed((drawn + part) % 2**62)
-    return int(torch.randint(2**62, (1,), generator=generator))

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from subquad.data.fingerprint import fingerprint
 from subquad.engine.best import SaveBest
 from subquad.engine.callbacks import ModelAverage, PlainProgress, SaveFinal, TimeLeft
+from subquad.engine.data import RunData
 from subquad.engine.interruption import Interruption
 from subquad.engine.learner import Learner
 from subquad.engine.resume import KeepRecord, RunOptions, RunRecord, prepare_resume
@@ -24,7 +25,7 @@ from subquad.engine.save_last import SaveLast
 
 
 def train(
-    learner: Learner, data: LightningDataModule, options: Any, folder: Path, given: RunOptions | None = None
+    learner: Learner, data: RunData[Any], options: Any, folder: Path, given: RunOptions | None = None
 ) -> Path:
     """Train, or continue the run that the folder holds.
 
@@ -80,9 +81,8 @@ def train(
     return Path(csv.log_dir) / "metrics.csv"
 
 
-def _record(given: RunOptions, data: Any, options: Any, trainer: Trainer) -> RunRecord:
-    splits = getattr(data, "datasets", None) or {"train": data.train, "val": data.evaluation}
-    found = {name: fingerprint(split) for name, split in splits.items() if name != "test"}
+def _record(given: RunOptions, data: RunData[Any], options: Any, trainer: Trainer) -> RunRecord:
+    found = {name: fingerprint(split) for name, split in data.datasets.items() if name != "test"}
     depends = getattr(options.optimizer, "depends_on_length", False)
     return given.record(found, trainer.world_size, depends)
 
@@ -109,7 +109,7 @@ def _finish(trainer: Any, learner: Learner) -> None:
             callback.on_train_end(trainer, learner)
 
 
-def _evaluate_end(trainer: Any, learner: Learner, data: LightningDataModule, folder: Path) -> None:
+def _evaluate_end(trainer: Any, learner: Learner, data: RunData[Any], folder: Path) -> None:
     """Evaluate what training ended with, where it had no evaluation, or a process before had it.
 
     These weights compete for the best only if none did: those of a run that was never interrupted would not.

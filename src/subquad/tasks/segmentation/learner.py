@@ -26,7 +26,7 @@ from subquad.tasks.segmentation.protocol import Protocol, predict_scores
 class SegmentationLearner(Learner):
     """A segmentation network, its loss, its optimiser and its metrics.
 
-    It takes the batches that `subquad.data.loading` describes.
+    It takes the batches that `subquad.tasks.segmentation.data.batches` describes.
 
     Args:
         network: Of `create_model`.
