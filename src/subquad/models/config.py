@@ -52,6 +52,7 @@ class NetworkConfig:
     """
 
     family: ClassVar[str]
+    task: ClassVar[str]  # the kind of work that it is for, as `subquad.tasks` calls it
 
     num_classes: int
     class_names: tuple[str, ...] = ()

@@ -42,6 +42,7 @@ class HamGANConfig(WithHam, ImageConfig):
     """
 
     family: ClassVar[str] = "hamgan"
+    task: ClassVar[str] = "generation"
 
     num_classes: int = 1000
     size: int = 128

@@ -74,6 +74,7 @@ class SequenceConfig(NetworkConfig):
     """
 
     family: ClassVar[str] = "sequence"
+    task: ClassVar[str] = "sequences"
 
     vocab_size: int | None = None
     token_names: tuple[str, ...] = field(default=(), repr=False)
