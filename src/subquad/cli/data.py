@@ -6,12 +6,12 @@ import sys
 
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import did_you_mean
-from subquad.engine.options import PUBLISHED_SETS
 from subquad.engine.parsing import Parser
+from subquad.tasks.segmentation.data.published_sets import PUBLISHED
 from subquad.tasks.sequences.commands import check as check_sequences
 from subquad.tasks.sequences.commands.check import SEQUENCE_SETS, is_about_sequences
 
-FORMATS = ("folder", *PUBLISHED_SETS)
+FORMATS = ("folder", *PUBLISHED)
 
 
 def parser() -> Parser:

@@ -8,14 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.engine.optimizer import OptimizerOptions
-from subquad.engine.options import (
-    ClassWeights,
-    DataOptions,
-    ModelOptions,
-    build_data,
-    resolve_model,
-    weights_of_classes,
-)
+from subquad.engine.options import ModelOptions, resolve_model
 from subquad.engine.parsing import Parser
 from subquad.engine.resume import RunOptions
 from subquad.engine.run import (
@@ -30,6 +23,7 @@ from subquad.engine.run import (
 from subquad.engine.run_folder import releasing
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.engine.training_run import train
+from subquad.tasks.segmentation.data.options import ClassWeights, DataOptions, build_data, weights_of_classes
 from subquad.tasks.segmentation.look_over import look_over
 from subquad.tasks.segmentation.losses.options import LossOptions
 from subquad.tasks.segmentation.protocol_options import ProtocolOptions, resolve_protocol, spelled_out

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from subquad.base.files import write_whole
 from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.evaluation_run import add_test_options, config_of_run, data_defaults
-from subquad.engine.options import DataOptions, build_data, check_classes
+from subquad.engine.options import check_classes
 from subquad.engine.outputs import check_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.refusals import require_segmentation
 from subquad.engine.run import evaluate, is_first_process, quiet_lightning
 from subquad.engine.trainer_options import add_trainer_options
+from subquad.tasks.segmentation.data.options import DataOptions, build_data
 from subquad.tasks.segmentation.look_over import look_over
 from subquad.tasks.segmentation.protocol_options import (
     ProtocolOptions,
