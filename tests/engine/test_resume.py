@@ -15,11 +15,12 @@ from subquad.base.seeds import mix_seed
 from subquad.cli.main import main
 from subquad.data.loading import Batches, TrainingLoader, TrainingOrder
 from subquad.engine.generations import Generations
-from subquad.tasks.segmentation.commands.fit import fit, parser
+from subquad.tasks.fitting import WEIGHTS, fit, fit_parser
 from subquad.tasks.segmentation.data.batches import EvaluationSamples, TrainingSamples, collate
 from subquad.tasks.segmentation.data.module import SegmentationData
 from subquad.tasks.segmentation.data.scenes import Scenes
 from subquad.tasks.segmentation.data.transforms import EvalTransform, TrainTransform
+from subquad.tasks.segmentation.task import TASK
 
 # Dropout, stochastic start dictionaries, random transforms: everything random is on.
 SMALL = [
@@ -283,9 +284,9 @@ def test_classes_of_both_sets_must_be_the_same():
 
 @pytest.mark.filterwarnings("ignore")
 def test_training_learns(tmp_path):
-    p = parser()
+    p = fit_parser(TASK)
     options = p.parse_args([*SMALL, "--trainer.max_epochs=6", "--trainer.enable_model_summary=false"])
-    result = fit(p.instantiate(options), tmp_path)
+    learner = fit(TASK, p.instantiate(options), tmp_path)
     trace = losses(tmp_path)
     assert float(trace[59]) < 0.75 * float(trace[0])
-    assert result.best.is_file() and result.scores.pixel_accuracy > 0.5
+    assert (tmp_path / WEIGHTS).is_file() and learner.scores.pixel_accuracy > 0.5

@@ -67,6 +67,9 @@ class Solver(Protocol):
 
     Iteration k of `decompose` is `update_codes` (`first_codes` in the first one), then
     `update_dictionary`. `final_codes` follows the last iteration and always carries the gradient.
+
+    A solver whose data must not be negative says so by an attribute `nonnegative = True`, as `NMF` does:
+    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign.
     """
 
     def random_dictionary(
@@ -103,6 +106,11 @@ class Solver(Protocol):
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Return the codes that are handed out, in the units of X."""
         ...
+
+
+def wants_nonnegative(solver: Solver) -> bool:
+    """Say whether the data of a solver must not be negative."""
+    return bool(getattr(solver, "nonnegative", False))
 
 
 def decompose(

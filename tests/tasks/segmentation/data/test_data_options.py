@@ -10,7 +10,7 @@ import jsonargparse
 import pytest
 
 from published_layouts import NUM_CLASSES, write_published
-from subquad.engine.options import ModelOptions, model_options, resolve_model
+from subquad.engine.options import model_options
 from subquad.tasks.segmentation.data.options import (
     DATA_SETS,
     DataOptions,
@@ -21,10 +21,12 @@ from subquad.tasks.segmentation.data.options import (
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED
 from subquad.tasks.segmentation.data.published_transforms import PublishedTransform
 from subquad.tasks.segmentation.data.transforms import TrainTransform
+from subquad.tasks.segmentation.network import ModelOptions, resolve
+from subquad.tasks.segmentation.task import PUBLISHED_SETS
 
 
 def test_names_are_those_of_the_data_layer() -> None:
-    assert set(PUBLISHED) < set(DATA_SETS)
+    assert PUBLISHED_SETS == PUBLISHED and set(PUBLISHED) < set(DATA_SETS)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -119,8 +121,8 @@ def test_classifiers_are_no_segmentation_networks() -> None:
     from subquad.tasks.segmentation.data.published import published_labels
 
     with pytest.raises(ValueError, match="van_tiny classifies whole images; give a segmentation network"):
-        resolve_model(ModelOptions(name="van_tiny"), published_labels("voc"))
-    config = resolve_model(ModelOptions(name="light_ham_van_tiny"), published_labels("ade20k"))
+        resolve(ModelOptions(name="van_tiny"), published_labels("voc"))
+    config = resolve(ModelOptions(name="light_ham_van_tiny"), published_labels("ade20k"))
     assert config.num_classes == 150 and config.class_names[0] == "wall"
 
 
