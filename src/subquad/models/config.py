@@ -18,7 +18,7 @@ from subquad.base.names import check_class_name
 from subquad.base.suggest import did_you_mean
 from subquad.models.blueprint import check_affordable
 from subquad.models.fields import check_range, fit_fields, shown
-from subquad.models.solvers import check_solver, solver_from_json
+from subquad.models.solvers import check_known_solver, solver_from_json
 from subquad.nn.ham import Start
 from subquad.ops import NMF, Solver
 
@@ -190,7 +190,7 @@ class HamConfig(SegmentationConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_solver(self.solver)
+        check_known_solver(self.solver)
         check_range(self, 1, LARGEST_WIDTH, "rank", "heads")
         check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
         check_range(self, 0, self.steps, "grad_steps")

@@ -13,7 +13,7 @@ from subquad.ops import CD, NMF, VQ, Solver
 SOLVERS: dict[str, type[Any]] = {"NMF": NMF, "VQ": VQ, "CD": CD}
 
 
-def check_solver(solver: Solver) -> None:
+def check_known_solver(solver: Solver) -> None:
     """Raise ValueError if a hyper-parameter is no number in the range that float32 can work with."""
     if not isinstance(solver, Solver):
         raise ValueError(f"solver must be NMF, VQ or CD, got {shown(solver)}.")
@@ -55,5 +55,5 @@ def solver_from_json(value: dict[str, Any]) -> Solver:
         solver = SOLVERS[name](**options)
     except TypeError as error:
         raise ValueError(f"solver {name} does not take {shown(options)}: {error}") from error
-    check_solver(solver)
+    check_known_solver(solver)
     return solver

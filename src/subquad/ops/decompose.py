@@ -105,6 +105,15 @@ class Solver(Protocol):
         ...
 
 
+@runtime_checkable
+class Descending(Solver, Protocol):
+    """A solver that says what its iterations make smaller, and never larger."""
+
+    def objective(self, x: Tensor, factors: Factors) -> Tensor:
+        """Return what is minimised, (batch,), of X and what `decompose` returns of it after any step."""
+        ...
+
+
 def decompose(
     x: Tensor,
     dictionary: Tensor,

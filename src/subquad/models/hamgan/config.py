@@ -13,7 +13,7 @@ from subquad.base.limits import LARGEST_WIDTH, MOST_STEPS
 from subquad.models.config import ImageConfig
 from subquad.models.families import register_family
 from subquad.models.fields import check_range
-from subquad.models.solvers import check_solver, solver_from_json
+from subquad.models.solvers import check_known_solver, solver_from_json
 from subquad.nn.ham import Start
 from subquad.ops import NMF, Solver
 
@@ -73,7 +73,7 @@ class HamGANConfig(ImageConfig):
         check_range(self, 1, LARGEST_WIDTH, "latent", "width", "generator_rank", "discriminator_rank")
         check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
         check_range(self, 0, self.steps, "grad_steps")
-        check_solver(self.solver)
+        check_known_solver(self.solver)
         for name in ("mean", "std"):
             value = getattr(self, name)
             if value is not None and set(value) != {0.5}:
