@@ -38,7 +38,7 @@ def image_grid(images: Tensor) -> Tensor:
         One picture, uint8 (channels, height, width), the images apart by a border.
     """
     pixels = F.pad(to_bytes(images).cpu(), (0, BORDER, 0, BORDER), value=255)
-    grid = pixels.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)  # torchvision's makes grey red, green and blue
+    grid = pixels.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)  # torchvision's has three channels always
     return F.pad(grid, (BORDER, 0, BORDER, 0), value=255)
 
 
