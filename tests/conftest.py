@@ -41,6 +41,16 @@ def deterministic():
 
 
 @pytest.fixture
+def own_registry(monkeypatch):
+    """Families, networks, names and solvers that a test registers are gone after it."""
+    from subquad.models import registry, solvers
+
+    for module, names in ((registry, ("FAMILIES", "NETWORKS", "NAMES")), (solvers, ("SOLVERS",))):
+        for name in names:
+            monkeypatch.setattr(module, name, dict(getattr(module, name)))
+
+
+@pytest.fixture
 def shared_data(monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the shared data sets; `SUBQUAD_DATA` names it for the code under test, too."""
     beside_the_repository = Path(__file__).parents[1].parent / "shared" / "data"

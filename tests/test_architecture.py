@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import subquad
+from import_graph import circles, import_graph
 
 ROOT = Path(subquad.__file__).parent
 SOURCES = sorted(ROOT.rglob("*.py"))
@@ -80,6 +81,41 @@ def test_imports_point_downwards(path):
     assert layers & MAY_IMPORT.keys() <= allowed
     if layer(path) in {"base", "ops", "nn"}:
         assert not {name.split(".")[0] for name in imports(path)} & (OPTIONAL | {"numpy", "safetensors"})
+
+
+# Rooms without a circle of imports, those inside of functions included.
+CIRCLE_FREE = {"base", "ops", "nn", "models"}
+
+
+def test_no_modules_import_each_other():
+    assert circles(import_graph(ROOT, CIRCLE_FREE)) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import pack.a.two", [["pack.a.one", "pack.a.two"]]),
+        ("from pack.a import two", [["pack.a.one", "pack.a.two"]]),
+        ("def late():\n    from pack.a.two import x", [["pack.a.one", "pack.a.two"]]),
+        ("from pack.a import x", [["pack.a", "pack.a.one", "pack.a.two"]]),
+        ("if TYPE_CHECKING:\n    from pack.a.two import x", []),
+        ("import torch\nfrom pack.b import x", []),
+    ],
+)
+def test_a_circle_is_seen(tmp_path, source, expected):
+    """A package whose __init__ re-exports is no circle, until a module inside imports from it."""
+    files = {
+        "__init__.py": "",
+        "a/__init__.py": "from pack.a.two import x",
+        "a/one.py": source,
+        "a/two.py": "from pack.a.one import y",
+        "b/__init__.py": "",
+    }
+    for name, text in files.items():
+        path = tmp_path / "pack" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert circles(import_graph(tmp_path / "pack")) == expected
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from subquad.models import registry
-
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -14,10 +12,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
-def test_python_of_a_page_runs(page, tmp_path, monkeypatch):
-    """The blocks of a page run from top to bottom, in an empty folder."""
+def test_python_of_a_page_runs(page, tmp_path, monkeypatch, own_registry):
+    """The blocks of a page run from top to bottom, in an empty folder; what they register is their own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "_MODELS", dict(registry._MODELS))  # a page may register its own
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     namespace = {"__name__": "page"}
     for block in blocks:

@@ -10,8 +10,11 @@ from torch import nn
 
 from checkpoint_files import saved, tiny
 from subquad import load_model, save_model
-from subquad.models import NetworkConfig, SequenceConfig, families, register_family
+from subquad.base import plugins
+from subquad.models import Network, NetworkConfig, SequenceConfig, register, register_family, registry
 from subquad.models.card import model_card
+
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +31,6 @@ class MineConfig(NetworkConfig):
         network = nn.Sequential(nn.Linear(*self.widths[:2]), nn.Linear(self.widths[1], self.num_classes))
         network.config = self
         return network
-
-
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    monkeypatch.setattr(families, "FAMILIES", known := dict(families.FAMILIES))
-    monkeypatch.setattr("subquad.models.checkpoint.FAMILIES", known)
 
 
 def test_a_family_that_is_not_registered_is_refused_when_saved(tmp_path):
@@ -76,7 +73,7 @@ def test_an_installed_package_announces_its_family(tmp_path, monkeypatch):
     """The name of a family is only looked up among entry points: nothing that a file names is imported."""
     register_family(MineConfig)
     save_model(MineConfig().build(), tmp_path / "m.safetensors")
-    del families.FAMILIES["mine"]
+    del registry.FAMILIES["mine"]
     with pytest.raises(
         ValueError, match="family 'mine', which this version .* the package that registers it"
     ):
@@ -87,16 +84,16 @@ def test_an_installed_package_announces_its_family(tmp_path, monkeypatch):
         asked.append((group, name))
         return [EntryPoint("mine", f"{__name__}:MineConfig", group)] if name == "mine" else []
 
-    monkeypatch.setattr(families, "entry_points", entry_points)
+    monkeypatch.setattr(plugins, "entry_points", entry_points)
     assert type(load_model(tmp_path / "m.safetensors").config).__name__ == "MineConfig"
     assert asked == [("subquad.families", "mine")]
 
 
 def test_a_package_that_is_broken_is_told(monkeypatch):
     point = EntryPoint("mine", "no_such_package:MineConfig", "subquad.families")
-    monkeypatch.setattr(families, "entry_points", lambda **_: [point])
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: [point])
     with pytest.raises(ValueError, match="the family 'mine' of no_such_package:MineConfig cannot be had"):
-        families.family_called("mine")
+        registry.family_called("mine")
 
 
 def test_a_name_has_one_family():
@@ -147,3 +144,62 @@ def test_a_network_that_computes_while_it_is_built_is_saved_and_draws_nothing(tm
     save_model(network, tmp_path / "m.safetensors")
     assert torch.equal(torch.rand(3), expected)
     assert torch.equal(load_model(tmp_path / "m.safetensors")[0].weight, network[0].weight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeanConfig(NetworkConfig):
+    """A family of another package that leaves it to the registry what it builds."""
+
+    family: ClassVar[str] = "lean"
+
+
+class Lean(Network):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.linear = nn.Linear(3, config.num_classes)
+
+
+def test_a_registered_network_is_built_saved_and_loaded(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no network is registered for LeanConfig; .*register\(LeanConfig\)"
+    ):
+        LeanConfig(num_classes=2).build()
+    assert register(LeanConfig)(Lean) is Lean
+    network = LeanConfig(num_classes=2).replaced(num_classes=4).build()
+    assert isinstance(network, Lean) and network.linear.out_features == 4
+    save_model(network, tmp_path / "m.safetensors")
+    assert isinstance(load_model(tmp_path / "m.safetensors"), Lean)
+
+
+def test_what_is_derived_builds_what_its_base_does():
+    @register_family
+    @dataclass(frozen=True, kw_only=True)
+    class Heir(LeanConfig):
+        family: ClassVar[str] = "heir"
+
+    register(LeanConfig)(Lean)
+    assert isinstance(Heir(num_classes=2).build(), Lean)
+
+
+def test_a_configuration_has_one_network():
+    register(LeanConfig)(Lean)
+    with pytest.raises(ValueError, match=r"LeanConfig builds .*Lean already; give it one network"):
+        register(LeanConfig)(type("Other", (Network,), {}))
+
+
+def test_an_announced_network_is_registered_where_its_family_is_first_needed(tmp_path, monkeypatch):
+    """Building and saving ask as loading does: only its configuration may be imported so far."""
+
+    def load(point):
+        return register(LeanConfig)(Lean)
+
+    monkeypatch.setattr(EntryPoint, "load", load)
+    point = EntryPoint("lean", "lean_package:Lean", "subquad.families")
+    monkeypatch.setattr(plugins, "entry_points", lambda *, group, name: [point] if name == "lean" else [])
+    assert isinstance(LeanConfig(num_classes=2).build(), Lean)
+    del registry.FAMILIES["lean"]
+    network = Lean(LeanConfig(num_classes=2))
+    save_model(network, tmp_path / "m.safetensors")
+    del registry.FAMILIES["lean"], registry.NETWORKS[LeanConfig]
+    assert isinstance(load_model(tmp_path / "m.safetensors"), Lean)

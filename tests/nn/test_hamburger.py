@@ -192,6 +192,27 @@ def test_relu_in_the_lower_bread_for_nmf_only():
         assert bool((seen[0] >= 0).all()) is nonnegative
 
 
+def test_another_solver_says_whether_its_data_must_not_be_negative():
+    """By an attribute, not by its class; one that says nothing takes any sign."""
+
+    class Wanting(VQ):
+        nonnegative = True
+
+    class Silent:
+        def __getattr__(self, name):
+            if name == "nonnegative":
+                raise AttributeError(name)
+            return getattr(VQ(), name)
+
+    x = torch.randn(2, 16, 4, 4)
+    for solver, nonnegative in ((Wanting(), True), (Silent(), False)):
+        block = Hamburger(16, dim=16, rank=4, solver=solver)
+        seen = []
+        block.ham.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[0]))
+        block(x)
+        assert bool((seen[0] >= 0).all()) is nonnegative
+
+
 def test_any_mixer_fits_in_the_hams_place():
     block = Hamburger(16, dim=32, ham=SelfAttention(32, heads=4))
     check_mixer(block, lambda: torch.randn(2, 16, 4, 5), tolerance=1e-4).raise_if_failed()

@@ -248,3 +248,12 @@ def test_three_axes_could_be_tokens_or_a_sequence(options):
 def test_without_positions_there_is_no_context():
     with pytest.raises(ValueError, match=r"'fc' returns \(1, 1000\), which has no positions"):
         insert_context(torchvision.models.resnet18(), "fc")
+
+
+def test_an_option_that_the_ham_does_not_have_is_told():
+    """What it is handed on to has more options; those would be taken and mean nothing here."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU())
+    for option, hint in {"rnak": "Did you mean 'rank'", "cheese_factor": ""}.items():
+        with pytest.raises(TypeError, match=f"there is no option '{option}'.*{hint}"):
+            insert_context(model, "1", channels=8, **{option: 2})
+    assert not hasattr(model[1], "context")

@@ -8,7 +8,6 @@ import sys
 from torch import nn
 
 from subquad.engine.parsing import Parser
-from subquad.models import NetworkConfig
 
 
 def main(arguments: list[str]) -> None:
@@ -25,7 +24,6 @@ def main(arguments: list[str]) -> None:
     is_file = is_checkpoint(name)
     network = load_model(checkpoint_path(name), allow_not_finite=True) if is_file else on_meta(name)
     config = network.config
-    assert isinstance(config, NetworkConfig)
     values = [(f.name, _short(getattr(config, f.name))) for f in dataclasses.fields(config)]
     print_table(f"{name}: {config.family}", ("option", "value"), values)
     parts = [

@@ -14,8 +14,8 @@ from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import did_you_mean, first_of
 from subquad.engine.refusals import refuse_folder_options
 from subquad.models import SegmentationConfig, model_config
-from subquad.models.config import override, solver_from_json
-from subquad.models.families import FAMILIES
+from subquad.models.registry import FAMILIES
+from subquad.models.solvers import solver_from_json
 
 PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
 DATA_SETS = ("scenes", "camvid", "folder", *PUBLISHED_SETS)
@@ -262,7 +262,7 @@ def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
         )
     if isinstance(overrides.get("solver"), dict):
         overrides["solver"] = solver_from_json(overrides["solver"])
-    return override(named, {**overrides, "class_names": labels.names, "palette": labels.palette})
+    return named.replaced(**{**overrides, "class_names": labels.names, "palette": labels.palette})
 
 
 ClassWeights = Literal["none", "log", "median"]

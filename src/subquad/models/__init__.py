@@ -3,18 +3,29 @@
 from subquad.models import named as _named  # noqa: F401  registers the names
 from subquad.models.checkpoint import load_model, read_config, save_model
 from subquad.models.classifier import Classifier, ClassifierConfig
-from subquad.models.config import HamConfig, ImageConfig, NetworkConfig, SegmentationConfig
-from subquad.models.families import register_family
-from subquad.models.hamgan import HamGAN, HamGANConfig
+from subquad.models.config import ImageConfig, NetworkConfig, Usage
+from subquad.models.ham_config import WithHam
+from subquad.models.hamgan.config import HamGANConfig
+from subquad.models.hamgan.network import HamGAN
 from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
+from subquad.models.network import ImageNetwork, Network
 from subquad.models.originals.load import LoadReport, load_original
-from subquad.models.registry import create_model, list_models, model_config, register_model
+from subquad.models.registry import (
+    create_model,
+    list_models,
+    model_config,
+    register,
+    register_family,
+    register_model,
+)
+from subquad.models.segmentation.config import HamConfig, SegmentationConfig
 from subquad.models.segmentation.decoder import LightHamDecoder
 from subquad.models.segmentation.hamnet import HamNet, HamNetConfig
 from subquad.models.segmentation.light_ham import LightHam, LightHamConfig
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.models.sequence.config import SequenceConfig
 from subquad.models.sequence.network import SequenceNetwork
+from subquad.models.solvers import register_solver
 
 __all__ = [
     "Classifier",
@@ -25,15 +36,19 @@ __all__ = [
     "HamNet",
     "HamNetConfig",
     "ImageConfig",
+    "ImageNetwork",
     "LightHam",
     "LightHamConfig",
     "LightHamDecoder",
     "LoadReport",
+    "Network",
     "NetworkConfig",
     "SegmentationConfig",
     "SegmentationNetwork",
     "SequenceConfig",
     "SequenceNetwork",
+    "Usage",
+    "WithHam",
     "create_model",
     "from_pretrained",
     "list_models",
@@ -42,8 +57,10 @@ __all__ = [
     "model_config",
     "push_to_hub",
     "read_config",
+    "register",
     "register_family",
     "register_model",
+    "register_solver",
     "save_model",
     "save_pretrained",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -16,8 +16,11 @@ from subquad.base.suggest import and_more
 from subquad.models.blueprint import blueprint
 from subquad.models.config import NetworkConfig
 from subquad.models.config_text import config_from_json, config_to_json
-from subquad.models.families import FAMILIES
+from subquad.models.registry import family_called
 from subquad.models.wrappers import bare_state, unwrapped
+
+if TYPE_CHECKING:
+    from subquad.models.network import Network
 
 _KEY = "subquad"
 
@@ -39,7 +42,7 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     config = getattr(unwrapped(model), "config", None)
     if not isinstance(config, NetworkConfig):
         raise ValueError(f"only networks of subquad.create_model can be saved, got {type(model).__name__}.")
-    if FAMILIES.get(config.family) is not type(config):
+    if family_called(config.family) is not type(config):
         raise ValueError(
             f"{type(config).__name__} is not registered as the family {config.family!r}, so its file could "
             f"not be loaded again; decorate it with subquad.models.register_family."
@@ -64,7 +67,7 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     write_whole(path, save(tensors, metadata={_KEY: text}))
 
 
-def load_model(path: str | Path, *, allow_not_finite: bool = False) -> nn.Module:
+def load_model(path: str | Path, *, allow_not_finite: bool = False) -> Network:
     """Rebuild a network from a file of `save_model`; nothing else is needed.
 
     Args:

@@ -8,13 +8,12 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from subquad.models.backbones import backbone_papers, make_backbone
-from subquad.models.config import ImageConfig
-from subquad.models.families import register_family
-from subquad.models.segmentation.network import ImageNetwork
+from subquad.models.config import ImageConfig, Usage
+from subquad.models.network import ImageNetwork
+from subquad.models.registry import register
 from subquad.nn.reset import start_with
 
 
-@register_family
 @dataclass(frozen=True, kw_only=True)
 class ClassifierConfig(ImageConfig):
     """Options of `Classifier`.
@@ -40,11 +39,12 @@ class ClassifierConfig(ImageConfig):
         """The papers that the network is of."""
         return backbone_papers(self.backbone)
 
-    def build(self) -> Classifier:
-        """Build the network, randomly initialised."""
-        return Classifier(self)
+    def usage(self) -> Usage:
+        """Return how it is used, for the model card."""
+        return self._image_usage("image-classification", "image classification", "classes")
 
 
+@register(ClassifierConfig)
 class Classifier(ImageNetwork):
     """A backbone, the mean over its positions, a linear layer (Guo et al., CVMJ 2023, section 3.3).
 

@@ -1,32 +1,45 @@
-"""The parts of a configuration that networks share, and its JSON form."""
+"""The parts of a configuration that all networks share, and those that networks on images do."""
 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from subquad.base.limits import (
-    LARGEST_SCALE,
-    LARGEST_WIDTH,
-    MOST_STEPS,
-)
+from subquad.base.limits import LARGEST_SCALE, LARGEST_WIDTH
 from subquad.base.names import check_class_name
 from subquad.base.suggest import did_you_mean
 from subquad.models.blueprint import check_affordable
 from subquad.models.fields import check_range, fit_fields, shown
-from subquad.models.solvers import check_known_solver, solver_from_json
-from subquad.nn.ham import Start
-from subquad.ops import NMF, Solver
+from subquad.models.registry import network_of
+
+if TYPE_CHECKING:
+    from subquad.models.network import Network
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class OptionError(TypeError, ValueError):
     """An option that a configuration does not have."""
+
+
+class Usage(NamedTuple):
+    """What a model card tells of a network's use.
+
+    Attributes:
+        task: What it does, in our words.
+        hub_tag: What the Hub calls that, if it does.
+        code: Python that uses `network`; torch is imported already.
+        sections: On what goes in and comes out, in Markdown.
+    """
+
+    task: str = "a task of its own"
+    hub_tag: str | None = None
+    code: str = ""
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +61,7 @@ class NetworkConfig:
         check_range(self, 1, LARGEST_WIDTH, "num_classes")
         for name in self.class_names:
             check_class_name(name)
-        for name in ("class_names", "palette"):
-            value = getattr(self, name, ())
-            if value and len(value) != self.num_classes:
-                raise ValueError(f"{name} has {len(value)} entries for {self.num_classes} classes.")
+        self._check_entries("class_names")
 
     def cost_size(self, wanted: int | None = None) -> int:
         """Return at which size to count costs: the side of an image, the length of a sequence.
@@ -61,17 +71,13 @@ class NetworkConfig:
         """
         raise NotImplementedError
 
+    def with_size(self, size: int | tuple[int, int]) -> Self:
+        """Return the configuration of the network that takes that size: itself, if it takes any."""
+        return self
+
     def example(self, size: int | tuple[int, int]) -> tuple[Tensor, ...]:
         """Return the inputs of one sample, of that size, on the current default device."""
         raise NotImplementedError
-
-    def solver_called(self, name: str) -> Solver:
-        """Return the solver of that name, as the family has it.
-
-        Raises:
-            ValueError: If there is no such solver.
-        """
-        return solver_from_json({"type": name})
 
     def uncounted_multiply_adds(self, size: int | tuple[int, int]) -> int:
         """Return the multiply-adds of `example(size)` that are neither convolutions nor matrix products."""
@@ -82,9 +88,43 @@ class NetworkConfig:
         """The papers that the network is of, such as "Yu et al., CVPR 2022"."""
         return ()
 
-    def build(self) -> nn.Module:
-        """Build the network, randomly initialised."""
-        raise NotImplementedError
+    def usage(self) -> Usage:
+        """Return how it is used, for the model card; what a family does not tell is not guessed."""
+        return Usage()
+
+    def replaced(self, **overrides: Any) -> Self:
+        """Return the configuration with some options replaced, and with them what belonged to the old ones.
+
+        Raises:
+            OptionError: If there is no such option; a ValueError and a TypeError alike.
+            ValueError: If a value does not fit.
+        """
+        known = [f.name for f in dataclasses.fields(self)]
+        for name in overrides:
+            if name not in known:
+                raise OptionError(
+                    f"{type(self).__name__} has no option {name!r}.{did_you_mean(name, known)} "
+                    f"It has {', '.join(known)}."
+                )
+        if overrides.get("num_classes", self.num_classes) != self.num_classes:
+            overrides.setdefault("class_names", ())
+        changed = dataclasses.replace(self, **overrides)
+        if overrides:
+            check_affordable(changed)
+        return changed
+
+    def build(self) -> Network:
+        """Build the network that is registered for it, randomly initialised.
+
+        Raises:
+            ValueError: If none is.
+        """
+        return network_of(type(self))(self)
+
+    def _check_entries(self, name: str) -> None:
+        value = getattr(self, name)
+        if value and len(value) != self.num_classes:
+            raise ValueError(f"{name} has {len(value)} entries for {self.num_classes} classes.")
 
     def _check_rates(self, *names: str) -> None:
         for name in names:
@@ -137,119 +177,25 @@ class ImageConfig(NetworkConfig):
         repeat = 1 if self.in_channels == 3 else self.in_channels
         return self.mean or default[0] * repeat, self.std or default[1] * repeat
 
+    def replaced(self, **overrides: Any) -> Self:
+        """Return the configuration with some options replaced; other channels have other statistics."""
+        if overrides.get("in_channels", self.in_channels) != self.in_channels:
+            overrides = {"mean": None, "std": None, **overrides}
+        return super().replaced(**overrides)
 
-@dataclass(frozen=True, kw_only=True)
-class SegmentationConfig(ImageConfig):
-    """What every segmentation network is told besides.
-
-    Attributes:
-        palette: RGB of each class in 0..255, or empty.
-    """
-
-    usual_size: ClassVar[int] = 512
-
-    palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for colour in self.palette:
-            if not all(0 <= value <= 255 for value in colour):
-                raise ValueError(f"the colours of a palette are 0 to 255, got {colour}.")
-
-    @property
-    def align_corners(self) -> bool:
-        """Whether maps are resized corner pixel to corner pixel."""
-        return False
-
-
-@dataclass(frozen=True, kw_only=True)
-class HamConfig(SegmentationConfig):
-    """What every segmentation network with a ham is told besides; see `subquad.nn.Ham`.
-
-    Attributes:
-        solver: Of the decomposition: NMF, VQ or CD.
-        rank: Columns of the dictionary.
-        heads: Groups of channels that are decomposed separately.
-        steps: Iterations while training.
-        eval_steps: Iterations in evaluation; None takes `steps`.
-        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient.
-        start: Where the dictionary starts while training: "random", "fixed", "learned" or "running".
-        dropout: Of whole channels before the classifier.
-        drop_path: Stochastic depth rate of the backbone's last block, where it has any.
-    """
-
-    solver: Solver = NMF()  # noqa: RUF009  a frozen value
-    rank: int = 64
-    heads: int = 1
-    steps: int = 6
-    eval_steps: int | None = 7
-    grad_steps: int = 0
-    start: Start = "random"
-    dropout: float = 0.1
-    drop_path: float = 0.1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_known_solver(self.solver)
-        check_range(self, 1, LARGEST_WIDTH, "rank", "heads")
-        check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
-        check_range(self, 0, self.steps, "grad_steps")
-        self._check_rates("dropout", "drop_path")
-
-    @property
-    def ham_options(self) -> HamOptions:
-        """The options that `subquad.nn.Hamburger` takes by the same names."""
-        return {
-            "solver": self.solver,
-            "rank": self.rank,
-            "heads": self.heads,
-            "steps": self.steps,
-            "eval_steps": self.eval_steps,
-            "grad_steps": self.grad_steps,
-            "start": self.start,
-        }
-
-
-class HamOptions(TypedDict):
-    """See `HamConfig`."""
-
-    solver: Solver
-    rank: int
-    heads: int
-    steps: int
-    eval_steps: int | None
-    grad_steps: int
-    start: Start
-
-
-def override(config: NetworkConfig, overrides: dict[str, Any]) -> Any:
-    """Return the configuration with some options replaced.
-
-    Raises:
-        OptionError: If there is no such option; a ValueError and a TypeError alike.
-        ValueError: If a value does not fit.
-    """
-    known = [f.name for f in dataclasses.fields(config)]
-    for name in overrides:
-        if name not in known:
-            raise OptionError(
-                f"{type(config).__name__} has no option {name!r}.{did_you_mean(name, known)} "
-                f"It has {', '.join(known)}."
-            )
-    if isinstance(overrides.get("solver"), str):
-        overrides = {**overrides, "solver": config.solver_called(overrides["solver"])}
-    # Names and colours belong to the old classes.
-    if overrides.get("num_classes", config.num_classes) != config.num_classes:
-        stale = {name: () for name in ("class_names", "palette") if name in known}
-        overrides = {**stale, **overrides}
-    if "token_names" in known and "vocab_size" in overrides:
-        overrides = {"token_names": (), **overrides}
-    if (
-        isinstance(config, ImageConfig)
-        and overrides.get("in_channels", config.in_channels) != config.in_channels
-    ):
-        overrides = {"mean": None, "std": None, **overrides}
-    changed = dataclasses.replace(config, **overrides)
-    if overrides:
-        check_affordable(changed)
-    return changed
+    def _image_usage(self, hub_tag: str, task: str, outputs: str) -> Usage:
+        """Return the use of a network that maps images to logits (batch, outputs)."""
+        mean, std = ([round(value, 6) for value in values] for values in self.normalization)
+        colours = "red, green, blue, " if self.in_channels == 3 else ""
+        return Usage(
+            task,
+            hub_tag,
+            f"images = torch.rand(1, {self.in_channels}, 256, 320)  # (batch, channels, height, width)\n"
+            f"mean, std = torch.tensor({mean}), torch.tensor({std})\n"
+            "logits = network((images - mean[:, None, None]) / std[:, None, None])\n",
+            (
+                f"Images are in 0 to 1, {colours}of any height and width; the logits are (batch, {outputs}).",
+                "## Normalisation",
+                f"Mean {mean}, standard deviation {std}, one value for each channel.",
+            ),
+        )

@@ -16,8 +16,8 @@ from typing import Any
 
 from subquad.base.limits import LARGEST_HEADER
 from subquad.models.config import NetworkConfig
-from subquad.models.families import family_called
 from subquad.models.fields import kinds_of, shown
+from subquad.models.registry import family_called
 from subquad.models.solvers import solver_from_json, solver_to_json
 from subquad.ops import Solver
 

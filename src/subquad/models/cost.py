@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
 
-from subquad.models.hamgan import HamGANConfig
-from subquad.models.registry import create_model, model_config
+from subquad.models.config import NetworkConfig
+from subquad.models.network import Network
+from subquad.models.registry import model_config
 
 
-def on_meta(name: str, **overrides: Any) -> nn.Module:
+def on_meta(name: str, **overrides: Any) -> Network:
     """Build a network without memory for its weights, in evaluation mode."""
-    with torch.device("meta"):
-        return create_model(name, **overrides).eval()
+    return _on_meta(model_config(name, **overrides))
 
 
 def parameters(name: str, **overrides: Any) -> int:
@@ -38,9 +37,8 @@ def multiply_adds(name: str, size: int | tuple[int, int] | None = None, **overri
     from torch.utils.flop_counter import FlopCounterMode
 
     config = model_config(name, **overrides)
-    if isinstance(config, HamGANConfig) and size is not None:
-        overrides["size"] = size
-    network = on_meta(name, **overrides)
+    config = config if size is None else config.with_size(size)
+    network = _on_meta(config)
     size = config.cost_size() if size is None else size
     with torch.device("meta"):
         sample = config.example(size)
@@ -52,3 +50,8 @@ def multiply_adds(name: str, size: int | tuple[int, int] | None = None, **overri
 def count_text(count: int) -> str:
     """Return a number of multiply-adds as text, such as "6.3 G" or "19.8 M"."""
     return f"{count / 1e9:.1f} G" if count >= 5e8 else f"{count / 1e6:.1f} M"
+
+
+def _on_meta(config: NetworkConfig) -> Network:
+    with torch.device("meta"):
+        return config.build().eval()

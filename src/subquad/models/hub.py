@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -13,6 +13,9 @@ from subquad.models.card import model_card
 from subquad.models.checkpoint import load_model, save_model
 from subquad.models.config import NetworkConfig
 from subquad.models.config_text import config_to_json
+
+if TYPE_CHECKING:
+    from subquad.models.network import Network
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
@@ -88,7 +91,7 @@ def from_pretrained(
     token: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
-) -> nn.Module:
+) -> Network:
     """Rebuild a network from a folder of `save_pretrained`, or from a repository of the Hub.
 
     A folder is read without any network connection; for the id of a repository, and only then, the

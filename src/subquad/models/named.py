@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from subquad.models.classifier import ClassifierConfig
-from subquad.models.hamgan import HamGANConfig
+from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.registry import register_model
 from subquad.models.segmentation.hamnet import HamNetConfig
 from subquad.models.segmentation.light_ham import LightHamConfig

@@ -1,25 +1,87 @@
-"""Solvers as values that are checked, and their JSON form."""
+"""Solvers by name: as values that are checked, and in their JSON form."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeVar
 
 from subquad.base.limits import HYPER_PARAMETERS
+from subquad.base.plugins import load_announced, place_of
 from subquad.base.suggest import did_you_mean
-from subquad.models.fields import check_range, fit_fields, shown
+from subquad.models.fields import check_range, fit_fields, kinds_of, shown
 from subquad.ops import CD, NMF, VQ, Solver
 
-SOLVERS: dict[str, type[Any]] = {"NMF": NMF, "VQ": VQ, "CD": CD}
+ENTRY_POINTS = "subquad.solvers"
+OURS = (NMF, VQ, CD)
+
+# By the name that configurations and checkpoints have.
+SOLVERS: dict[str, type[Any]] = {solver.__name__: solver for solver in OURS}
+
+Registered = TypeVar("Registered", bound=Solver)
+
+
+def register_solver(solver: type[Registered]) -> type[Registered]:
+    """Make a solver one that is chosen by the name of its class, and that files can hold: a decorator.
+
+    A checkpoint stores the name and the hyper-parameters, never code. Who loads it needs the solver
+    registered: import the module that does it, or let an installed package announce it as an entry
+    point of the group "subquad.solvers", named as the class is::
+
+        [project.entry-points."subquad.solvers"]
+        Mine = "my_package.solvers:Mine"
+
+    Args:
+        solver: A frozen dataclass that follows `subquad.ops.Solver`. Its fields are its
+            hyper-parameters: numbers, text, or tuples of them, checked against their annotations when a
+            file is read; their range is for its `__post_init__` to check, with ValueError.
+
+    Returns:
+        The class itself.
+
+    Raises:
+        ValueError: If the name is another class's already.
+        TypeError: If it is no frozen dataclass, lacks a method, or an annotation cannot be resolved.
+    """
+    parameters = getattr(solver, "__dataclass_params__", None)
+    is_frozen = isinstance(solver, type) and parameters is not None and parameters.frozen
+    if not is_frozen or not issubclass(solver, Solver):
+        raise TypeError(
+            f"a solver is a frozen dataclass with the methods of subquad.ops.Solver, got {solver!r}."
+        )
+    name = solver.__name__
+    try:
+        kinds_of(solver)
+    except NameError as error:
+        raise TypeError(f"files with {name} could not be checked: {error}.") from error
+    taken = SOLVERS.get(name)
+    if taken is not None and place_of(taken) != place_of(solver):
+        raise ValueError(f"the solver {name!r} is that of {place_of(taken)}; choose another name.")
+    SOLVERS[name] = solver
+    return solver
+
+
+def solver_class(name: str) -> type[Solver] | None:
+    """Return the solver of a name; None if neither we nor an installed package knows it.
+
+    Raises:
+        ValueError: If the package that announces it cannot be imported, or announces something else.
+    """
+    if name not in SOLVERS:
+        load_announced(ENTRY_POINTS, name, "solver", register_solver)
+    return SOLVERS.get(name)
 
 
 def check_known_solver(solver: Solver) -> None:
-    """Raise ValueError if a hyper-parameter is no number in the range that float32 can work with."""
+    """Raise ValueError if a hyper-parameter is no number in the range that float32 can work with.
+
+    Of a solver of another package, only types are looked at, and only if it is registered.
+    """
     if not isinstance(solver, Solver):
-        raise ValueError(f"solver must be NMF, VQ or CD, got {shown(solver)}.")
-    ours = next((kind for kind in SOLVERS.values() if isinstance(solver, kind)), None)
-    if ours is not None:
+        raise ValueError(f"solver must be {_known('or')}, got {shown(solver)}.")
+    ours = next((kind for kind in OURS if isinstance(solver, kind)), None)
+    if ours is not None or type(solver) in SOLVERS.values():
         fit_fields(solver)
+    if ours is not None:
         check_range(solver, *HYPER_PARAMETERS, *(f.name for f in dataclasses.fields(ours)))
 
 
@@ -27,19 +89,19 @@ def solver_to_json(solver: Solver) -> dict[str, Any]:
     """Return {"type": "NMF", "eps": ...} and so on.
 
     Raises:
-        ValueError: If the solver is not one of ours: a file could not bring its code along.
+        ValueError: If the solver is not registered: a file could not bring its code along.
     """
     name = type(solver).__name__
-    if SOLVERS.get(name) is not type(solver):
-        raise ValueError(f"only NMF, VQ and CD can be stored, got {solver!r}.")
-    return {
-        "type": name,
-        **{f.name: getattr(solver, f.name) for f in dataclasses.fields(SOLVERS[name])},
-    }
+    if solver_class(name) is not type(solver):
+        raise ValueError(
+            f"only {_known('and')} can be stored, got {solver!r}; decorate its class with "
+            f"subquad.models.register_solver."
+        )
+    return {"type": name, **{f.name: getattr(solver, f.name) for f in dataclasses.fields(SOLVERS[name])}}
 
 
 def solver_from_json(value: dict[str, Any]) -> Solver:
-    """Inverse of `solver_to_json`.
+    """Inverse of `solver_to_json`; hyper-parameters that are not there take their defaults.
 
     Raises:
         ValueError: If the type is unknown or a hyper-parameter is.
@@ -48,12 +110,19 @@ def solver_from_json(value: dict[str, Any]) -> Solver:
         raise ValueError(f"a solver has a type and hyper-parameters, got {shown(value)}.")
     options = dict(value)
     name = options.pop("type", "")
-    if not isinstance(name, str) or name not in SOLVERS:
+    kind = solver_class(name) if isinstance(name, str) else None
+    if kind is None:
         hint = did_you_mean(name.upper(), SOLVERS) if isinstance(name, str) else ""
-        raise ValueError(f"unknown solver {shown(name)}.{hint} There are NMF, VQ and CD.")
+        raise ValueError(f"unknown solver {shown(name)}.{hint} There are {_known('and')}.")
     try:
-        solver = SOLVERS[name](**options)
+        solver = kind(**options)
     except TypeError as error:
         raise ValueError(f"solver {name} does not take {shown(options)}: {error}") from error
     check_known_solver(solver)
     return solver
+
+
+def _known(word: str) -> str:
+    """Return "NMF, VQ and CD", or with another word."""
+    *names, last = SOLVERS
+    return f"{', '.join(names)} {word} {last}"

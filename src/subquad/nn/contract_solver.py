@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from subquad.nn.contract_report import Check, Report, error_of, within, worst
 from subquad.nn.contract_solver_case import Case, Graph
-from subquad.ops.decompose import Descending, Factors, Solver
+from subquad.ops.decompose import Descending, Factors, Solver, wants_nonnegative
 
 _EXACT = 1e-9  # allowed in float64, where a sharp softmax magnifies rounding to 1e-12 or so
 _RISE = 1e-6  # an eps in a denominator is a price on the factors, which shows once the rest has settled
@@ -81,7 +81,7 @@ def check_solver(
 
 def _ordinary(solver: Solver) -> Tensor:
     x = torch.randn(3, 8, 12)
-    return x.abs() if getattr(solver, "nonnegative", False) else x
+    return x.abs() if wants_nonnegative(solver) else x
 
 
 def _start(solver: Solver, x: Tensor, rank: int) -> Tensor:

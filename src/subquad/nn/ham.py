@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subquad.base.suggest import did_you_mean
 from subquad.nn.precision import in_range
 from subquad.nn.running import end_step_of, move_once_a_step, start_of_step
 from subquad.nn.tracing import one_node
@@ -17,6 +18,29 @@ from subquad.ops.decompose import autocast_off
 
 Start = Literal["random", "fixed", "learned", "running"]
 Over = Literal["space", "channel"]
+
+
+class HamOptions(TypedDict, total=False):
+    """Options of `Ham` by name, for what hands them on to it."""
+
+    rank: int
+    solver: Solver
+    heads: int
+    steps: int
+    eval_steps: int | None
+    grad_steps: int
+    start: Start
+
+
+def handed_on(options: HamOptions) -> HamOptions:
+    """Return options on their way to `Ham`; raise TypeError for one that is not its own.
+
+    What they pass on the way may have others by that name.
+    """
+    for name in options.keys() - HamOptions.__annotations__.keys():
+        hint = did_you_mean(name, HamOptions.__annotations__)
+        raise TypeError(f"there is no option {name!r}.{hint} See the documentation of what was called.")
+    return options
 
 
 class Ham(nn.Module):

@@ -14,6 +14,7 @@ from subquad.nn.precision import in_range
 from subquad.nn.reset import start_with
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Solver
+from subquad.ops.decompose import wants_nonnegative
 
 Version = Literal["v1", "v2", "v2plus"]
 Norm = Literal["batch", "group"]
@@ -25,12 +26,14 @@ class Hamburger(nn.Module):
     =============  ======================  ===============  ======================================
     part           v1                      v2               v2plus
     =============  ======================  ===============  ======================================
-    `lower_bread`  1x1, bias; ReLU if NMF  same             same
+    `lower_bread`  1x1, bias, maybe ReLU   same             same
     `ham`          `Ham`                   same             same
     `cheese`       none                    1x1, norm, ReLU  same, `dim // cheese_factor` wide
     `upper_bread`  1x1, norm               1x1              1x1
     result         ReLU(x + y)             ReLU(x + y)      ReLU(`coef_shortcut` x + `coef_ham` y)
     =============  ======================  ===============  ======================================
+
+    The ReLU of the lower bread is there for a solver whose data must not be negative, such as NMF.
 
     Args:
         channels: Of the input, and of the output.
@@ -79,7 +82,7 @@ class Hamburger(nn.Module):
             raise ValueError(f"version must be one of {', '.join(get_args(Version))}, got {version!r}.")
         self.channels, self.version = channels, version
         self.lower_bread = Pointwise(channels, dim)
-        self.nonnegative = isinstance(solver, NMF)
+        self.nonnegative = wants_nonnegative(solver)
         if ham is None:  # an empty nn.Sequential is false
             ham = Ham(
                 dim,

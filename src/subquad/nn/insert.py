@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from subquad.nn.ham import Start
+from subquad.nn.ham import HamOptions, handed_on
 from subquad.nn.hamburger import Hamburger, Norm
 from subquad.nn.mode import evaluating
-from subquad.ops import NMF, Solver
 
 Layout = Literal["channels_first", "channels_last", "tokens"]
 
@@ -67,15 +66,9 @@ def insert_context(
     channels: int | None = None,
     example: Tensor | None = None,
     dim: int | None = None,
-    rank: int = 64,
-    solver: Solver = NMF(),  # noqa: B008  a frozen value
-    heads: int = 1,
-    steps: int = 6,
-    eval_steps: int | None = None,
-    grad_steps: int = 0,
-    start: Start = "random",
     norm: Norm | None = "batch",
     norm_groups: int = 32,
+    **ham: Unpack[HamOptions],
 ) -> nn.Module:
     """Send the output of one module of any network through a Hamburger (v1, gated).
 
@@ -99,15 +92,9 @@ def insert_context(
         example: An input of the network, such as images, or tokens of whole numbers; None tries zeros of
             (1, 3, 224, 224), then 16 tokens. It also shows whether the network runs the module at all.
         dim: Width inside the Hamburger; None takes `channels`, 512 at most.
-        rank: See `Hamburger`, as the others.
-        solver: Of the decomposition.
-        heads: Must divide `dim`.
-        steps: Iterations while training.
-        eval_steps: Iterations in evaluation; None takes `steps`.
-        grad_steps: Last iterations kept in the graph.
-        start: Where the dictionary starts while training.
         norm: "batch", "group" or None.
         norm_groups: Of the group norm; must divide `channels`.
+        **ham: `rank`, `solver`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of `Hamburger`.
 
     Returns:
         The model; its Hamburger is `model.get_submodule(f"{name}.context").hamburger`.
@@ -116,39 +103,12 @@ def insert_context(
         ValueError: If there is no such module, if it has context already, if it cannot be followed by
             another, or if its output does not fit the layout.
     """
-    if layout not in (None, *get_args(Layout)):
-        raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout!r}.")
-    if prefix_tokens < 0 or (prefix_tokens and layout != "tokens"):
-        raise ValueError(f'prefix_tokens must be at least 0, and belongs to "tokens", got {prefix_tokens}.')
-    target = _module(model, name)
-    if hasattr(target, CHILD):
-        raise ValueError(f"{name!r} has a {CHILD!r} already; remove_context(model, {name!r}) takes it out.")
-    if _runs_its_children(target) and not _is_plain_sequential(target):
-        raise ValueError(
-            f"{name!r} is a {type(target).__name__}, which runs whatever is added to it in its own way; "
-            f"choose the module after it, or one inside."
-        )
-    output = _run(model, target, name, example, needed=channels is None)
-    if output is not None and (channels is None or example is not None):
-        measured = _channels(output, name, layout)
-        if channels not in (None, measured):
-            raise ValueError(f"{name!r} returns {tuple(output.shape)}, which has not channels={channels}.")
-        channels = measured
-    assert channels is not None
+    _check_layout(layout, prefix_tokens)
+    target = _target(model, name)
+    channels = _channels(model, target, name, layout, channels, example)
+    dim = min(channels, 512) if dim is None else dim
     hamburger = Hamburger(
-        channels,
-        version="v1",
-        dim=min(channels, 512) if dim is None else dim,
-        rank=rank,
-        solver=solver,
-        heads=heads,
-        steps=steps,
-        eval_steps=eval_steps,
-        grad_steps=grad_steps,
-        start=start,
-        norm=norm,
-        norm_groups=norm_groups,
-        gate=True,
+        channels, version="v1", dim=dim, norm=norm, norm_groups=norm_groups, gate=True, **handed_on(ham)
     )
     context = Context(hamburger, layout or "channels_first", prefix_tokens).train(target.training)
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
@@ -181,6 +141,26 @@ def remove_context(model: nn.Module, name: str) -> nn.Module:
     return model
 
 
+def _check_layout(layout: Layout | None, prefix_tokens: int) -> None:
+    if layout not in (None, *get_args(Layout)):
+        raise ValueError(f"layout must be one of {', '.join(get_args(Layout))}, got {layout!r}.")
+    if prefix_tokens < 0 or (prefix_tokens and layout != "tokens"):
+        raise ValueError(f'prefix_tokens must be at least 0, and belongs to "tokens", got {prefix_tokens}.')
+
+
+def _target(model: nn.Module, name: str) -> nn.Module:
+    """Return the module of a name, if context can follow it."""
+    target = _module(model, name)
+    if hasattr(target, CHILD):
+        raise ValueError(f"{name!r} has a {CHILD!r} already; remove_context(model, {name!r}) takes it out.")
+    if _runs_its_children(target) and not _is_plain_sequential(target):
+        raise ValueError(
+            f"{name!r} is a {type(target).__name__}, which runs whatever is added to it in its own way; "
+            f"choose the module after it, or one inside."
+        )
+    return target
+
+
 def _module(model: nn.Module, name: str) -> nn.Module:
     known = dict(model.named_modules())
     if not name:
@@ -205,6 +185,24 @@ def _runs_its_children(module: nn.Module) -> bool:
 
 def _is_plain_sequential(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def _channels(
+    model: nn.Module,
+    target: nn.Module,
+    name: str,
+    layout: Layout | None,
+    channels: int | None,
+    example: Tensor | None,
+) -> int:
+    """Return the channels that are told, or those of one run; with an example, both must agree."""
+    output = _run(model, target, name, example, needed=channels is None)
+    if channels is not None and (output is None or example is None):
+        return channels
+    measured = _measured(output, name, layout)
+    if channels not in (None, measured):
+        raise ValueError(f"{name!r} returns {tuple(output.shape)}, which has not channels={channels}.")
+    return measured
 
 
 @torch.no_grad()
@@ -242,7 +240,7 @@ def _run(model: nn.Module, target: nn.Module, name: str, example: Tensor | None,
     return seen[-1]
 
 
-def _channels(output: Any, name: str, layout: Layout | None) -> int:
+def _measured(output: Any, name: str, layout: Layout | None) -> int:
     """Return the channels of a module's output."""
     if not isinstance(output, Tensor):
         raise ValueError(f"{name!r} returns a {type(output).__name__}, not a tensor; choose a module inside.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +20,8 @@ class CosineClustering:
     Attributes:
         temperature: Of the softmax, > 0; its inverse is the originals' inv_t.
     """
+
+    nonnegative: ClassVar[bool] = False
 
     temperature: float = 0.01
 

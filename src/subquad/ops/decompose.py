@@ -67,6 +67,9 @@ class Solver(Protocol):
 
     Iteration k of `decompose` is `update_codes` (`first_codes` in the first one), then
     `update_dictionary`. `final_codes` follows the last iteration and always carries the gradient.
+
+    A solver whose data must not be negative says so by an attribute `nonnegative = True`, as `NMF` does:
+    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign.
     """
 
     def random_dictionary(
@@ -112,6 +115,11 @@ class Descending(Solver, Protocol):
     def objective(self, x: Tensor, factors: Factors) -> Tensor:
         """Return what is minimised, (batch,), of X and what `decompose` returns of it after any step."""
         ...
+
+
+def wants_nonnegative(solver: Solver) -> bool:
+    """Say whether the data of a solver must not be negative."""
+    return bool(getattr(solver, "nonnegative", False))
 
 
 def decompose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -32,6 +33,8 @@ class NMF:
         eps: Added to the denominators, > 0, in units of ordinary data; it shrinks with data
             whose largest entry is below 0.01.
     """
+
+    nonnegative: ClassVar[bool] = True
 
     eps: float = 1e-6
 

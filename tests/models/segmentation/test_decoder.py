@@ -43,3 +43,8 @@ def test_is_the_head_of_light_ham():
 def test_wrong_channels(in_channels, sentence):
     with pytest.raises(ValueError, match=sentence):
         LightHamDecoder(in_channels, 5)
+
+
+def test_an_option_of_the_whole_network_is_none_of_its_head():
+    with pytest.raises(TypeError, match="there is no option 'drop_path'"):
+        LightHamDecoder([8, 8], 2, drop_path=0.5)  # pyright: ignore

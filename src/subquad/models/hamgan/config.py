@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import log2
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
-from subquad.base.limits import LARGEST_WIDTH, MOST_STEPS
-from subquad.models.config import ImageConfig
-from subquad.models.families import register_family
+from subquad.base.limits import LARGEST_WIDTH
+from subquad.models.config import ImageConfig, Usage
 from subquad.models.fields import check_range
-from subquad.models.solvers import check_known_solver, solver_from_json
-from subquad.nn.ham import Start
-from subquad.ops import NMF, Solver
-
-if TYPE_CHECKING:
-    from subquad.models.hamgan.network import HamGAN
+from subquad.models.ham_config import WithHam
+from subquad.models.solvers import solver_from_json
+from subquad.ops import Solver
 
 Context = Literal["hamburger", "attention", "none"]
 Version = Literal["v1", "v2"]
@@ -26,9 +22,8 @@ SIZES = (32, 64, 128)
 FIRST_SIDE = 4  # of the generator's first map and the discriminator's last one
 
 
-@register_family
 @dataclass(frozen=True, kw_only=True)
-class HamGANConfig(ImageConfig):
+class HamGANConfig(WithHam, ImageConfig):
     """Options of `HamGAN`.
 
     Images are -1..1, so `mean` and `std` are 0.5 and cannot be chosen.
@@ -44,10 +39,6 @@ class HamGANConfig(ImageConfig):
             temperature 0.01, ridge 0.01.
         generator_rank: Columns of the dictionary in the generator.
         discriminator_rank: The same in the discriminator.
-        steps: Iterations while training.
-        eval_steps: Iterations in evaluation; None takes `steps`.
-        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient.
-        start: Where the dictionary starts while training; see `subquad.nn.Ham`.
     """
 
     family: ClassVar[str] = "hamgan"
@@ -58,22 +49,14 @@ class HamGANConfig(ImageConfig):
     width: int = 64
     context: Context = "hamburger"
     version: Version = "v1"
-    solver: Solver = NMF()  # noqa: RUF009  a frozen value
     generator_rank: int = 32
     discriminator_rank: int = 16
-    steps: int = 6
-    eval_steps: int | None = None
-    grad_steps: int = 0
-    start: Start = "random"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.size not in SIZES:
             raise ValueError(f"size must be one of {', '.join(map(str, SIZES))}, got {self.size}.")
         check_range(self, 1, LARGEST_WIDTH, "latent", "width", "generator_rank", "discriminator_rank")
-        check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
-        check_range(self, 0, self.steps, "grad_steps")
-        check_known_solver(self.solver)
         for name in ("mean", "std"):
             value = getattr(self, name)
             if value is not None and set(value) != {0.5}:
@@ -88,6 +71,22 @@ class HamGANConfig(ImageConfig):
     def cost_size(self, wanted: int | None = None) -> int:
         """Return the size of its images: it makes no other."""
         return self.size
+
+    def with_size(self, size: int | tuple[int, int]) -> Self:
+        """Return the configuration of the networks for images of that size."""
+        return self.replaced(size=size)
+
+    def usage(self) -> Usage:
+        """Return how it is used, for the model card."""
+        colours = "red, green, blue, " if self.in_channels == 3 else ""
+        return Usage(
+            "class-conditional image generation",
+            "unconditional-image-generation",
+            f"latent = torch.randn(4, {self.latent})\n"
+            f"labels = torch.arange(4) % {self.num_classes}  # the classes of the four images\n"
+            f"with torch.no_grad():\n    images = (network(latent, labels) + 1) / 2\n",
+            (f"Images are in 0 to 1 then, {colours}(batch, {self.in_channels}, {self.size}, {self.size}).",),
+        )
 
     def example(self, size: int | tuple[int, int]) -> tuple[Tensor, ...]:
         """Return a random vector and a class, both zero; `size` plays no part."""
@@ -116,9 +115,3 @@ class HamGANConfig(ImageConfig):
         """Return the solver of that name, with the originals' hyper-parameters."""
         ridge = {"ridge": 0.01} if name == "CD" else {}
         return solver_from_json({"type": name, **ridge})
-
-    def build(self) -> HamGAN:
-        """Build the networks, randomly initialised."""
-        from subquad.models.hamgan.network import HamGAN  # which is built from this
-
-        return HamGAN(self)

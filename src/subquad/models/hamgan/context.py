@@ -11,10 +11,11 @@ from torch.nn import functional as F
 
 from subquad.models.hamgan.blocks import spectral
 from subquad.models.hamgan.config import HamGANConfig
-from subquad.nn import Ham
 from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.conv import Pointwise
+from subquad.nn.ham import Ham
 from subquad.ops import NMF, Solver
+from subquad.ops.decompose import wants_nonnegative
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,9 @@ class GANHamburger(nn.Module):
 
     def __init__(self, channels: int, rank: int, config: HamGANConfig, num_classes: int | None) -> None:
         super().__init__()
-        self.nonnegative = isinstance(config.solver, NMF)
+        self.nonnegative = wants_nonnegative(config.solver)
         self.lower_bread = _pointwise(channels, channels)
-        self.ham = Ham(
-            channels,
-            rank,
-            _starting_uniformly(config.solver),
-            steps=config.steps,
-            eval_steps=config.eval_steps,
-            grad_steps=config.grad_steps,
-            start=config.start,
-        )
+        self.ham = Ham(channels, rank, **{**config.ham_options, "solver": _starting_uniformly(config.solver)})
         self.cheese = _pointwise(channels, channels) if config.version == "v2" else None
         self.upper_bread = _pointwise(channels, channels)
         self.norm = None if num_classes is None else ConditionalBatchNorm(channels, num_classes)

@@ -7,9 +7,11 @@ from torch import Tensor
 from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.hamgan.discriminator import Discriminator
 from subquad.models.hamgan.generator import Generator
-from subquad.models.segmentation.network import ImageNetwork
+from subquad.models.network import ImageNetwork
+from subquad.models.registry import register
 
 
+@register(HamGANConfig)
 class HamGAN(ImageNetwork):
     """Class-conditional generation with Hamburgers (Geng et al., ICLR 2021).
 

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from subquad.base.suggest import and_more
 from subquad.models.checkpoint import refuse_not_finite
-from subquad.models.hamgan import Discriminator, Generator, HamGAN
+from subquad.models.hamgan.discriminator import Discriminator
+from subquad.models.hamgan.generator import Generator
+from subquad.models.hamgan.network import HamGAN
 from subquad.models.originals.links import stack_links
 from subquad.models.originals.mismatch import remedy
 from subquad.models.originals.names import hamburger_version, renaming
@@ -140,14 +142,9 @@ def _report(
     fitting: Mapping[str, Tensor],
     new_tokens: tuple[str, ...],
 ) -> LoadReport:
-    reshaped = [n for n in renamed if n in ours and n not in fitting]
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    backbone = {n: s for n, s in sizes.items() if n.startswith(("backbone.", "blocks."))}
-    backbone = backbone or {n: s for n, s in sizes.items() if not n.startswith("classifier.")}
-
-    def share(part: Mapping[str, int]) -> float:
-        return sum(size for name, size in part.items() if name in fitting) / max(1, sum(part.values()))
-
+    backbone = {n: size for n, size in sizes.items() if n.startswith(("backbone.", "blocks."))}
+    backbone = backbone or {n: size for n, size in sizes.items() if not n.startswith("classifier.")}
     new_rows = len(new_tokens) * ours[TABLE][0].numel() if new_tokens else 0
     theirs, own = (state.get(_classifier(network)) for state in (renamed, ours))
     classes = None if theirs is None or own is None else (len(theirs), len(own))
@@ -156,12 +153,21 @@ def _report(
         # A start dictionary is not part of the originals' checkpoints.
         missing=tuple(n for n in ours if n not in renamed and not n.endswith("dictionary")),
         unexpected=tuple(n for n in renamed if n not in ours),
-        reshaped=tuple(f"{n}: {tuple(renamed[n].shape)}, {tuple(ours[n].shape)}" for n in reshaped),
-        coverage=share(sizes) - new_rows / max(1, sum(sizes.values())),
-        backbone_coverage=share(backbone),
+        reshaped=tuple(
+            f"{n}: {tuple(tensor.shape)}, {tuple(ours[n].shape)}"
+            for n, tensor in renamed.items()
+            if n in ours and n not in fitting
+        ),
+        coverage=_share(sizes, fitting) - new_rows / max(1, sum(sizes.values())),
+        backbone_coverage=_share(backbone, fitting),
         classes=classes if classes and classes[0] != classes[1] else None,
         new_tokens=new_tokens,
     )
+
+
+def _share(sizes: Mapping[str, int], fitting: Mapping[str, Tensor]) -> float:
+    """Return the share of parameters that are filled, 0 to 1."""
+    return sum(size for name, size in sizes.items() if name in fitting) / max(1, sum(sizes.values()))
 
 
 def _classifier(network: nn.Module) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from subquad.models.cost import on_meta
-from subquad.models.hamgan import HamGAN
+from subquad.models.hamgan.network import HamGAN
 from subquad.models.originals.links import holds_links
 from subquad.models.originals.names import hamburger_version, renaming
 from subquad.models.originals.recognise_sequence import recognise_sequence

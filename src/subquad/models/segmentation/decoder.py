@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.models.segmentation.light_ham import Context, LightHamConfig, LightHamHead
-from subquad.nn.ham import Start
+from subquad.nn.ham import HamOptions, handed_on
 from subquad.nn.hamburger import Norm
-from subquad.ops import NMF, Solver
 
 
 class LightHamDecoder(LightHamHead):
@@ -22,9 +22,10 @@ class LightHamDecoder(LightHamHead):
         ham_channels: Width at which the context is computed.
         channels: Width before the classifier.
         ham: "decomposition", "attention" or "none"; see `LightHamConfig`.
-        solver: See `subquad.nn.Ham`, as `rank`, `heads`, `steps`, `eval_steps`, `grad_steps`, `start`.
         norm: "group" (32 groups) or "batch".
         dropout: Of whole channels before the classifier.
+        **options: `solver`, `rank`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of
+            `subquad.nn.Ham`; 7 `eval_steps` if not given.
 
     References:
         Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021; the head is that of
@@ -39,15 +40,9 @@ class LightHamDecoder(LightHamHead):
         ham_channels: int = 256,
         channels: int = 256,
         ham: Context = "decomposition",
-        solver: Solver = NMF(),  # noqa: B008  a frozen value
-        rank: int = 64,
-        heads: int = 1,
-        steps: int = 6,
-        eval_steps: int | None = 7,
-        grad_steps: int = 0,
-        start: Start = "random",
         norm: Norm = "group",
         dropout: float = 0.1,
+        **options: Unpack[HamOptions],
     ) -> None:
         if not in_channels or min(in_channels) < 1:
             raise ValueError(f"in_channels needs one number for each map, got {tuple(in_channels)}.")
@@ -56,15 +51,9 @@ class LightHamDecoder(LightHamHead):
             ham_channels=ham_channels,
             channels=channels,
             ham=ham,
-            solver=solver,
-            rank=rank,
-            heads=heads,
-            steps=steps,
-            eval_steps=eval_steps,
-            grad_steps=grad_steps,
-            start=start,
             norm=norm,
             dropout=dropout,
+            **handed_on(options),
         )
         super().__init__(tuple(in_channels), config)
         self.in_channels = tuple(in_channels)

@@ -11,16 +11,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from subquad.base.limits import LARGEST_WEIGHT, LARGEST_WIDTH
 from subquad.models.backbones import backbone_papers, make_backbone
-from subquad.models.config import HamConfig
-from subquad.models.families import register_family
 from subquad.models.fields import check_range
+from subquad.models.registry import register
+from subquad.models.segmentation.config import HamConfig
 from subquad.models.segmentation.heads import AuxiliaryHead, ConvNormReLU, init_head
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Hamburger
 from subquad.nn.hamburger import Norm, Version
 
 
-@register_family
 @dataclass(frozen=True, kw_only=True)
 class HamNetConfig(HamConfig):
     """Options of `HamNet`.
@@ -73,11 +72,8 @@ class HamNetConfig(HamConfig):
         """Whether maps are resized corner pixel to corner pixel."""
         return self.corners
 
-    def build(self) -> HamNet:
-        """Build the network, randomly initialised."""
-        return HamNet(self)
 
-
+@register(HamNetConfig)
 class HamNet(SegmentationNetwork):
     """A backbone and the HamNet head (Geng et al., ICLR 2021, section 3; Enjoy-Hamburger, seg and seg_mm).
 

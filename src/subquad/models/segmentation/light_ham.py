@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from subquad.base.limits import LARGEST_WIDTH
 from subquad.models.backbones import backbone_papers, make_backbone
-from subquad.models.config import HamConfig
-from subquad.models.families import register_family
 from subquad.models.fields import check_range
+from subquad.models.registry import register
+from subquad.models.segmentation.config import HamConfig
 from subquad.models.segmentation.heads import ConvNormReLU, init_head
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Hamburger, NoContext, SelfAttention
@@ -22,7 +22,6 @@ from subquad.nn.hamburger import Norm
 Context = Literal["decomposition", "attention", "none"]
 
 
-@register_family
 @dataclass(frozen=True, kw_only=True)
 class LightHamConfig(HamConfig):
     """Options of `LightHam`.
@@ -56,11 +55,8 @@ class LightHamConfig(HamConfig):
         """The papers that the network is of."""
         return ("Geng et al., ICLR 2021", *backbone_papers(self.backbone))
 
-    def build(self) -> LightHam:
-        """Build the network, randomly initialised."""
-        return LightHam(self)
 
-
+@register(LightHamConfig)
 class LightHam(SegmentationNetwork):
     """A backbone and the Light-Ham head (Enjoy-Hamburger, seg_light_ham); with MSCAN it is SegNeXt.
 

@@ -1,89 +1,14 @@
-"""What every network does: files; those on images check them; for segmentation, resize the logits."""
+"""What every segmentation network does: resize the logits to the image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.models.config import ImageConfig, NetworkConfig, SegmentationConfig
-
-
-class Network(nn.Module):
-    """A network that knows what it was built from.
-
-    Attributes:
-        config: Its configuration; a checkpoint stores it.
-    """
-
-    config: NetworkConfig
-
-    def save_pretrained(
-        self,
-        folder: str | Path,
-        *,
-        license: str = "apache-2.0",
-        metrics: Mapping[str, float] | None = None,
-        description: str = "",
-    ) -> None:
-        """Write weights, configuration and a model card; see `subquad.models.save_pretrained`."""
-        from subquad.models.hub import save_pretrained  # which knows the networks
-
-        save_pretrained(self, folder, license=license, metrics=metrics, description=description)
-
-    def push_to_hub(
-        self,
-        repository: str,
-        *,
-        license: str = "apache-2.0",
-        metrics: Mapping[str, float] | None = None,
-        description: str = "",
-        private: bool | None = None,
-        token: str | None = None,
-    ) -> str:
-        """Upload what `save_pretrained` writes; see `subquad.models.push_to_hub`."""
-        from subquad.models.hub import push_to_hub
-
-        return push_to_hub(
-            self,
-            repository,
-            license=license,
-            metrics=metrics,
-            description=description,
-            private=private,
-            token=token,
-        )
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, revision: str | None = None) -> Self:
-        """Rebuild a network from a folder or a repository; see `subquad.models.from_pretrained`.
-
-        Raises:
-            ValueError: If it is another kind of network, or as `subquad.models.from_pretrained`.
-        """
-        from subquad.models.hub import from_pretrained
-
-        network = from_pretrained(source, revision=revision)
-        if not isinstance(network, cls):
-            raise ValueError(f"{source} holds a {type(network).__name__}, not a {cls.__name__}.")
-        return network
-
-
-class ImageNetwork(Network):
-    """A network on images (batch, in_channels, H, W)."""
-
-    config: ImageConfig  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    def check_images(self, images: Tensor) -> None:
-        """Raise ValueError unless the images are (batch, in_channels, H, W)."""
-        if images.dim() != 4 or images.shape[1] != self.config.in_channels:
-            raise ValueError(
-                f"expected images (batch, {self.config.in_channels}, height, width), got "
-                f"{tuple(images.shape)}."
-            )
+from subquad.models.network import ImageNetwork
+from subquad.models.segmentation.config import SegmentationConfig
 
 
 class SegmentationNetwork(ImageNetwork):

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 
 from subquad.base.limits import LARGEST_SCALE, LARGEST_WIDTH, LONGEST_SEQUENCE, MOST_BLOCKS, MOST_FACTORS
-from subquad.models.config import NetworkConfig
-from subquad.models.families import register_family
+from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
-from subquad.models.sequence.mixers import Mixer, mixer_papers
 from subquad.nn.paramixer import Protocol, Residual, Start
 
-if TYPE_CHECKING:
-    from subquad.models.sequence.network import SequenceNetwork
-
+Mixer = Literal["paramixer", "none", "transformer", "linformer", "performer", "nystromformer", "reformer"]
 Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
 
+_PAPERS: dict[Mixer, str] = {
+    "paramixer": "Yu et al., CVPR 2022",
+    "transformer": "Vaswani et al., NeurIPS 2017",
+    "linformer": "Wang et al., Linformer, 2020",
+    "performer": "Choromanski et al., ICLR 2021",
+    "nystromformer": "Xiong et al., AAAI 2021",
+    "reformer": "Kitaev et al., ICLR 2020",
+}
 
-@register_family
+
 @dataclass(frozen=True, kw_only=True)
 class SequenceConfig(NetworkConfig):
     """Options of `SequenceNetwork`. The defaults of a named network are the published ones of its task.
@@ -134,8 +138,30 @@ class SequenceConfig(NetworkConfig):
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The paper that the mixing is of."""
-        return mixer_papers(self.mixer)
+        """The paper that the mixing is of; "none" is of no paper."""
+        return (_PAPERS[self.mixer],) if self.mixer in _PAPERS else ()
+
+    def usage(self) -> Usage:
+        """Return how it is used, for the model card."""
+        if self.vocab_size is None:
+            sample, shape = f"torch.randn(1, {self.length}, {self.in_features})", "(batch, n, features)"
+        else:
+            sample, shape = f"torch.randint({self.vocab_size}, (1, {self.length}))", "(batch, n)"
+        return Usage(
+            "regression from sequences" if self.regression else "classification of sequences",
+            "tabular-regression" if self.regression else "text-classification",
+            f"sequences = {sample}  # {shape}\noutputs = network(sequences)\n",
+            (
+                f"Sequences are {shape}; of different lengths in one batch, they are padded on the right and "
+                f"`lengths=` says how long each is. The outputs are (batch, {self.num_classes}).",
+            ),
+        )
+
+    def replaced(self, **overrides: Any) -> Self:
+        """Return the configuration with some options replaced; another vocabulary has other names."""
+        if "vocab_size" in overrides:
+            overrides.setdefault("token_names", ())
+        return super().replaced(**overrides)
 
     def cost_size(self, wanted: int | None = None) -> int:
         """Return a length."""
@@ -178,9 +204,3 @@ class SequenceConfig(NetworkConfig):
         if self.vocab_size is None:
             return (torch.zeros(1, length, self.in_features),)
         return (torch.zeros(1, length, dtype=torch.int64),)
-
-    def build(self) -> SequenceNetwork:
-        """Build the network, randomly initialised."""
-        from subquad.models.sequence.network import SequenceNetwork  # which is built from this
-
-        return SequenceNetwork(self)

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from subquad.models.sequence.config import SequenceConfig
 from subquad.nn.lengths import real_positions
 from subquad.nn.paramixer import Paramixer
 from subquad.nn.reset import reset_by, start_with
 
-if TYPE_CHECKING:
-    from subquad.models.sequence.config import SequenceConfig
-
-Mixer = Literal["paramixer", "none", "transformer", "linformer", "performer", "nystromformer", "reformer"]
-
 LANDMARKS = 256  # of Linformer and Nyströmformer, as published for these comparisons
-
-
-_PAPERS: dict[Mixer, str] = {
-    "paramixer": "Yu et al., CVPR 2022",
-    "transformer": "Vaswani et al., NeurIPS 2017",
-    "linformer": "Wang et al., Linformer, 2020",
-    "performer": "Choromanski et al., ICLR 2021",
-    "nystromformer": "Xiong et al., AAAI 2021",
-    "reformer": "Kitaev et al., ICLR 2020",
-}
-
-
-def mixer_papers(mixer: Mixer) -> tuple[str, ...]:
-    """Return the paper that a mixer is of; "none" is of no paper."""
-    return (_PAPERS[mixer],) if mixer in _PAPERS else ()
 
 
 def make_block(config: SequenceConfig) -> nn.Module:

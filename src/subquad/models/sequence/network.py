@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.models.segmentation.network import Network
+from subquad.models.network import Network
+from subquad.models.registry import register
 from subquad.models.sequence.config import SequenceConfig
 from subquad.models.sequence.mixers import make_block
 from subquad.models.sequence.standard_units import StandardUnits
@@ -17,6 +18,7 @@ from subquad.nn.reset import start_with
 from subquad.ops.transforms import is_known
 
 
+@register(SequenceConfig)
 class SequenceNetwork(Network):
     """Embedding, blocks that mix positions, a linear readout.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from subquad.models import SegmentationConfig
+from subquad.models import SegmentationNetwork
 from subquad.tasks.segmentation.protocol import Protocol, predict_scores
 
 
-def predict_labels(model: nn.Module, images: Tensor, protocol: Protocol | None = None) -> Tensor:
+def predict_labels(model: SegmentationNetwork, images: Tensor, protocol: Protocol | None = None) -> Tensor:
     """Return the most likely class of each pixel.
 
     Args:
@@ -22,6 +22,6 @@ def predict_labels(model: nn.Module, images: Tensor, protocol: Protocol | None =
     Raises:
         ValueError: If the images are not uint8 or not of that shape.
     """
-    config: SegmentationConfig = model.config  # pyright: ignore[reportAssignmentType]
+    config = model.config
     labels = predict_scores(model, images, protocol or Protocol()).argmax(dim=1)
     return labels.byte() if config.num_classes <= 255 else labels

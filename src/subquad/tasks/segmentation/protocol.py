@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.base.suggest import did_you_mean
-from subquad.models import SegmentationConfig
+from subquad.models import SegmentationNetwork
 from subquad.nn.mode import evaluating
 from subquad.tasks.segmentation.preprocess import preprocess
 
@@ -112,7 +112,7 @@ def protocol_from(name: str) -> Protocol:
 
 
 @torch.inference_mode()
-def predict_scores(network: nn.Module, images: Tensor, protocol: Protocol) -> Tensor:
+def predict_scores(network: SegmentationNetwork, images: Tensor, protocol: Protocol) -> Tensor:
     """Return scores of each class at each pixel; the largest is the answer.
 
     One view after the other is added to a running sum: the memory does not grow with their number.
@@ -129,7 +129,7 @@ def predict_scores(network: nn.Module, images: Tensor, protocol: Protocol) -> Te
     Raises:
         ValueError: If the images are not uint8 or not of that shape.
     """
-    config: SegmentationConfig = network.config  # pyright: ignore[reportAssignmentType]
+    config = network.config
     x = preprocess(images.to(next(network.parameters()).device), config)
     directions = (False, True) if protocol.flip else (False,)
     views = [(scale, flip) for scale in protocol.scales for flip in directions]

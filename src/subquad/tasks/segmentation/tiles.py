@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from subquad.models import SegmentationConfig
+from subquad.models import SegmentationNetwork
 from subquad.nn import Ham, sharing_dictionary
 from subquad.nn.mode import evaluating
 from subquad.nn.sharing import refuse_channels
@@ -39,7 +39,7 @@ class TiledPrediction:
 
 
 @torch.inference_mode()
-def predict_tiles(network: nn.Module, image: Tensor, tiling: Tiling) -> TiledPrediction:
+def predict_tiles(network: SegmentationNetwork, image: Tensor, tiling: Tiling) -> TiledPrediction:
     """Segment a large image tile by tile.
 
     Where tiles meet, their probabilities are faded into each other by a raised cosine; the weights
@@ -57,7 +57,7 @@ def predict_tiles(network: nn.Module, image: Tensor, tiling: Tiling) -> TiledPre
         ValueError: If the image is not uint8 or not of that shape, or `share_dictionary` is asked
             of a network without a ham, or with one over channels.
     """
-    config: SegmentationConfig = network.config  # pyright: ignore[reportAssignmentType]
+    config = network.config
     device = next(network.parameters()).device
     if image.dim() != 3:
         raise ValueError(f"expected one image (channels, height, width), got {tuple(image.shape)}.")

@@ -24,8 +24,8 @@ from subquad.engine.run_folder import releasing
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.engine.training_run import train
 from subquad.models import model_config
-from subquad.models.config import override, solver_from_json
-from subquad.models.hamgan import HamGANConfig
+from subquad.models.hamgan import HamGAN, HamGANConfig
+from subquad.models.solvers import solver_from_json
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.watch import GridOptions
 
@@ -117,7 +117,7 @@ def fit(options: Any, folder: Path, given: RunOptions | None = None) -> Any:
         seed=options.seed,
     )
     torch.manual_seed(options.seed)
-    network = config.build()
+    network = HamGAN(config)
     load_start(network, options.model.weights, folder)
     task = HamGANTask(
         network, options.optimizer, options.seed, ema=options.ema, features=features, grids=options.grids
@@ -193,7 +193,7 @@ def resolve_hamgan(model: Any, data: ClassImageOptions) -> tuple[HamGANConfig, C
     if fixed is not None:
         overrides = {"in_channels": fixed[0], "size": fixed[1], **overrides}
     asked = overrides.pop("num_classes", None)
-    config = override(named, overrides)
+    config = named.replaced(**overrides)
     splits = [
         open_class_images(data, split, side=config.size, channels=config.in_channels)
         for split in (data.train, data.evaluation)
@@ -204,4 +204,4 @@ def resolve_hamgan(model: Any, data: ClassImageOptions) -> tuple[HamGANConfig, C
             f"--model.num_classes {asked}, but the data has {len(names)} classes ({first_of(names)}); "
             "leave the option out."
         )
-    return override(config, {"num_classes": len(names), "class_names": names}), splits[0], splits[1]
+    return config.replaced(num_classes=len(names), class_names=names), splits[0], splits[1]

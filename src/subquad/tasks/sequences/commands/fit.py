@@ -26,7 +26,6 @@ from subquad.engine.run_folder import is_resumable, releasing
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.engine.training_run import train
 from subquad.models import SequenceConfig, model_config
-from subquad.models.config import override
 from subquad.tasks.sequences.data import SequenceOptions
 from subquad.tasks.sequences.notes import check_unknown, tell_notes, tell_unknown
 
@@ -169,9 +168,8 @@ def resolve_sequence_model(options: Any, data: Any) -> SequenceConfig:
             f"--model.num_classes {asked}, but the data has {classes} classes{names}; leave the option out."
         )
     info = data.info
-    config = override(
-        named,
-        {
+    config = named.replaced(
+        **{
             "length": data.length,
             **for_values(options, data),
             **overrides,

@@ -1,0 +1,63 @@
+"""The options of a ham, once for all networks that have one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from subquad.base.limits import MOST_STEPS
+from subquad.models.config import NetworkConfig
+from subquad.models.fields import check_range
+from subquad.models.solvers import check_known_solver, solver_from_json
+from subquad.nn.ham import HamOptions, Start
+from subquad.ops import NMF, Solver
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithHam(NetworkConfig):
+    """What every network with a ham is told; see `subquad.nn.Ham`.
+
+    Attributes:
+        solver: Of the decomposition: NMF, VQ or CD.
+        steps: Iterations while training.
+        eval_steps: Iterations in evaluation; None takes `steps`.
+        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient.
+        start: Where the dictionary starts while training: "random", "fixed", "learned" or "running".
+    """
+
+    solver: Solver = NMF()  # noqa: RUF009  a frozen value
+    steps: int = 6
+    eval_steps: int | None = None
+    grad_steps: int = 0
+    start: Start = "random"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_known_solver(self.solver)
+        check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
+        check_range(self, 0, self.steps, "grad_steps")
+
+    @property
+    def ham_options(self) -> HamOptions:
+        """The options that `subquad.nn.Ham` takes by the same names."""
+        return {
+            "solver": self.solver,
+            "steps": self.steps,
+            "eval_steps": self.eval_steps,
+            "grad_steps": self.grad_steps,
+            "start": self.start,
+        }
+
+    def solver_called(self, name: str) -> Solver:
+        """Return the solver of that name, as the family has it.
+
+        Raises:
+            ValueError: If there is no such solver.
+        """
+        return solver_from_json({"type": name})
+
+    def replaced(self, **overrides: Any) -> Self:
+        """Return the configuration with some options replaced; a solver by its value or its name."""
+        if isinstance(overrides.get("solver"), str):
+            overrides["solver"] = self.solver_called(overrides["solver"])
+        return super().replaced(**overrides)

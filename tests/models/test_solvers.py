@@ -1,0 +1,108 @@
+"""Solvers of other packages: chosen by name, and held by files."""
+
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+
+import pytest
+import torch
+
+from checkpoint_files import content_of, with_options
+from subquad import create_model, load_model, save_model
+from subquad.base import plugins
+from subquad.models import register_solver, solvers
+from subquad.ops import VQ
+from subquad.ops.cosine import CosineClustering
+
+pytestmark = pytest.mark.usefixtures("own_registry")
+
+
+@dataclass(frozen=True)
+class Mild(CosineClustering):
+    """No heir of NMF, VQ or CD; it hands out a share of VQ's codes."""
+
+    share: float = 0.5
+    weights: tuple[float, ...] = ()
+
+    first_codes, update_codes = VQ.first_codes, VQ.update_codes
+    update_dictionary = VQ.update_dictionary
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share must be in (0, 1], got {self.share}.")
+
+    def final_codes(self, problem, factors):
+        return self.share * VQ.final_codes(self, problem, factors)
+
+
+def network(**options):
+    return create_model("light_ham_van_tiny_d256", num_classes=2, rank=4, **options).eval()
+
+
+def test_a_solver_that_is_not_registered_is_refused_when_saved(tmp_path):
+    with pytest.raises(ValueError, match="only NMF, VQ and CD can be stored, got Mild.*register_solver"):
+        save_model(network(solver=Mild()), tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="unknown solver 'Mild'.* There are NMF, VQ and CD"):
+        network(solver="Mild")
+
+
+def test_a_registered_solver_is_chosen_by_name_saved_and_loaded(tmp_path):
+    assert register_solver(Mild) is Mild
+    assert network(solver="Mild").config.solver == Mild()
+    saved = network(solver=Mild(share=0.25, weights=(1.0, 2.0)))
+    save_model(saved, tmp_path / "m.safetensors")
+    again = load_model(tmp_path / "m.safetensors")
+    assert again.config.solver == Mild(share=0.25, weights=(1.0, 2.0))
+    x = torch.randn(1, 3, 32, 32)
+    assert torch.equal(again(x), saved(x))
+    assert not torch.equal(again(x), network(solver="VQ")(x))
+
+
+def test_its_files_are_read_strictly(tmp_path):
+    register_solver(Mild)
+    save_model(network(solver="Mild"), tmp_path / "m.safetensors")
+    stored = content_of(tmp_path / "m.safetensors")["config"]["solver"]
+    for change in ({"share": "a"}, {"share": 2}, {"weights": [None]}, {"shares": 0.5}, {"type": "os.system"}):
+        with pytest.raises(ValueError, match=r"m\.safetensors"):
+            load_model(with_options(tmp_path / "m.safetensors", solver=stored | change))
+
+
+def test_an_installed_package_announces_its_solver(tmp_path, monkeypatch):
+    register_solver(Mild)
+    save_model(network(solver="Mild"), tmp_path / "m.safetensors")
+    del solvers.SOLVERS["Mild"]
+    with pytest.raises(ValueError, match="unknown solver 'Mild'"):
+        load_model(tmp_path / "m.safetensors")
+    point = EntryPoint("Mild", f"{__name__}:Mild", "subquad.solvers")
+    monkeypatch.setattr(plugins, "entry_points", lambda *, group, name: [point] if name == "Mild" else [])
+    assert load_model(tmp_path / "m.safetensors").config.solver == Mild()
+    broken = EntryPoint("Gone", "no_such_package:Gone", "subquad.solvers")
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: [broken])
+    with pytest.raises(ValueError, match="the solver 'Gone' of no_such_package:Gone cannot be had"):
+        network(solver="Gone")
+
+
+def test_a_file_imports_nothing_that_is_not_announced(tmp_path):
+    """The name in a file is compared with names, whatever it looks like."""
+    save_model(network(), tmp_path / "m.safetensors")
+    for name in ("antigravity", "antigravity:fly", "subquad.ops.nmf:NMF"):
+        with pytest.raises(ValueError, match="unknown solver"):
+            load_model(with_options(tmp_path / "m.safetensors", solver={"type": name}))
+    assert "antigravity" not in sys.modules
+
+
+def test_only_frozen_dataclasses_with_all_methods_are_solvers():
+    @dataclass
+    class Loose:
+        pass
+
+    @dataclass(frozen=True)
+    class Bare:
+        """No method of a solver."""
+
+    for wrong in (Loose, Bare, Mild(), "Mild"):
+        with pytest.raises(TypeError, match="a solver is a frozen dataclass with the methods"):
+            register_solver(wrong)
+    with pytest.raises(ValueError, match=r"the solver 'NMF' is that of subquad\.ops\.nmf"):
+        register_solver(dataclass(frozen=True)(type("NMF", (Mild,), {"__module__": __name__})))
