@@ -132,6 +132,10 @@ def _agrees(single: Case, double: Case, tolerance: float) -> Iterator[Check]:
     seen, exact = ([case.differentiate(weights, g) for g in (0, case.steps)] for case in (single, double))
     error = max(error_of([a], [e]) for a, e in zip(seen[0][:2], exact[0][:2], strict=True))
     yield within("float32 agrees with float64", error, tolerance)
+    with torch.enable_grad():
+        reaches = double._replace(x=double.x.clone().requires_grad_()).solve().codes.requires_grad
+    told = "the final codes are in the graph of X" if reaches else "they are constants: see `Solver.prepare`"
+    yield Check("one-step gradient", reaches, told)
     errors = {}
     for name, s, e in zip(("the one-step gradient", "that through all steps"), seen, exact, strict=True):
         one = torch.ones(1, device=single.x.device)  # where gradients vanish, rounding is all that is left

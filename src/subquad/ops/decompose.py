@@ -88,7 +88,10 @@ class Solver(Protocol):
         ...
 
     def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
-        """Compute what does not change from iteration to iteration."""
+        """Compute what does not change from iteration to iteration.
+
+        With the one-step gradient this is outside the graph: hand on `x` itself, for the final codes.
+        """
         ...
 
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
