@@ -10,6 +10,7 @@ import itertools
 import json
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +20,10 @@ import torch
 from subquad.tasks.sequences.commands.fit import fit, parser
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "rivals"))
+
+import subquad_rivals  # noqa: E402, F401  registers them
+
 RECIPES = HERE.parents[1] / "recipes" / "sequences"
 
 
