@@ -11,8 +11,9 @@ import torch
 from subquad.base.interruption import Interrupted, raising
 from subquad.engine import save_last
 from subquad.engine.callbacks import PlainProgress
-from subquad.engine.generations import Generations, previous_of
+from subquad.engine.generations import Generations
 from subquad.engine.interruption import Interruption
+from subquad.engine.run_folder import previous_of
 from subquad.engine.save_last import SaveLast
 
 

@@ -24,6 +24,7 @@ from jsonargparse import (
 from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
 from subquad.base.suggest import did_you_mean
 from subquad.engine.bounds import check_values
+from subquad.engine.help import Help
 from subquad.engine.plain_yaml import check_text, plain_yaml, read_yaml
 from subquad.engine.recipes import given_recipes
 
@@ -51,6 +52,7 @@ class Parser(ArgumentParser):
 
     Attributes:
         recipes: Named in complaints, which may be about them.
+        usual: Full names of the options that `--help` shows; all of them if there are none.
         paths: Full names of options that are paths to be kept as absolute ones.
         short: Options by shorter names, such as "--protocol" for "--protocol.name".
         checks: Each raises ValueError for values out of range.
@@ -59,10 +61,12 @@ class Parser(ArgumentParser):
     """
 
     def __init__(self, arguments: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(parser_mode="plain", default_env=False, **options)
+        super().__init__(parser_mode="plain", default_env=False, add_help=False, **options)
+        self.add_argument("-h", "--help", action=Help, help="Show this, or all options.")
         self._default_env = False  # nor if the environment asks for options of the environment
         self.arguments = list(arguments)
         self.recipes: Sequence[str] = given_recipes(arguments)
+        self.usual: list[str] = []
         self.paths: list[str] = []
         self.short: dict[str, str] = {}
         self.checks: list[Callable[[Any], None]] = []

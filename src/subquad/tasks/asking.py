@@ -13,7 +13,8 @@ from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.outputs import check_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import read_yaml
-from subquad.engine.run import is_first_process, quiet_lightning
+from subquad.engine.progress import doing, is_first_process
+from subquad.engine.run import quiet_lightning
 from subquad.engine.tables import print_scores
 from subquad.models import load_model
 from subquad.tasks import Task
@@ -21,6 +22,11 @@ from subquad.tasks.choice import task_to_ask
 from subquad.tasks.fitting import fit_parser
 
 TASK_KEY = "task"  # in files of scores
+USUAL = (  # what `--help` shows of any task; a task adds its own
+    *("json", "seed", "output", "overwrite", "device", "batch_size", "data.name", "data.root"),
+    *("data.evaluation", "data.eval_batch_size", "data.workers", "trainer.accelerator", "trainer.devices"),
+    "trainer.precision",
+)
 
 
 def run_test(arguments: Sequence[str]) -> None:
@@ -30,10 +36,12 @@ def run_test(arguments: Sequence[str]) -> None:
     quiet_lightning()
     check_scores(options.json, TASK_KEY, [path])
     given: Any = p.instantiate(options)
-    network: Any = load_model(path)
-    data = task.open_data(given, network.config)
-    task.check_fits(network.config, data, options.checkpoint)
-    scores = task.evaluate(network, data, given)
+    with doing("reading network and data"):
+        network: Any = load_model(path)
+        data = task.open_data(given, network.config)
+        task.check_fits(network.config, data, options.checkpoint)
+    with doing("evaluating"):
+        scores = task.evaluate(network, data, given)
     if is_first_process():
         print_scores(scores)
         if options.json:
@@ -44,8 +52,10 @@ def run_test(arguments: Sequence[str]) -> None:
 def run_predict(arguments: Sequence[str]) -> None:
     """Parse, load the network, let its task predict, print what it says."""
     task, p, options, run = _parsed("predict", "Predict with a checkpoint.", arguments)
-    network = load_model(checkpoint_path(options.checkpoint))
-    sys.stdout.write(f"{task.predict(move(network, options.device), p.instantiate(options), run)}\n")
+    with doing("predicting"):
+        network = load_model(checkpoint_path(options.checkpoint))
+        told = task.predict(move(network, options.device), p.instantiate(options), run)
+    sys.stdout.write(f"{told}\n")
 
 
 def _parsed(
@@ -74,6 +84,7 @@ def _parsed(
         p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
         p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
         task.add_predict_options(p, run)
+    p.usual += USUAL
     return task, p, p.parse_args(), run
 
 
