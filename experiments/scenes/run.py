@@ -31,7 +31,12 @@ HAMS = {
 def run(name: str, seed: int, extra: list[str]) -> dict:
     p = fit_parser(TASK)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [f"--config={RECIPE}", f"--model.ham={name.split(',')[0]}", f"--seed={seed}", *HAMS[name]]
+        arguments = [
+            f"--config={RECIPE}",
+            f"--model.context={name.split(',')[0]}",
+            f"--seed={seed}",
+            *HAMS[name],
+        ]
         options = p.instantiate(p.parse_args([*arguments, *extra]))
         started = time.monotonic()
         scores = fit(TASK, options, Path(folder)).scores
