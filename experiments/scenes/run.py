@@ -21,10 +21,10 @@ HERE = Path(__file__).parent
 RECIPE = HERE.parents[1] / "recipes" / "scenes_light_ham.yaml"
 HAMS = {
     "none": [],
-    "decomposition": [],
+    "hamburger": [],
     # Four heads: with one, attention needs half the learning rate to learn as much.
     "attention": ["--model.heads=4"],
-    "decomposition, one-step gradient": ["--model.grad_steps=0"],
+    "hamburger, one-step gradient": ["--model.grad_steps=0"],
 }
 
 

@@ -5,9 +5,9 @@
 1  that of drafts of 0.1.0, which are still read
 2  since 0.1.0: what stands in the place of the mixing is `context` in every family
 
-An option that a file does not have takes its default. So a new option whose default is not what versions before it did,
-a renamed option and a removed one need a new format, and an entry in `UPGRADES` that turns the
-content of the format before into it.
+An option that a file does not have takes its default. So a new option whose default is not what
+versions before it did, a renamed option and a removed one need a new format, and an entry in
+`UPGRADES` that turns the content of the format before into it.
 """
 
 from __future__ import annotations

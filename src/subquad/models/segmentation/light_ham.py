@@ -31,8 +31,8 @@ class LightHamConfig(HamConfig):
             "timm/NAME". Its three coarsest maps are used.
         ham_channels: Width at which the context is computed.
         channels: Width before the classifier.
-        context: "hamburger", or in the place of its decomposition "attention" (softmax self-attention) or "none" (the
-            same network without global context).
+        context: "hamburger", or in the place of its decomposition "attention" (softmax self-attention)
+            or "none" (the same network without global context).
         norm: Of the head: "group" (the paper's, 32 groups) or "batch". Group norm has global
             statistics: with it, even `context="none"` knows a little about the whole image.
     """

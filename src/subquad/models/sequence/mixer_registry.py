@@ -73,8 +73,8 @@ def registered_mixer(name: str) -> Registered:
     if name not in MIXERS:
         known = [*OURS, *MIXERS]
         raise ValueError(
-            f"context must be one of {', '.join(known)}, got {shown(name)}.{did_you_mean(name, known)} Rivals "
-            "of other packages come with experiments/rivals, others by subquad.models.register_mixer."
+            f"context must be one of {', '.join(known)}, got {shown(name)}.{did_you_mean(name, known)} "
+            "Rivals of other packages come with experiments/rivals, others by subquad.models.register_mixer."
         )
     return MIXERS[name]
 
