@@ -38,8 +38,8 @@ clean: ## Remove what the targets wrote; keeps .venv and runs/
 	rm -rf demo dist build docs/_build .pytest_cache .ruff_cache .hypothesis
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml $(wildcard experiments/rivals/*.*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -e ".[dev]" ./experiments/rivals
 	@touch $@

@@ -42,10 +42,15 @@ def deterministic():
 
 @pytest.fixture
 def own_registry(monkeypatch):
-    """Families, networks, names and solvers that a test registers are gone after it."""
+    """Families, networks, names, solvers and mixers that a test registers are gone after it."""
     from subquad.models import registry, solvers
+    from subquad.models.sequence import mixer_registry
 
-    for module, names in ((registry, ("FAMILIES", "NETWORKS", "NAMES")), (solvers, ("SOLVERS",))):
+    for module, names in (
+        (registry, ("FAMILIES", "NETWORKS", "NAMES")),
+        (solvers, ("SOLVERS",)),
+        (mixer_registry, ("MIXERS",)),
+    ):
         for name in names:
             monkeypatch.setattr(module, name, dict(getattr(module, name)))
 

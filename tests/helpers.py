@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+from torch import nn
 
 from subquad.nn import Ham
 from subquad.ops import CD, NMF, VQ
@@ -59,3 +60,14 @@ def relative_error(actual, expected):
     assert actual.shape == expected.shape
     error = float((actual - expected).norm() / expected.norm())
     return error if error == error else float("inf")
+
+
+class MeanMixer(nn.Module):
+    """Mixes a sequence network's positions by their mean, padding included: it has no mask."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.linear = nn.Linear(config.dim, config.dim)
+
+    def forward(self, values, context, *, lengths=None):
+        return self.linear(values.mean(1, keepdim=True).expand_as(values))

@@ -36,12 +36,12 @@ GOLDEN = {
     "subquad": {"create_model", "list_models", "load_model", "load_original", "save_model", "LoadReport"},
     "subquad.ops": {
         "Factors", "NMF", "VQ", "CD", "Problem", "Solver", "decompose", "encode", "chord_offsets",
-        "cdil_offsets", "link_mix",
+        "cdil_offsets", "link_mix", "Descending",
     },
     "subquad.nn": {
         "Check", "ConditionalBatchNorm", "Ham", "Hamburger", "LinkNetworks", "NoContext", "Paramixer",
-        "Report", "SelfAttention", "SpectralNorm", "check_mixer", "insert_context", "remove_context",
-        "sharing_dictionary", "spectral_norm", "watching_input",
+        "Report", "SelfAttention", "SpectralNorm", "check_mixer", "check_solver", "insert_context",
+        "remove_context", "sharing_dictionary", "spectral_norm", "watching_input",
     },
     "subquad.tasks.sequences.data": {
         "BYTES", "DNA", "GREY", "IGNORED_CLASS", "LISTOPS", "ORDER", "Adding", "BucketOrder", "Collate",

@@ -31,7 +31,7 @@ def test_every_floor_is_pinned_and_tested(capsys):
     extras = PROJECT["optional-dependencies"]
     needs = [
         *PROJECT["dependencies"],
-        *(need for name in ("train", "export", "bench", "gan") for need in extras[name]),
+        *(need for name in ("train", "export", "gan") for need in extras[name]),
     ]
     named = {re.split(r"[\[>=]", need)[0] for need in needs} - {"subquad"}
     assert set(oldest(capsys)) == named

@@ -10,6 +10,7 @@ import itertools
 import json
 import platform
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +21,10 @@ from subquad.tasks.fitting import fit, fit_parser
 from subquad.tasks.sequences.task import TASK
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "rivals"))
+
+import subquad_rivals  # noqa: E402, F401  registers them
+
 RECIPES = HERE.parents[1] / "recipes" / "sequences"
 
 

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from signal import SIGINT
 
 from subquad.base.interruption import Interrupted
+from subquad.base.plugins import load
 from subquad.base.suggest import did_you_mean
 from subquad.engine.recipes import forgotten_base
-from subquad.tasks import Command, commands, load
+from subquad.tasks import Command, commands
 
 # Those of one task alone, such as `demo`, are in the table of tasks.
 OF_ALL_TASKS = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
+
+import docstring_parser
 
 
 def model_options(families: Iterable[type[Any]], name: str, told: Iterable[str]) -> type[Any]:
@@ -48,10 +49,8 @@ def _described(config: type[Any]) -> dict[str, str]:
     """Return what the docstrings of a configuration and its bases say of each attribute."""
     described: dict[str, str] = {}
     for base in reversed(config.__mro__):
-        section = re.search(r"Attributes:\n((?:        .*\n|\s*\n)*)", base.__doc__ or "")
-        found = section[1] if section else ""
-        for name, text in re.findall(r"^        (\w+): (.*(?:\n {9,}.*)*)", found, re.M):
-            described[name] = " ".join(text.split())
+        for attribute in docstring_parser.parse(base.__doc__ or "").params:
+            described[attribute.arg_name] = " ".join((attribute.description or "").split())
     return described
 
 

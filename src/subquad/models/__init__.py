@@ -24,6 +24,7 @@ from subquad.models.segmentation.hamnet import HamNet, HamNetConfig
 from subquad.models.segmentation.light_ham import LightHam, LightHamConfig
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.models.sequence.config import SequenceConfig
+from subquad.models.sequence.mixer_registry import register_mixer
 from subquad.models.sequence.network import SequenceNetwork
 from subquad.models.solvers import register_solver
 
@@ -59,6 +60,7 @@ __all__ = [
     "read_config",
     "register",
     "register_family",
+    "register_mixer",
     "register_model",
     "register_solver",
     "save_model",

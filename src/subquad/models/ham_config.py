@@ -8,7 +8,7 @@ from typing import Any, Self
 from subquad.base.limits import MOST_STEPS
 from subquad.models.config import NetworkConfig
 from subquad.models.fields import check_range
-from subquad.models.solvers import check_solver, solver_from_json
+from subquad.models.solvers import check_known_solver, solver_from_json
 from subquad.nn.ham import HamOptions, Start
 from subquad.ops import NMF, Solver
 
@@ -33,7 +33,7 @@ class WithHam(NetworkConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_solver(self.solver)
+        check_known_solver(self.solver)
         check_range(self, 1, MOST_STEPS, "steps", "eval_steps")
         check_range(self, 0, self.steps, "grad_steps")
 

@@ -71,7 +71,7 @@ def solver_class(name: str) -> type[Solver] | None:
     return SOLVERS.get(name)
 
 
-def check_solver(solver: Solver) -> None:
+def check_known_solver(solver: Solver) -> None:
     """Raise ValueError if a hyper-parameter is no number in the range that float32 can work with.
 
     Of a solver of another package, only types are looked at, and only if it is registered.
@@ -118,7 +118,7 @@ def solver_from_json(value: dict[str, Any]) -> Solver:
         solver = kind(**options)
     except TypeError as error:
         raise ValueError(f"solver {name} does not take {shown(options)}: {error}") from error
-    check_solver(solver)
+    check_known_solver(solver)
     return solver
 
 

@@ -4,6 +4,7 @@ from subquad.nn.attention import NoContext, SelfAttention
 from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.contract import check_mixer
 from subquad.nn.contract_report import Check, Report
+from subquad.nn.contract_solver import check_solver
 from subquad.nn.ham import Ham
 from subquad.nn.hamburger import Hamburger
 from subquad.nn.insert import insert_context, remove_context
@@ -24,6 +25,7 @@ __all__ = [
     "SelfAttention",
     "SpectralNorm",
     "check_mixer",
+    "check_solver",
     "insert_context",
     "remove_context",
     "sharing_dictionary",

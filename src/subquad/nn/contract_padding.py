@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from subquad.nn.contract_report import Check, error_of, within
+from subquad.nn.contract_report import Check, error_of, within, worst
 
 Cut = tuple[slice, ...]
 
@@ -111,7 +111,7 @@ def check_training(
         states = {name: error_of(a.state, b.state) for name, (a, b) in list(pairs.items())[:3]}
         checks += [
             *_compare(pairs, tolerance),
-            _worst("statistics leave the padding out", states, tolerance),
+            worst("statistics leave the padding out", states, tolerance),
             _anything(module, x, axes, mixed, cotangent, tolerance),
         ]
     return [replace(check, name=f"training: {check.name}") for check in checks]
@@ -123,8 +123,8 @@ def _compare(pairs: dict[str, tuple[Seen, Seen]], tolerance: float) -> list[Chec
     gradients = {name: _gradient_error(a, b) for name, (a, b) in pairs.items()}
     leak = max((a.leak for a, _ in pairs.values()), key=_badness)
     return [
-        _worst("padded equals cropped", outputs, tolerance),
-        _worst("gradients of padded equal those of cropped", gradients, tolerance),
+        worst("padded equals cropped", outputs, tolerance),
+        worst("gradients of padded equal those of cropped", gradients, tolerance),
         Check("no gradient reaches the padding", leak == 0, f"largest {leak:.1e}"),
     ]
 
@@ -148,7 +148,7 @@ def _anything(
             f"{fill} in the padding, in its gradient": 0.0 if seen.leak == 0 else torch.inf,
             f"{fill} in the padding, in buffers": error_of(seen.state, expected.state),
         }
-    return _worst("padding may hold anything", errors, tolerance)
+    return worst("padding may hold anything", errors, tolerance)
 
 
 def _no_mixing(module: nn.Module, batch: Batch, cotangent: Tensor, tolerance: float) -> Check:
@@ -162,7 +162,7 @@ def _no_mixing(module: nn.Module, batch: Batch, cotangent: Tensor, tolerance: fl
         after = _run(module, batch._replace(x=x), cotangent).outputs
         rest = slice(1, None) if name == "the first" else slice(0, 1)
         errors[f"another sample in place of {name}"] = error_of(after[rest], before[rest])
-    return _worst("samples do not mix", errors, tolerance)
+    return worst("samples do not mix", errors, tolerance)
 
 
 def _training(module: nn.Module) -> nn.Module:
@@ -266,11 +266,6 @@ def _gradient_error(seen: Seen, expected: Seen) -> float:
     """Return the larger of the errors of the inputs' and of the weights' gradients."""
     inputs, weights = error_of(seen.inputs, expected.inputs), error_of(seen.weights, expected.weights)
     return max(inputs, weights)
-
-
-def _worst(name: str, errors: dict[str, float], tolerance: float) -> Check:
-    where = max(errors, key=lambda case: errors[case])
-    return within(name, errors[where], tolerance, where)
 
 
 def _badness(leak: float) -> float:

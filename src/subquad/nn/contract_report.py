@@ -1,4 +1,4 @@
-"""What `check_mixer` reports."""
+"""What `check_mixer` and `check_solver` report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Check:
 
 @dataclass
 class Report:
-    """What `check_mixer` saw; true if every promise holds."""
+    """What `check_mixer` or `check_solver` saw; true if every promise holds."""
 
     checks: list[Check] = field(default_factory=list)
 
@@ -38,7 +38,7 @@ class Report:
     def raise_if_failed(self) -> None:
         """Raise AssertionError with the whole report if a promise is broken."""
         if not self.passed:
-            raise AssertionError(f"the mixer breaks its promises:\n{self}")
+            raise AssertionError(f"promises are broken:\n{self}")
 
 
 def error_of(actual: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
@@ -57,3 +57,9 @@ def within(name: str, error: float, tolerance: float, where: str = "") -> Check:
     """Return the check that an error is allowed; a failure says where it was seen."""
     case = f" for {where}" if where and error > tolerance else ""
     return Check(name, error <= tolerance, f"relative error {error:.1e}{case}, allowed {tolerance:.0e}")
+
+
+def worst(name: str, errors: dict[str, float], tolerance: float) -> Check:
+    """Return the check that the largest of several errors is allowed."""
+    where = max(errors, key=lambda case: errors[case])
+    return within(name, errors[where], tolerance, where)

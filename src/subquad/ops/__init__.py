@@ -1,7 +1,7 @@
 """Pure functions of tensors: the decompositions, and mixing by sparse links. Needs torch alone."""
 
 from subquad.ops.cd import CD
-from subquad.ops.decompose import Factors, Problem, Solver, decompose
+from subquad.ops.decompose import Descending, Factors, Problem, Solver, decompose
 from subquad.ops.encode import encode
 from subquad.ops.links import cdil_offsets, chord_offsets, link_mix
 from subquad.ops.nmf import NMF
@@ -11,6 +11,7 @@ __all__ = [
     "CD",
     "NMF",
     "VQ",
+    "Descending",
     "Factors",
     "Problem",
     "Solver",

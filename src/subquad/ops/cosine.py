@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.ops.decompose import Problem, data_unit, inverse_column_norm
+from subquad.ops.decompose import Factors, Problem, data_unit, inverse_column_norm
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,16 @@ class CosineClustering:
         if problem.mask is not None:
             weights = weights.where(problem.mask, 0)
         return weights / (1e-6 + weights.sum(dim=-1, keepdim=True))
+
+    def objective(self, x: Tensor, factors: Factors) -> Tensor:
+        """Soft k-means: `-T sum_n |x_n| log sum_k exp(cos(d_k, x_n) / T)`, for the temperature T.
+
+        Assigning and averaging are the two steps of expectation-maximisation for it. The residual may
+        rise: neither step asks for it.
+        """
+        cosine = F.normalize(factors.dictionary, dim=-2).mT @ F.normalize(x, dim=-2)
+        soft = self.temperature * (cosine / self.temperature).logsumexp(dim=-2)
+        return -(torch.linalg.vector_norm(x, dim=-2) * soft).sum(dim=-1)
 
 
 def unit_columns(dictionary: Tensor, unit: Tensor) -> Tensor:

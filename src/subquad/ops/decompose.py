@@ -88,7 +88,10 @@ class Solver(Protocol):
         ...
 
     def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
-        """Compute what does not change from iteration to iteration."""
+        """Compute what does not change from iteration to iteration.
+
+        With the one-step gradient this is outside the graph: hand on `x` itself, for the final codes.
+        """
         ...
 
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
@@ -105,6 +108,15 @@ class Solver(Protocol):
 
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Return the codes that are handed out, in the units of X."""
+        ...
+
+
+@runtime_checkable
+class Descending(Solver, Protocol):
+    """A solver that says what its iterations make smaller, and never larger."""
+
+    def objective(self, x: Tensor, factors: Factors) -> Tensor:
+        """Return what is minimised, (batch,), of X and what `decompose` returns of it after any step."""
         ...
 
 

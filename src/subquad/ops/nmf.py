@@ -92,6 +92,10 @@ class NMF:
         """Update once more; with constant D and C the result is linear in X."""
         return self.update_codes(problem, factors) * problem.unit
 
+    def objective(self, x: Tensor, factors: Factors) -> Tensor:
+        """`|X - D C|`."""
+        return torch.linalg.vector_norm(x - factors.reconstruct(), dim=(-2, -1))
+
 
 def _multiply(factor: Tensor, numerator: Tensor, denominator: Tensor, eps: float) -> Tensor:
     """The multiplicative update that both factors share.

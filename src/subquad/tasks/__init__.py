@@ -11,11 +11,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from subquad.base.plugins import load
 from subquad.base.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from subquad.engine.scores import Scores
     from subquad.models import NetworkConfig
 
-__all__ = ["Command", "Task", "commands", "load", "register_task", "task_called", "task_names", "task_of"]
+__all__ = ["Command", "Task", "commands", "register_task", "task_called", "task_names", "task_of"]
 
 
 class Task(ABC):
@@ -119,6 +119,16 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, network: Any, data: Any, options: Any) -> Scores:
         """Return the scores of a network on data."""
+
+    # subquad convert
+
+    def classes_of(self, source: str) -> dict[str, Any]:
+        """Return options of a network that name its classes, `class_names` among them.
+
+        Args:
+            source: A file of class names, or the name of a published data set.
+        """
+        raise ValueError(f"networks of the task {self.name} take no file of classes; leave --classes out.")
 
     # subquad predict
 
@@ -215,12 +225,6 @@ def task_of(config: NetworkConfig) -> Task:
 def commands() -> Mapping[str, Command]:
     """Return the commands that are of one task alone, by name."""
     return _COMMANDS
-
-
-def load(where: str) -> Any:
-    """Return what stands at "package.module:NAME"."""
-    module, _, name = where.partition(":")
-    return getattr(import_module(module), name)
 
 
 def _of_others() -> dict[str, EntryPoint]:

@@ -37,6 +37,19 @@ def test_a_grid_has_each_image_in_its_place(tmp_path):
         write_png(grid.expand(2, -1, -1), tmp_path / "no.png")
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 3, 5, 7), (1, 1, 1, 2, 2)])
+def test_every_pixel_of_a_grid_is_an_image_s_or_white(shape):
+    """Also of one image, and of grey ones: torchvision's grid has no border there, and three channels."""
+    images = torch.rand(shape) * 2 - 1
+    rows, columns, channels, height, width = shape
+    expected = torch.full((channels, rows * (height + 2) + 2, columns * (width + 2) + 2), 255).byte()
+    for row in range(rows):
+        for column in range(columns):
+            top, left = 2 + row * (height + 2), 2 + column * (width + 2)
+            expected[:, top : top + height, left : left + width] = to_bytes(images[row, column])
+    assert torch.equal(image_grid(images), expected)
+
+
 def test_latent_vectors_depend_on_seed_and_number_alone():
     all_of_them = latents(7, range(50), 100)
     assert torch.equal(latents(7, [33, 5], 100), all_of_them[[33, 5]])

@@ -8,7 +8,9 @@ import re
 import pytest
 import torch
 
+from helpers import MeanMixer
 from subquad import create_model, load_model, save_model
+from subquad.models import register_mixer
 from subquad.tasks.sequences.data import BYTES, DNA, GREY, LISTOPS, SequenceData, SequenceOptions
 from subquad.tasks.sequences.data.vocabulary import learned_vocabulary, numbered_vocabulary
 
@@ -252,9 +254,10 @@ def test_options_that_cannot_be_those_of_training_are_refused(
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_a_rival_without_a_mask_gets_one_length_at_a_time(tmp_path, call):
+def test_a_mixer_without_a_mask_gets_one_length_at_a_time(tmp_path, call, own_registry):
+    register_mixer("mean", MeanMixer)
     content = b">a\nACGT\n>b\nAC\n>c\nGT\n"
-    network, result = predict_tokens(call, tmp_path, DNA, "a.fa", content, mixer="linformer")
+    network, result = predict_tokens(call, tmp_path, DNA, "a.fa", content, mixer="mean")
     assert result.code == 0, result.err
     expected = [
         network(DNA.encode(text).unsqueeze(0)).softmax(1)[0, 0].item() for text in ("ACGT", "AC", "GT")

@@ -97,11 +97,6 @@ def test_what_cannot_be_exported_is_said(tmp_path):
         export_onnx(network, tmp_path / "model.onnx", size=(5, 5))
     with pytest.raises(ValueError, match="preprocess=True is for networks on images"):
         export_torch(network, tmp_path / "model.pt2", preprocess=True)
-    rival = create_model("paramixer_genome", vocab_size=6, length=40, mixer="linformer", **SMALL)
-    with pytest.raises(
-        ValueError, match="cannot follow SequenceNetwork with mixer 'linformer' for sequences"
-    ):
-        export_onnx(rival, tmp_path / "model.onnx")
     with pytest.raises(ValueError, match="a HamGAN does not; torch.export takes it as it is"):
         export_onnx(create_model("hamgan_baby", width=4, size=32), tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

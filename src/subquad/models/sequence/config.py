@@ -12,20 +12,11 @@ from torch import Tensor
 from subquad.base.limits import LARGEST_SCALE, LARGEST_WIDTH, LONGEST_SEQUENCE, MOST_BLOCKS, MOST_FACTORS
 from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
+from subquad.models.sequence.mixer_registry import OURS, registered_mixer
 from subquad.nn.paramixer import Protocol, Residual, Start
 
-Mixer = Literal["paramixer", "none", "transformer", "linformer", "performer", "nystromformer", "reformer"]
 Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
-
-_PAPERS: dict[Mixer, str] = {
-    "paramixer": "Yu et al., CVPR 2022",
-    "transformer": "Vaswani et al., NeurIPS 2017",
-    "linformer": "Wang et al., Linformer, 2020",
-    "performer": "Choromanski et al., ICLR 2021",
-    "nystromformer": "Xiong et al., AAAI 2021",
-    "reformer": "Kitaev et al., ICLR 2020",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +38,9 @@ class SequenceConfig(NetworkConfig):
         dim: Channels.
         hidden: Width of every small MLP.
         depth: Blocks.
-        mixer: What mixes the positions: "paramixer", "none" (no mixing: what a task needs it for), or
-            a rival in the same place: "transformer", "linformer", "performer", "nystromformer", "reformer".
-        heads: Of the rivals.
+        mixer: What mixes the positions: "paramixer", "none" (no mixing: what a task needs it for),
+            "transformer", or what `register_mixer` made known.
+        heads: Of the rivals of Paramixer.
         protocol: "chord" (offsets 0, 1, 2, 4, ...) or "cdil" (dilated neighbours on both sides).
         links: Non-zero entries in each row of a factor, odd; for "cdil" alone.
         factors: How log2 of the length is rounded to the number of factors, or that number; "floor",
@@ -75,6 +66,7 @@ class SequenceConfig(NetworkConfig):
 
     family: ClassVar[str] = "sequence"
     task: ClassVar[str] = "sequences"
+    tracer: ClassVar[str] = "subquad.tasks.sequences.trace:trace_sequences"
 
     vocab_size: int | None = None
     token_names: tuple[str, ...] = field(default=(), repr=False)
@@ -88,7 +80,7 @@ class SequenceConfig(NetworkConfig):
     dim: int = 32
     hidden: int = 32
     depth: int = 1
-    mixer: Mixer = "paramixer"
+    mixer: str = "paramixer"
     heads: int = 1
     protocol: Protocol = "chord"
     links: int = 9
@@ -113,6 +105,8 @@ class SequenceConfig(NetworkConfig):
         if isinstance(self.factors, int):
             check_range(self, 1, MOST_FACTORS, "factors")
         check_range(self, 0, LARGEST_SCALE, "embedding_range")
+        if self.mixer not in OURS:
+            registered_mixer(self.mixer)
         if self.token_names and len(self.token_names) != self.vocab_size:
             raise ValueError(f"token_names has {len(self.token_names)} entries for {self.vocab_size} tokens.")
         if self.protocol == "cdil" and (self.links < 1 or self.links % 2 == 0):
@@ -140,7 +134,8 @@ class SequenceConfig(NetworkConfig):
     @property
     def sources(self) -> tuple[str, ...]:
         """The paper that the mixing is of; "none" is of no paper."""
-        return (_PAPERS[self.mixer],) if self.mixer in _PAPERS else ()
+        paper = OURS[self.mixer] if self.mixer in OURS else registered_mixer(self.mixer).paper
+        return (paper,) if paper else ()
 
     def usage(self) -> Usage:
         """Return how it is used, for the model card."""
@@ -180,8 +175,8 @@ class SequenceConfig(NetworkConfig):
 
     @property
     def mixes_lengths(self) -> bool:
-        """Whether sequences of different lengths can share a batch; rivals of other packages cannot."""
-        return self.mixer in ("paramixer", "transformer", "none")
+        """Whether sequences of different lengths can share a batch."""
+        return self.mixer in OURS or registered_mixer(self.mixer).mixes_lengths
 
     @property
     def factor_count(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from subquad.base.files import write_whole
 
@@ -36,15 +37,9 @@ def image_grid(images: Tensor) -> Tensor:
     Returns:
         One picture, uint8 (channels, height, width), the images apart by a border.
     """
-    rows, columns, channels, height, width = images.shape
-    pixels = to_bytes(images)
-    size = rows * (height + BORDER) + BORDER, columns * (width + BORDER) + BORDER
-    grid = torch.full((channels, *size), 255, dtype=torch.uint8)
-    for row in range(rows):
-        for column in range(columns):
-            top, left = BORDER + row * (height + BORDER), BORDER + column * (width + BORDER)
-            grid[:, top : top + height, left : left + width] = pixels[row, column].cpu()
-    return grid
+    pixels = F.pad(to_bytes(images).cpu(), (0, BORDER, 0, BORDER), value=255)
+    grid = pixels.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)  # torchvision's has three channels always
+    return F.pad(grid, (BORDER, 0, BORDER, 0), value=255)
 
 
 def write_png(pixels: Tensor, path: str | Path) -> None:

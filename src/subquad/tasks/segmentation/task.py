@@ -108,6 +108,14 @@ class Segmentation(Task):
         learner = SegmentationLearner(network, protocol=resolve_protocol(options.protocol))
         return dataclasses.replace(evaluate(learner, data, options), names=data.labels.names)
 
+    def classes_of(self, source: str) -> dict[str, Any]:
+        """Return names and colours."""
+        from subquad.tasks.segmentation.data.labels import LabelSet
+        from subquad.tasks.segmentation.data.published import published_labels
+
+        labels = published_labels(source) if source in PUBLISHED_SETS else LabelSet.from_file(source)
+        return {"class_names": labels.names, "palette": labels.palette}
+
     def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
         """Add pictures, tiles, overlays and the protocol."""
         from subquad.tasks.segmentation.commands.predict import add_options

@@ -1,0 +1,250 @@
+"""The promises of a solver, as a function that tests any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from subquad.nn.contract_report import Check, Report, error_of, within, worst
+from subquad.nn.contract_solver_case import Case, Graph
+from subquad.ops.decompose import Descending, Factors, Solver, wants_nonnegative
+
+_EXACT = 1e-9  # allowed in float64, where a sharp softmax magnifies rounding to 1e-12 or so
+_RISE = 1e-6  # an eps in a denominator is a price on the factors, which shows once the rest has settled
+_WORSE = 0.1  # of the data: what may be lost where the start depends on the scale
+_SCALES = (1e-6, 1e-3, 1e2, 1e4)
+_MORE = 3  # positions of padding beyond the largest sample
+
+
+def check_solver(
+    solver: Solver,
+    make_input: Callable[[], Tensor] | None = None,
+    *,
+    rank: int = 3,
+    steps: int = 6,
+    tolerance: float = 1e-3,
+    compile: bool = False,
+    export: bool = True,
+) -> Report:
+    """Check that a solver keeps the promises of `subquad`'s own in `decompose`.
+
+    `decompose` itself widens half precision, switches autocast off and keeps the gradient out of the
+    padding of X; the rest is up to the solver. All is drawn from one seed, and the state of the random
+    generator stays as it is.
+
+    Args:
+        solver: Follows `subquad.ops.Solver`. Descent is checked if it is `subquad.ops.Descending`.
+        make_input: Returns data (batch, dim, positions) of ordinary scale: at least two samples and
+            three positions. None takes normal numbers, or their magnitudes for a solver that says
+            `nonnegative`.
+        rank: Columns of the dictionary.
+        steps: Iterations, at least 1.
+        tolerance: Allowed error in float32, relative to the largest number in float64; for gradients
+            to 1 at least. What can be exact is checked in float64.
+        compile: Check `torch.compile(fullgraph=True)`; takes a C++ compiler and half a minute.
+        export: Check `torch.export`, for any number of positions.
+
+    Returns:
+        One `Check` a promise; the report is true if all hold.
+
+    Raises:
+        ValueError: If `solver` lacks a method, or `make_input` returns fewer samples or positions.
+    """
+    if not isinstance(solver, Solver):
+        raise ValueError(f"a solver has all methods of subquad.ops.Solver, which {solver!r} has not.")
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(0)
+        x = _ordinary(solver) if make_input is None else make_input().float()
+        if x.dim() != 3 or x.shape[0] < 2 or x.shape[2] < 3:
+            raise ValueError(
+                f"make_input must return (batch, dim, positions) with two samples and three positions at "
+                f"least, got {tuple(x.shape)}."
+            )
+        single = Case(solver, x, _start(solver, x, rank), steps)
+        case = single._replace(x=x.double(), dictionary=single.dictionary.double())
+        checks = [_repeats(case), _start_dictionary(case), _no_mixing(case)]
+        if isinstance(solver, Descending):
+            checks.append(_descends(case, solver))
+        checks += [*_agrees(single, case, tolerance), _any_size(case), *_finite(single)]
+        checks += [_any_scale(single), _half(single), *_padding(case)]
+        if compile:
+            graph = torch.compile(Graph(solver, steps), fullgraph=True)
+            seen, expected = graph(single.x, single.dictionary), single.solve().reconstruct()
+            checks.append(within("torch.compile", error_of([seen], [expected]), tolerance))
+        if export:
+            checks.append(_exports(single, tolerance))
+        return Report(checks)
+
+
+def _ordinary(solver: Solver) -> Tensor:
+    x = torch.randn(3, 8, 12)
+    return x.abs() if wants_nonnegative(solver) else x
+
+
+def _start(solver: Solver, x: Tensor, rank: int) -> Tensor:
+    return solver.random_dictionary((x.shape[0], x.shape[1], rank), device=x.device, dtype=x.dtype)
+
+
+def _repeats(case: Case) -> Check:
+    """Solve copies, then twice the same tensors: a solver that writes into them is found, too."""
+    expected = case._replace(x=case.x.clone(), dictionary=case.dictionary.clone()).solve()
+    again = [*case.solve(), *case.solve()]
+    return within("same input, same output", error_of(again, [*expected, *expected]), 0.0)
+
+
+def _start_dictionary(case: Case) -> Check:
+    """The generator decides, columns have length one, and what is admissible stays."""
+    first, second = (
+        case.solver.random_dictionary(
+            case.dictionary.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+        )
+        for _ in range(2)
+    )
+    length = torch.linalg.vector_norm(first, dim=-2)
+    admitted = case.solver.admissible(torch.randn_like(first))
+    actual = [second, length, case.solver.admissible(first), case.solver.admissible(admitted)]
+    error = error_of(actual, [first, torch.ones_like(length), first, admitted])
+    return within("start dictionary", error, _EXACT)
+
+
+def _no_mixing(case: Case) -> Check:
+    factors = case.solve()
+    backwards = case._replace(x=case.x.flip(0), dictionary=case.dictionary.flip(0)).solve()
+    alone = case._replace(x=case.x[:1], dictionary=case.dictionary[:1]).solve()
+    actual = [*(f.flip(0) for f in backwards), *alone]
+    return within("samples do not mix", error_of(actual, [*factors, *(f[:1] for f in factors)]), _EXACT)
+
+
+def _descends(case: Case, solver: Descending) -> Check:
+    """Follow the objective for twice as many iterations as are asked for."""
+    steps = range(1, 2 * case.steps + 2)
+    values = torch.stack([solver.objective(case.x, case._replace(steps=k).solve()) for k in steps])
+    rise = (values.diff(dim=0).max() / values.abs().max().clamp_min(1e-30)).item()
+    return Check("descent", rise <= _RISE, f"largest rise {max(rise, 0.0):.1e}, allowed {_RISE:.0e}")
+
+
+def _agrees(single: Case, double: Case, tolerance: float) -> Iterator[Check]:
+    """Compare float32 with float64."""
+    weights = double.weights(double.x.shape[2])
+    seen, exact = ([case.differentiate(weights, g) for g in (0, case.steps)] for case in (single, double))
+    error = max(error_of([a], [e]) for a, e in zip(seen[0][:2], exact[0][:2], strict=True))
+    yield within("float32 agrees with float64", error, tolerance)
+    with torch.enable_grad():
+        reaches = double._replace(x=double.x.clone().requires_grad_()).solve().codes.requires_grad
+    told = "the final codes are in the graph of X" if reaches else "they are constants: see `Solver.prepare`"
+    yield Check("one-step gradient", reaches, told)
+    errors = {}
+    for name, s, e in zip(("the one-step gradient", "that through all steps"), seen, exact, strict=True):
+        one = torch.ones(1, device=single.x.device)  # where gradients vanish, rounding is all that is left
+        errors[name] = max(error_of([s[part], one], [e[part], one]) for part in (2, 3))
+    yield worst("gradients agree with float64", errors, tolerance)
+
+
+def _any_size(case: Case) -> Check:
+    """One position, a rank above the number of positions, a rank of one, a single iteration."""
+    positions, rank = case.x.shape[2], case.dictionary.shape[2]
+    for n, r, steps in ((1, rank, case.steps), (2, 5, case.steps), (positions, 1, case.steps), (3, rank, 1)):
+        x = case.x[..., :n]
+        sized = Case(case.solver, x, _start(case.solver, x, r), steps)
+        told = f"{n} positions, rank {r}, {steps} steps"
+        shapes = [tuple(factor.shape) for factor in sized.solve()]
+        if shapes != [(*x.shape[:2], r), (len(x), r, n)]:
+            return Check("any size", False, f"{told} gave factors {shapes[0]} and {shapes[1]}")
+        if not sized.is_finite():
+            return Check("any size", False, f"{told} gave numbers or gradients that are not finite")
+    return Check("any size", True, "one position, a rank above it, a rank of one, one step")
+
+
+def _finite(single: Case) -> Iterator[Check]:
+    """Zeros and other scales, with both gradients."""
+    dead = single.x.clone()
+    dead[0], dead[1, 0], dead[1, :, 0] = 0, 0, 0
+    cases = {"zeros": (0 * dead, dead), "tiny": (1e-6 * dead,), "large": (1e4 * single.x,)}
+    for name, data in cases.items():
+        passed = all(single._replace(x=x).is_finite() for x in data)
+        yield Check(f"finite for {name}", passed, "factors, and gradients of one step and of all")
+
+
+def _any_scale(single: Case) -> Check:
+    """Compare what is left of scaled data with what is left of the data, both relative to it."""
+    usual = single.residual()
+    losses = {s: float((single._replace(x=s * single.x).residual() - usual).max()) for s in _SCALES}
+    worst = max(losses, key=lambda scale: losses[scale] if losses[scale] == losses[scale] else torch.inf)
+    seen = f"residual larger by {max(losses[worst], 0.0):.1e} of the data at scale {worst:g}"
+    return Check("as good at any scale", losses[worst] <= _WORSE, f"{seen}, allowed {_WORSE:g}")
+
+
+def _half(single: Case) -> Check:
+    """Autocast changes nothing, and data in half precision is as good as the same in float32."""
+    error = 0.0
+    for dtype in (torch.bfloat16, torch.float16):
+        half = single.x.to(dtype)
+        expected = single._replace(x=half.float()).solve()
+        with torch.autocast(single.x.device.type, torch.bfloat16):
+            factors = single._replace(x=half).solve()
+        types = all(factor.dtype == torch.float32 for factor in factors)
+        error = max(error, error_of(factors, expected) if types else torch.inf)
+    return within("half precision", error, 0.0)
+
+
+def _padding(case: Case) -> Iterator[Check]:
+    """Check that each sample of a padded batch is what it is alone, followed by codes of zero."""
+    samples, n = len(case.x), case.x.shape[2]
+    mixed = [n - (n - 2) * sample // (samples - 1) for sample in range(samples)]
+    batches = {
+        "samples of mixed sizes": (mixed, n),
+        "mixed sizes and more padding": (mixed[::-1], n + _MORE),
+        "a mask that is True everywhere": ([n] * samples, n),
+    }
+    weights = case.weights(n + _MORE)
+    values, gradients = dict.fromkeys(batches, 0.0), dict.fromkeys(batches, 0.0)
+    for name, (sizes, width) in batches.items():
+        padded, mask = _padded(case, sizes, width)
+        for grad_steps in (0, case.steps):
+            seen = padded.differentiate(weights, grad_steps, mask)
+            alone = _apart(case, weights, sizes, width, grad_steps)
+            values[name] = max(values[name], error_of(seen[:2], alone[:2]))
+            gradients[name] = max(gradients[name], error_of(seen[2:], alone[2:]))
+    yield worst("padded equals cropped", values, _EXACT)
+    yield worst("gradients of padded equal those of cropped", gradients, _EXACT)
+
+
+def _padded(case: Case, sizes: list[int], width: int) -> tuple[Case, Tensor]:
+    """Put noise behind the first positions of each sample; also return the mask of these."""
+    mask = torch.arange(width) < torch.tensor(sizes).unsqueeze(1)
+    noise = 10 * torch.randn(*case.x.shape[:2], width, dtype=case.x.dtype)
+    x = noise.to(case.x.device)
+    for sample, size in enumerate(sizes):
+        x[sample, :, :size] = case.x[sample, :, :size]
+    return case._replace(x=x), mask.to(x.device)
+
+
+def _apart(case: Case, weights: Factors, sizes: list[int], width: int, grad_steps: int) -> list[Tensor]:
+    """Return what `Case.differentiate` should of the padded batch: each sample alone, then zeros."""
+    parts = []
+    for sample, size in enumerate(sizes):
+        one = slice(sample, sample + 1)
+        alone = case._replace(x=case.x[one, :, :size], dictionary=case.dictionary[one])
+        found = alone.differentiate(Factors(*(w[one] for w in weights)), grad_steps)
+        dictionary, codes, x, start = found
+        more = (0, width - size)
+        parts.append((dictionary, F.pad(codes, more), F.pad(x, more), start))
+    return [torch.cat(part) for part in zip(*parts, strict=True)]
+
+
+def _exports(single: Case, tolerance: float) -> Check:
+    """Export for any number of positions, and run the program with one more than it has seen."""
+    shapes = ({2: torch.export.Dim.DYNAMIC}, None)
+    graph = Graph(single.solver, single.steps)
+    try:
+        program = torch.export.export(graph, (single.x, single.dictionary), dynamic_shapes=shapes).module()
+        longer = single._replace(x=torch.cat([single.x, single.x[..., :1]], dim=2))
+        cases = (single, longer)
+        seen = [program(case.x, case.dictionary) for case in cases]
+    except Exception as error:  # the tracer has a class for everything
+        return Check("torch.export", False, str(error).strip().partition("\n")[0] or type(error).__name__)
+    expected = [case.solve().reconstruct() for case in cases]
+    return within("torch.export", error_of(seen, expected), tolerance)

@@ -1,0 +1,73 @@
+"""One decomposition, as `check_solver` looks at it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from subquad.ops.decompose import Factors, Solver, decompose
+
+
+class Case(NamedTuple):
+    """What is given to `decompose`."""
+
+    solver: Solver
+    x: Tensor
+    dictionary: Tensor
+    steps: int
+
+    def solve(self, *, grad_steps: int = 0, mask: Tensor | None = None) -> Factors:
+        """Give it to `decompose`."""
+        return decompose(
+            self.x, self.dictionary, self.solver, steps=self.steps, grad_steps=grad_steps, mask=mask
+        )
+
+    def residual(self) -> Tensor:
+        """Return `|X - D C| / |X|`, (batch,)."""
+        size = self.x.norm(dim=(1, 2)).clamp_min(1e-30)
+        return (self.x - self.solve().reconstruct()).norm(dim=(1, 2)) / size
+
+    def weights(self, positions: int) -> Factors:
+        """Draw what the factors are multiplied with, to have a sum to differentiate."""
+        codes = self.dictionary.new_empty(len(self.x), self.dictionary.shape[2], positions)
+        return Factors(torch.randn_like(self.dictionary), torch.randn_like(codes))
+
+    def differentiate(self, weights: Factors, grad_steps: int, mask: Tensor | None = None) -> list[Tensor]:
+        """Return dictionary and codes, and the gradients of X and of the start dictionary.
+
+        Args:
+            weights: Of at least as many positions.
+            grad_steps: As for `decompose`, as `mask`.
+            mask: True where a position counts.
+        """
+        x, start = self.x.clone().requires_grad_(), self.dictionary.clone().requires_grad_()
+        with torch.enable_grad():
+            factors = self._replace(x=x, dictionary=start).solve(grad_steps=grad_steps, mask=mask)
+            wanted = weights.codes[..., : factors.codes.shape[2]]
+            total = (factors.dictionary * weights.dictionary).sum() + (factors.codes * wanted).sum()
+            total = total + 0 * (x.sum() + start.sum())  # a solver may hand out constants
+            gradients = torch.autograd.grad(total, (x, start), allow_unused=True, materialize_grads=True)
+        return [*(factor.detach() for factor in factors), *gradients]
+
+    def is_finite(self) -> bool:
+        """Whether factors and gradients are, those of one step and of all."""
+        weights = self.weights(self.x.shape[2])
+        return all(
+            bool(tensor.isfinite().all())
+            for grad_steps in (0, self.steps)
+            for tensor in self.differentiate(weights, grad_steps)
+        )
+
+
+class Graph(nn.Module):
+    """A decomposition as a module, which a tracer needs."""
+
+    def __init__(self, solver: Solver, steps: int) -> None:
+        super().__init__()
+        self.solver, self.steps = solver, steps
+
+    def forward(self, x: Tensor, dictionary: Tensor) -> Tensor:
+        """Return D C."""
+        return Case(self.solver, x, dictionary, self.steps).solve().reconstruct()

@@ -1,0 +1,215 @@
+"""check_solver finds each broken promise of a solver."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from subquad.nn import check_solver
+from subquad.ops import CD, NMF, VQ, Factors, decompose
+
+OURS = [NMF(), VQ(), CD(), VQ(0.1), VQ(1.0), CD(1.0)]
+
+
+def hidden_gradient(x):
+    """Zero, with the gradient of `x`."""
+    return x - x.detach()
+
+
+def infinite_gradient(x):
+    """Zero, with a gradient that is not finite."""
+    return hidden_gradient(x).sqrt()
+
+
+def is_half(x):
+    """Whether bfloat16 holds all numbers of `x`, which are not all zero."""
+    return bool(x.any()) and torch.equal(x.bfloat16().to(x.dtype), x)
+
+
+class Counts:
+    """How often it was asked: what a solver must not remember."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __call__(self):
+        self.asked += 1
+        return self.asked
+
+
+asked = Counts()
+
+# What breaks one promise and no other: of (data, mask or None, sound final codes).
+ONLY = {
+    "same input, same output": lambda x, mask, codes: codes + 1e-12 * asked(),
+    "samples do not mix": lambda x, mask, codes: (
+        codes + 1e-6 * codes[-1:] if mask is None and len(codes) > 1 else codes
+    ),
+    "float32 agrees with float64": lambda x, mask, codes: (
+        codes if x.dtype == torch.float64 else codes + 0.01 * codes.detach()
+    ),
+    "gradients agree with float64": lambda x, mask, codes: (
+        codes if x.dtype == torch.float64 else codes + hidden_gradient(codes)
+    ),
+    "one-step gradient": lambda x, mask, codes: codes.detach(),
+    "any size": lambda x, mask, codes: codes * torch.nan if codes.shape[2] == 1 else codes,
+    "finite for zeros": lambda x, mask, codes: codes if x.any() else codes * torch.nan,
+    "finite for tiny": lambda x, mask, codes: (
+        codes + infinite_gradient(codes) if 0 < x.abs().max() < 1e-4 else codes
+    ),
+    "finite for large": lambda x, mask, codes: codes + infinite_gradient(codes) if x.max() > 1e3 else codes,
+    "as good at any scale": lambda x, mask, codes: codes * (x.abs().max() > 1e-4),
+    "half precision": lambda x, mask, codes: codes * torch.nan if is_half(x) else codes,
+    "padded equals cropped": lambda x, mask, codes: (
+        codes if mask is None else codes + codes.detach().mean(-1, keepdim=True)
+    ),
+    "gradients of padded equal those of cropped": lambda x, mask, codes: (
+        codes if mask is None else codes + hidden_gradient(codes.mean(-1, keepdim=True))
+    ),
+    "torch.export": lambda x, mask, codes: codes + torch.compiler.is_exporting(),
+}
+
+
+@dataclass(frozen=True)
+class Broken(CD):
+    """Breaks one promise, in its last step."""
+
+    promise: str = ""
+
+    def final_codes(self, problem, factors):
+        codes = super().final_codes(problem, factors)
+        traced = self.promise in ("torch.export", "float32 agrees with float64")
+        if torch.compiler.is_exporting() and not traced:
+            return codes  # what asks the data cannot be traced
+        return ONLY[self.promise](problem.x, problem.mask, codes)
+
+
+@dataclass(frozen=True)
+class Longer(CD):
+    """Starts from columns of length two."""
+
+    def random_dictionary(self, shape, **options):
+        return 2 * super().random_dictionary(shape, **options)
+
+
+@dataclass(frozen=True)
+class Climbs(NMF):
+    """States the opposite of what it makes smaller."""
+
+    def objective(self, x, factors):
+        return -super().objective(x, factors)
+
+
+def failing(solver, *args, **options):
+    return {check.name for check in check_solver(solver, *args, **options).checks if not check.passed}
+
+
+@pytest.mark.parametrize("solver", OURS, ids=repr)
+def test_ours_keep_every_promise(solver):
+    report = check_solver(solver)
+    report.raise_if_failed()
+    assert {check.name for check in report.checks} == {*ONLY, "start dictionary", "descent"}
+
+
+@pytest.mark.parametrize("promise", ONLY)
+def test_finds_a_broken_promise_and_blames_no_other(promise):
+    assert failing(Broken(promise=promise)) == {promise}
+
+
+def test_finds_a_start_that_is_too_long_and_an_objective_that_rises():
+    assert failing(Longer()) == {"start dictionary"}
+    assert failing(Climbs()) == {"descent"}
+
+
+def test_descent_is_checked_only_where_it_is_promised():
+    class Silent(NMF):
+        objective = None
+
+    assert "descent" not in {check.name for check in check_solver(Silent()).checks}
+
+
+class Branches(NMF):
+    """Asks the data for the way."""
+
+    def final_codes(self, problem, factors):
+        codes = super().final_codes(problem, factors)
+        return codes if problem.x.abs().sum() >= 0 else -codes
+
+
+def test_a_solver_that_cannot_be_traced_fails_with_the_reason():
+    report = check_solver(Branches())
+    assert [check.name for check in report.checks if not check.passed] == ["torch.export"]
+    assert "data-dependent" in str(report)
+
+
+@pytest.mark.compile
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_solver_with_other_numbers_is_found():
+    class Compiled(NMF):
+        def final_codes(self, problem, factors):
+            codes = super().final_codes(problem, factors)
+            graph = torch.compiler.is_compiling() and not torch.compiler.is_exporting()
+            return codes + 1 if graph else codes
+
+    assert failing(Compiled(), compile=True) == {"torch.compile"}
+
+
+def test_what_writes_into_its_input_is_found():
+    class Writes(CD):
+        def prepare(self, x, mask):
+            with torch.no_grad():
+                x.mul_(1.5) if not x.requires_grad and not torch.compiler.is_exporting() else None
+            return super().prepare(x, mask)
+
+    assert "same input, same output" in failing(Writes())
+
+
+def test_data_of_ones_own_and_of_solvers_for_magnitudes():
+    seen = []
+
+    class Watches(NMF):
+        nonnegative = True
+
+        def prepare(self, x, mask):
+            if mask is None and not torch.compiler.is_exporting():
+                seen.append((x.shape, float(x.detach().min())))
+            return super().prepare(x, mask)
+
+    check_solver(Watches()).raise_if_failed()
+    assert min(low for _, low in seen) >= 0
+    seen.clear()
+    check_solver(Watches(), lambda: torch.rand(2, 5, 7) + 1, rank=2, steps=1).raise_if_failed()
+    assert {shape[1] for shape, _ in seen} == {5}
+
+
+def test_refuses_what_is_no_solver_and_too_little_data():
+    with pytest.raises(ValueError, match=r"all methods of subquad.ops.Solver, which 'NMF' has not"):
+        check_solver("NMF")
+    with pytest.raises(ValueError, match=r"two samples and three positions at least, got \(1, 8, 9\)"):
+        check_solver(NMF(), lambda: torch.rand(1, 8, 9))
+
+
+def test_leaves_the_random_state_alone_and_says_the_same_twice():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    report = check_solver(VQ())
+    assert torch.equal(torch.rand(1), expected)
+    assert str(check_solver(VQ())) == str(report)
+
+
+@pytest.mark.parametrize("solver", OURS, ids=repr)
+def test_the_objective_falls(solver):
+    """Not a constant that never rises: it is smaller after eight steps than after one."""
+    x = torch.rand(4, 8, 40, dtype=torch.float64)
+    start = solver.random_dictionary((4, 8, 3), generator=torch.Generator().manual_seed(0)).double()
+    first, last = (solver.objective(x, decompose(x, start, solver, steps=steps)) for steps in (1, 8))
+    assert first.shape == (4,)
+    assert (last < first - 1e-6 * first.abs()).all()
+
+
+@pytest.mark.parametrize("kind", [VQ, CD])
+def test_the_soft_objective_is_k_means_where_the_temperature_is_low(kind):
+    x = torch.tensor([[3.0, 0.0, 0.0], [0.0, 2.0, 1.0]]).unsqueeze(0)
+    objective = kind(1e-3).objective(x, Factors(torch.eye(2).unsqueeze(0), torch.zeros(1, 2, 3)))
+    torch.testing.assert_close(objective, torch.tensor([-6.0]))  # the lengths: each column is a direction
