@@ -20,12 +20,13 @@ from pathlib import Path
 
 import torch
 
+from subquad.tasks.fitting import fit, fit_parser
+from subquad.tasks.generation.commands.evaluate import open_others, pictures
 from subquad.tasks.generation.commands.features import main as make_features
-from subquad.tasks.generation.commands.fit import fit, parser
-from subquad.tasks.generation.commands.test import open_real, pictures
 from subquad.tasks.generation.features import open_features
-from subquad.tasks.generation.learner import HamGANTask
+from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.scores import GenerationProtocol, score_generator
+from subquad.tasks.generation.task import TASK
 
 HERE = Path(__file__).parent
 RECIPES = HERE.parents[1] / "recipes" / "hamgan"
@@ -34,7 +35,7 @@ CONTEXTS = ("hamburger", "attention", "none")
 
 def timed(seconds: list[float]):
     """Return a training step that also tells how long it took."""
-    original = HamGANTask.training_step
+    original = GenerationLearner.training_step
 
     def step(self, batch, batch_idx):
         started = time.perf_counter()
@@ -47,7 +48,7 @@ def timed(seconds: list[float]):
 
 
 def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) -> dict:
-    p = parser()
+    p = fit_parser(TASK)
     arguments = [
         f"--config={given.recipe}",
         f"--model.context={context}",
@@ -59,10 +60,10 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         *extra,
     ]
     seconds: list[float] = []
-    HamGANTask.training_step = timed(seconds)
+    GenerationLearner.training_step = timed(seconds)
     with tempfile.TemporaryDirectory() as folder:
         options = p.instantiate(p.parse_args(arguments))
-        task = fit(options, Path(folder))
+        task = fit(TASK, options, Path(folder))
         log = Path(folder) / "logs" / "version_0" / "metrics.csv"
         rows = [row for row in csv.DictReader(log.open(newline="")) if row.get("val/proxy-FID")]
         grid = sorted((Path(folder) / "samples").iterdir())[-1]
@@ -71,7 +72,8 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
     device = "cuda" if on_gpu else "cpu"
     megabytes = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else most_memory()
     network = task.network.to(device).eval()
-    real, others = open_real(network.config, options.data, "the run")
+    real = TASK.open_data(options, network.config).evaluation
+    others = open_others(network.config, options.data, real)
     protocol = GenerationProtocol(samples=10_000, seed=1000)
     scores = score_generator(
         network.generator,

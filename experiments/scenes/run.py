@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from subquad.tasks.segmentation.commands.fit import fit, parser
+from subquad.tasks.fitting import fit, fit_parser
+from subquad.tasks.segmentation.task import TASK
 
 HERE = Path(__file__).parent
 RECIPE = HERE.parents[1] / "recipes" / "scenes_light_ham.yaml"
@@ -28,12 +29,12 @@ HAMS = {
 
 
 def run(name: str, seed: int, extra: list[str]) -> dict:
-    p = parser()
+    p = fit_parser(TASK)
     with tempfile.TemporaryDirectory() as folder:
         arguments = [f"--config={RECIPE}", f"--model.ham={name.split(',')[0]}", f"--seed={seed}", *HAMS[name]]
         options = p.instantiate(p.parse_args([*arguments, *extra]))
         started = time.monotonic()
-        scores = fit(options, Path(folder)).scores
+        scores = fit(TASK, options, Path(folder)).scores
     return {
         "ham": name,
         "seed": seed,

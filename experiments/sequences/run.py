@@ -17,7 +17,8 @@ from pathlib import Path
 
 import torch
 
-from subquad.tasks.sequences.commands.fit import fit, parser
+from subquad.tasks.fitting import fit, fit_parser
+from subquad.tasks.sequences.task import TASK
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "rivals"))
@@ -30,7 +31,7 @@ RECIPES = HERE.parents[1] / "recipes" / "sequences"
 def run(
     task: str, length: int, mixer: str, readout: str, seed: int, extra: list[str], first: int | None = None
 ) -> dict:
-    p = parser()
+    p = fit_parser(TASK)
     arguments = [
         f"--config={RECIPES / f'{task}_cls.yaml'}",
         f"--model.mixer={mixer}",
@@ -47,13 +48,11 @@ def run(
             if shorter < 512:
                 stage.append("--compile=false")  # compiling takes longer than they do
             output = Path(folder) / str(shorter)
-            fit(p.instantiate(p.parse_args([*arguments, *weights, *stage])), output)
+            fit(TASK, p.instantiate(p.parse_args([*arguments, *weights, *stage])), output)
             weights = [f"--model.weights={output / 'best.safetensors'}"]
             torch.compiler.reset()  # or the next length is compiled for any length, which is slower
-        scores = fit(
-            p.instantiate(p.parse_args([*arguments, *weights, f"--data.length={length}"])),
-            Path(folder) / "last",
-        )
+        options = p.parse_args([*arguments, *weights, f"--data.length={length}"])
+        scores = fit(TASK, p.instantiate(options), Path(folder) / "last").scores
     return {
         "error": 1 - scores.accuracy,
         "loss": scores.loss,

@@ -41,7 +41,7 @@ def test_every_loader_does():
         if isinstance(node, ast.Call)
     ]
     loaders = [names for names in options if "num_workers" in names]
-    assert len(loaders) == 4 and all("worker_init_fn" in names for names in loaders)
+    assert len(loaders) == 2 and all("worker_init_fn" in names for names in loaders)
 
 
 def test_loaders_that_hang_do_not_live_for_ever(monkeypatch):

@@ -6,8 +6,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from cli_helpers import contents, fit_arguments
 from PIL import Image
+
+from cli_helpers import contents, fit_arguments
 
 
 @pytest.fixture

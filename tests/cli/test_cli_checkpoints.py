@@ -82,9 +82,9 @@ def test_a_run_goes_on_after_an_option_was_added(tmp_path):
     from subquad.engine.learner import CONFIG_KEY
     from subquad.engine.resume import check_resumable
     from subquad.models.config_text import config_to_json
-    from subquad.tasks.sequences.learner import SequenceTask
+    from subquad.tasks.sequences.learner import SequenceLearner
 
-    task = SequenceTask(tiny())
+    task = SequenceLearner(tiny())
     content = json.loads(config_to_json(task.config))
     del content["config"]["start"]
     torch.save({CONFIG_KEY: json.dumps(content)}, tmp_path / "last.ckpt")

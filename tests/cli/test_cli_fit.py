@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from cli_helpers import CLASSES, contents, fit_arguments
 from PIL import Image
 
+from cli_helpers import CLASSES, contents, fit_arguments
 from subquad import load_model
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data.folder import SegmentationFolder

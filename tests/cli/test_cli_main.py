@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
-from cli_helpers import contents, fit_arguments
 
 import subquad
+from cli_helpers import contents, fit_arguments
 from subquad.cli import main as cli
 
 COMMANDS = [

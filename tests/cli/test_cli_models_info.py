@@ -126,8 +126,7 @@ def test_names_are_printed_as_they_are(capsys):
     """Square brackets are markup to rich."""
     names = ["lane [left]", "[bold]", "[/]"]
     print_table("title [1]", ["class", "[n]"], [(name, "1") for name in names])
-    scores = ConfusionMatrix(3).scores()
-    print_scores(scores, names)
+    print_scores(ConfusionMatrix(3, names=names).scores())
     out = capsys.readouterr().out
     assert "title [1]" in out and "[n]" in out
     assert [row[0] for row in cells(out)] == names * 2
@@ -136,5 +135,5 @@ def test_names_are_printed_as_they_are(capsys):
 def test_the_headline_of_scores_is_one_line(capsys):
     matrix = ConfusionMatrix(1)
     matrix.counts[0, 0] = 3
-    print_scores(matrix.scores(), ["a"])
+    print_scores(matrix.scores())
     assert "mean IoU 100.00 %, pixel accuracy 100.00 %" in capsys.readouterr().out

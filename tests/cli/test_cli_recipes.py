@@ -11,11 +11,12 @@ import yaml
 
 from cli_helpers import contents, write_data
 from published_layouts import write_published
-from subquad.engine.options import resolve_model
-from subquad.tasks.segmentation.commands.fit import parser
+from subquad.tasks.fitting import fit_parser
 from subquad.tasks.segmentation.data.published import published_labels
+from subquad.tasks.segmentation.network import resolve
 from subquad.tasks.segmentation.protocol import PROTOCOLS, Protocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
+from subquad.tasks.segmentation.task import TASK
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / "recipes").glob("*/base.yaml"))
@@ -86,13 +87,13 @@ def configs(recipe):
 @cache
 def parsed(recipe):
     """Return the options of a recipe, instantiated; they are for all tests, to be left as they are."""
-    p = parser()
+    p = fit_parser(TASK)
     return p.instantiate(p.parse_args(configs(recipe)))
 
 
 def resolved(options):
     """Return the configuration of the network of a recipe, for the classes of its data."""
-    return resolve_model(options.model, published_labels(options.data.name))
+    return resolve(options.model, published_labels(options.data.name))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def test_a_published_recipe_is_of_the_network_and_the_batch_of_its_number(recipe
 
 @each([*BASES, *RECIPES])
 def test_a_recipe_holds_what_differs_from_the_defaults(recipe):
-    p = parser()
+    p = fit_parser(TASK)
     before = configs(recipe)[:-1] if recipe not in BASES else []
     plain = p.parse_args(before) if before else p.get_defaults()
     options = p.parse_args([*before, f"--config={recipe}"])

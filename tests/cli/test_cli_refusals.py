@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from cli_helpers import contents, fit_arguments, write_data
 from PIL import Image
 
+from cli_helpers import contents, fit_arguments, write_data
 from published_layouts import write_published
 from subquad import create_model, save_model
 

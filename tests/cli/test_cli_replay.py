@@ -6,8 +6,9 @@ import sys
 
 import pytest
 import torch
-from cli_helpers import fit_arguments
 from safetensors.torch import load_file
+
+from cli_helpers import fit_arguments
 
 HUGE = ["--optimizer.lr=1e30", "--optimizer.warmup_steps=0", "--optimizer.power=0"]
 

@@ -13,17 +13,14 @@ from lightning.pytorch.callbacks import Timer
 
 from cli_helpers import contents, fit_arguments, write_pair
 from subquad.engine.learner import CONFIG_KEY
-from subquad.engine.resume import LENGTHS, MAY_CHANGE, RUN_KEY, RunOptions, RunRecord, check_resumable
+from subquad.engine.resume import LENGTHS, MAY_CHANGE, RUN_KEY, RunOptions, check_resumable
 from subquad.engine.trainer_options import FORMER
 from subquad.models import create_model
 from subquad.models.checkpoint import config_to_json
-from subquad.tasks.generation.commands import fit as fit_hamgan
-from subquad.tasks.segmentation.commands import fit as fit_segmentation
-from subquad.tasks.segmentation.learner import SegmentationTask
-from subquad.tasks.sequences.commands import fit as fit_sequence
-from subquad.tasks.sequences.learner import SequenceTask
-
-PARSERS = {"segmentation": fit_segmentation, "sequence": fit_sequence, "hamgan": fit_hamgan}
+from subquad.tasks import task_called, task_names
+from subquad.tasks.fitting import fit_parser, take_older_defaults
+from subquad.tasks.segmentation.learner import SegmentationLearner
+from subquad.tasks.sequences.learner import SequenceLearner
 
 
 @pytest.fixture
@@ -32,12 +29,12 @@ def run(trained, tmp_path):
 
 
 def options_of(kind, *arguments):
-    p = PARSERS[kind].parser()
+    p = fit_parser(task_called(kind))
     return RunOptions(p, p.parse_args(list(arguments)))
 
 
 def record_of(kind, *arguments, data=None, processes=1, depends=False):
-    return RunRecord(options_of(kind, *arguments).flat(), data or {}, processes, depends)
+    return options_of(kind, *arguments).record(data or {}, processes, depends)
 
 
 def written(record):
@@ -59,10 +56,10 @@ def written(record):
         ("segmentation", "trainer.accumulate_grad_batches", "2", "1"),
         ("segmentation", "trainer.limit_train_batches", "3", "not given"),
         ("segmentation", "trainer.val_check_interval", "3", "not given"),
-        ("sequence", "optimizer.lr", "0.5", "0.001"),
-        ("sequence", "data.tokens", "words", "characters"),
-        ("hamgan", "optimizer.generator_lr", "0.5", "0.0001"),
-        ("hamgan", "optimizer.betas", "[0.1, 0.9]", "[0.0, 0.999]"),
+        ("sequences", "optimizer.lr", "0.5", "0.001"),
+        ("sequences", "data.tokens", "words", "characters"),
+        ("generation", "optimizer.generator_lr", "0.5", "0.0001"),
+        ("generation", "optimizer.betas", "[0.1, 0.9]", "[0.0, 0.999]"),
     ],
 )
 def test_what_decides_training_is_refused_by_name(tmp_path, kind, name, value, before):
@@ -74,7 +71,7 @@ def test_what_decides_training_is_refused_by_name(tmp_path, kind, name, value, b
     assert "config.yaml" in sentence and "--output" in sentence and sentence.count("made with") == 1
 
 
-@pytest.mark.parametrize("kind", PARSERS)
+@pytest.mark.parametrize("kind", task_names())
 def test_what_may_change_is_an_option_and_is_taken(tmp_path, kind):
     """The same options are taken whatever else there is, and the list names nothing that is not there."""
     same = record_of(kind)
@@ -88,14 +85,17 @@ def test_what_may_change_is_an_option_and_is_taken(tmp_path, kind):
 def test_the_list_of_what_may_change_names_options_that_there_are():
     from fnmatch import filter as matching
 
-    known = {name for kind in PARSERS for name in options_of(kind).flat()}
+    known = {name for kind in task_names() for name in options_of(kind).flat()}
     assert [name for name in (*MAY_CHANGE, *LENGTHS) if not matching(known, name)] == ["config"]
+    for kind in task_names():
+        known = options_of(kind).flat()
+        assert all(matching(known, name) for name in record_of(kind).may_change)
 
 
 def test_the_length_may_change_where_the_rate_does_not_depend_on_it(tmp_path):
     for option in ("--trainer.max_epochs=7", "--trainer.max_steps=7"):
-        longer = record_of("hamgan", option)
-        longer.refuse_other(written(record_of("hamgan")), {}, tmp_path)
+        longer = record_of("generation", option)
+        longer.refuse_other(written(record_of("generation")), {}, tmp_path)
         fixed = record_of("segmentation", option, depends=True)
         with pytest.raises(ValueError, match=r"the learning rate depends on --trainer.max_"):
             fixed.refuse_other(written(record_of("segmentation")), {}, tmp_path)
@@ -121,36 +121,36 @@ def test_other_data_and_another_number_of_processes_are_refused(tmp_path):
 
 def test_options_of_other_versions(tmp_path):
     """One that an older version did not have had its default then; one of a newer version is not ignored."""
-    ours, defaults = record_of("sequence", "--optimizer.decay=poly"), options_of("sequence").defaults()
-    older = written(record_of("sequence"))
+    ours, defaults = record_of("sequences", "--optimizer.decay=poly"), options_of("sequences").defaults()
+    older = written(record_of("sequences"))
     del older["options"]["optimizer.decay"]
     with pytest.raises(ValueError, match="--optimizer.decay is poly, but the run was made with cosine"):
         ours.refuse_other(older, defaults, tmp_path)
-    record_of("sequence").refuse_other(older, defaults, tmp_path)
-    newer = written(record_of("sequence"))
+    record_of("sequences").refuse_other(older, defaults, tmp_path)
+    newer = written(record_of("sequences"))
     newer["options"] |= {"optimizer.unheard": None}
-    record_of("sequence").refuse_other(newer, defaults, tmp_path)
+    record_of("sequences").refuse_other(newer, defaults, tmp_path)
     newer["options"]["optimizer.unheard"] = 0.3
     with pytest.raises(ValueError, match="--optimizer.unheard is not given, but the run was made with 0.3"):
-        record_of("sequence").refuse_other(newer, defaults, tmp_path)
+        record_of("sequences").refuse_other(newer, defaults, tmp_path)
 
 
 def test_what_older_recipes_hold_and_nothing_reads_is_no_other_run(tmp_path):
     """They held all of Lightning's options; a value that changed something is not dropped in silence."""
     former = "trainer:\n  limit_predict_batches: null\n  profiler: null\n  barebones: "
     (tmp_path / "config.yaml").write_text(f"{former}false\n")
-    ours = record_of("sequence", f"--config={tmp_path / 'config.yaml'}")
+    ours = record_of("sequences", f"--config={tmp_path / 'config.yaml'}")
     older = written(ours)
     older["options"] |= FORMER
     ours.refuse_other(older, {}, tmp_path)
     (tmp_path / "config.yaml").write_text(f"{former}true\n")
     with pytest.raises(ValueError, match="there is no option 'trainer.barebones'"):
-        record_of("sequence", f"--config={tmp_path / 'config.yaml'}")
+        record_of("sequences", f"--config={tmp_path / 'config.yaml'}")
 
 
 def test_how_often_an_older_hamgan_looked_for_nan_is_no_other_run(tmp_path):
     (tmp_path / "config.yaml").write_text("optimizer:\n  check_every: 50\n")
-    ours = record_of("hamgan", f"--config={tmp_path / 'config.yaml'}")
+    ours = record_of("generation", f"--config={tmp_path / 'config.yaml'}")
     older = written(ours)
     older["options"]["optimizer.check_every"] = 50
     ours.refuse_other(older, {}, tmp_path)
@@ -162,9 +162,9 @@ def test_a_run_on_values_from_before_standard_units_goes_on_without(tmp_path, kn
     (tmp_path / "config.yaml").write_text(
         "data:\n  standard_units: true\n" if known else "data:\n  tokens: numbers\n"
     )
-    p = fit_sequence.parser()
+    p = fit_parser(task_called("sequences"))
     options = p.parse_args(["--model.name=paramixer_text"])
-    fit_sequence.take_older_defaults(p, options, tmp_path)
+    take_older_defaults(task_called("sequences"), p, options, tmp_path)
     assert RunOptions(p, options).defaults()["data.standard_units"] is known
     found = options.data.standard_units, options.model.norm, options.model.start
     assert found == ((True, None, None) if known else (False, False, "random"))
@@ -172,7 +172,7 @@ def test_a_run_on_values_from_before_standard_units_goes_on_without(tmp_path, kn
 
 def test_a_network_of_an_older_version_has_the_defaults_of_what_it_did_not_know(tmp_path):
     network = create_model("paramixer_adding", dim=4, hidden=4, length=8)
-    task = SequenceTask(network)
+    task = SequenceLearner(network)
     content = json.loads(config_to_json(network.config))
     del content["config"]["start"]
     torch.save({CONFIG_KEY: json.dumps(content)}, tmp_path / "last.ckpt")
@@ -270,7 +270,7 @@ def test_the_weights_to_start_from_are_not_needed_any_more(call, trained, run):
 def test_a_signal_ends_with_its_code_and_a_sentence_and_loses_nothing(
     call, trained, tmp_path, monkeypatch, signum, code, told
 ):
-    step = SegmentationTask.training_step
+    step = SegmentationLearner.training_step
 
     def interrupted(self, batch, batch_idx):
         if batch_idx == 1:
@@ -279,7 +279,7 @@ def test_a_signal_ends_with_its_code_and_a_sentence_and_loses_nothing(
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(SegmentationTask, "training_step", interrupted)
+        patch.setattr(SegmentationLearner, "training_step", interrupted)
         result = call(*fit_arguments(trained.data, run))
     assert result.code == code
     (sentence,) = result.err.splitlines()
@@ -293,7 +293,7 @@ def test_a_signal_before_training_leaves_nothing(call, trained, tmp_path, monkey
     def interrupted(*_):
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(fit_segmentation, "build_data", interrupted)
+    monkeypatch.setattr(type(task_called("segmentation")), "open_data", interrupted)
     result = call(*fit_arguments(trained.data, tmp_path / "run"))
     assert result.code == 143 and result.err == "subquad fit: interrupted by SIGTERM.\n"
     assert not (tmp_path / "run").exists()

@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-
 from subquad.engine.evaluation_run import config_of_run
 
 

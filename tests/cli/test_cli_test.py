@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import yaml
-from cli_helpers import CLASSES, TINY, contents, write_data
 from PIL import Image
 
+from cli_helpers import CLASSES, TINY, contents, write_data
 from subquad import load_model
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data.folder import SegmentationFolder
@@ -19,7 +19,7 @@ from subquad.tasks.segmentation.protocol import Protocol, protocol_from
 
 
 def by_hand(weights, data, split="val", protocol=None):
-    network, matrix = load_model(weights), ConfusionMatrix(3)
+    network, matrix = load_model(weights), ConfusionMatrix(3, names=CLASSES)
     for sample in SegmentationFolder(data, split):
         matrix.update(predict_labels(network, sample.image[None], protocol)[0], sample.labels)
     return matrix.scores()
@@ -54,7 +54,7 @@ def test_a_folder_of_fit_tells_its_data(call, trained, tmp_path):
         for line in result.out.splitlines()
         if "│" in line
     ]
-    assert [tuple(row) for row in rows] == scores.rows(CLASSES)
+    assert [tuple(row) for row in rows] == scores.tables()[0].rows
     assert f"mean IoU {100 * scores.mean_iou:.2f} %" in result.out
     assert contents(trained.run) == before
 

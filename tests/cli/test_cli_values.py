@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from subquad.models import load_model, model_config
-from subquad.tasks.sequences.commands.fit import parser, resolve_sequence_model
+from subquad.tasks.fitting import fit_parser
 from subquad.tasks.sequences.data import SequenceData
+from subquad.tasks.sequences.network import resolve
+from subquad.tasks.sequences.task import TASK
 
 
 def table(path, scale=30.0, count=48, regression=False):
@@ -30,9 +32,9 @@ def fit_arguments(path, out, *extra):
 
 
 def resolved(path, *arguments):
-    options = parser().parse_args(["--data.file", str(path), "--data.tokens", "numbers", *arguments])
-    options = parser().instantiate(options)
-    return resolve_sequence_model(options.model, SequenceData(options.data))
+    options = fit_parser(TASK).parse_args(["--data.file", str(path), "--data.tokens", "numbers", *arguments])
+    options = fit_parser(TASK).instantiate(options)
+    return resolve(options.model, SequenceData(options.data))
 
 
 @pytest.mark.parametrize("scale", [1e-6, 30.0, 1e30])

@@ -103,3 +103,35 @@ def test_names_that_are_no_text(folder):
     draw(folder / "images" / os.fsdecode(b"\xff.png"))
     draw(folder / "labels" / os.fsdecode(b"\xff.png"))
     assert opened(folder).startswith("4 samples")
+
+
+def test_digests_stay_those_of_old_checkpoints(tmp_path):
+    """A run that began before resumes: a digest is part of its checkpoints."""
+    pictures = PicturesInMemory(
+        torch.arange(8, dtype=torch.uint8).view(2, 1, 2, 2), torch.tensor([1, 0]), ("a", "b"), ""
+    )
+    table = tmp_path / "train.csv"
+    table.write_text("sequence,label\n" + "".join(f"ACGT{'ACG'[n % 3] * n},{n % 2}\n" for n in range(40)))
+    for name in ("a/1", "b/22"):
+        (tmp_path / "classes" / name[0]).mkdir(parents=True)
+        (tmp_path / "classes" / f"{name}.png").write_bytes(name.encode())
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "x.png").write_bytes(kind.encode())
+    sequences = [SequenceData(SequenceOptions(file=str(table), cls=cls)).datasets for cls in (False, True)]
+    found = [
+        of(pictures),
+        of(ClassFolder(tmp_path / "classes", "train", side=8)),
+        opened(tmp_path),
+        of(sequences[0]["val"]),
+        of(sequences[1]["val"]),
+        of(Scenes(3, size=(64, 64))),
+    ]
+    assert found == [
+        "2 samples, 17c108038f9fac358c23e4b5bea51c75",
+        "2 samples, 9dfbb270454617bd8d5a5a7de3d9052f",
+        "1 samples, 7b64851411a1fa1dbd7369c189a7ba52",
+        "4 samples, f0a5abb0ad15ce2ec98b1796df41a677",
+        "4 samples, f0a5abb0ad15ce2ec98b1796df41a677",
+        "3 samples, cae66941d9efbd404e4d88758ea67670",
+    ]

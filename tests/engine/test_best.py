@@ -11,12 +11,12 @@ from subquad.engine.best import SaveBest
 from subquad.engine.tables import best_sentence
 from subquad.tasks.segmentation.class_report import MOST_CLASSES, ClassReport, class_lines
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
-from subquad.tasks.segmentation.learner import SegmentationTask
-from subquad.tasks.sequences.learner import SequenceTask
+from subquad.tasks.segmentation.learner import SegmentationLearner
+from subquad.tasks.sequences.learner import SequenceLearner
 
 
 def task():
-    return SequenceTask(create_model("paramixer_text", length=8, dim=4, hidden=4, depth=1))
+    return SequenceLearner(create_model("paramixer_text", length=8, dim=4, hidden=4, depth=1))
 
 
 class Run:
@@ -95,13 +95,13 @@ def test_weights_that_are_not_finite_never_win(tmp_path):
 
 
 def test_the_score_of_a_regression_is_its_error():
-    regression = SequenceTask(create_model("paramixer_adding", length=8, dim=4, hidden=4, depth=1))
+    regression = SequenceLearner(create_model("paramixer_adding", length=8, dim=4, hidden=4, depth=1))
     regression.score = -0.125
     assert (regression.score_words, regression.score_text) == ("RMSE", "0.125")
 
 
-def scores_of(counts):
-    matrix = ConfusionMatrix(len(counts))
+def scores_of(counts, names=()):
+    matrix = ConfusionMatrix(len(counts), names=names)
     matrix.counts = torch.tensor(counts)
     return matrix.scores()
 
@@ -109,13 +109,13 @@ def scores_of(counts):
 def test_a_class_that_stays_at_zero_is_said_once_with_a_remedy():
     options = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4, "num_classes": 3}
     names = ("road", "sky", "lamp")
-    network_task = SegmentationTask(create_model("light_ham_van_tiny_d256", class_names=names, **options))
+    network_task = SegmentationLearner(create_model("light_ham_van_tiny_d256", class_names=names, **options))
     report, run = ClassReport(), Run(steps=10)
     found = [[5, 0, 0], [0, 5, 0], [0, 1, 4]]
     without = [[5, 0, 0], [0, 5, 0], [5, 0, 0]]
     for number, counts in enumerate([without, found, *[without] * 7], start=1):
         run.global_step = number
-        network_task.scores = scores_of(counts)
+        network_task.scores = scores_of(counts, names)
         report.on_validation_end(run, network_task)
         if number == 6:
             report.load_state_dict(report.state_dict())
@@ -130,8 +130,8 @@ def test_a_class_that_stays_at_zero_is_said_once_with_a_remedy():
 def test_a_class_at_zero_is_a_beginning_at_first():
     report, run = ClassReport(), Run(steps=100)
     config = SimpleNamespace(class_names=("a", "b"), num_classes=2)
-    stand_in = object.__new__(SegmentationTask)
-    stand_in.__dict__.update(config=config, scores=scores_of([[1, 0], [1, 0]]))
+    stand_in = object.__new__(SegmentationLearner)
+    stand_in.__dict__.update(config=config, scores=scores_of([[1, 0], [1, 0]], ("a", "b")))
     for run.global_step in (5, 10, 20, 30):
         report.on_validation_end(run, stand_in)
     assert all(text.startswith("  IoU %") for text in run.said)
@@ -144,8 +144,8 @@ def test_many_classes_are_the_lowest_ones_in_a_few_lines():
     counts = torch.eye(150, dtype=torch.int64) * 4
     counts[7, 7], counts[7, 8] = 0, 4
     names = [f"class {number} of a rather long name that no line could hold" for number in range(150)]
-    lines = class_lines(scores_of(counts.tolist()), names).splitlines()
+    lines = class_lines(scores_of(counts.tolist(), names)).splitlines()
     assert len(lines) <= 8 and max(map(len, lines)) <= 100
     assert lines[0].startswith(f"  IoU %, the {MOST_CLASSES} lowest of 150 classes: class 7 of")
     assert " 0.0," in lines[0] and " 50.0," in " ".join(lines)
-    assert class_lines(scores_of([[0, 0], [0, 0]]), ("a", "b")) == "  IoU %: no class occurs"
+    assert class_lines(scores_of([[0, 0], [0, 0]], ("a", "b"))) == "  IoU %: no class occurs"

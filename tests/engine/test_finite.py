@@ -13,17 +13,17 @@ from torch.utils.data import DataLoader
 from hamgan_training import network as hamgan
 from hamgan_training import trained as train_hamgan
 from subquad import create_model
+from subquad.base.seeds import step_seed
 from subquad.engine import finite
 from subquad.engine.callbacks import ModelAverage, SaveFinal
 from subquad.engine.finite import LOSS, TOLERATED_SKIPS, FiniteGuard
-from subquad.engine.learner import step_seed
 from subquad.engine.nan_batch import read_nan_batch
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.replay import replay
-from subquad.tasks.generation.learner import HamGANTask
+from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.optimizer import HamGANOptions
-from subquad.tasks.segmentation.learner import SegmentationTask
-from subquad.tasks.sequences.learner import SequenceTask
+from subquad.tasks.segmentation.learner import SegmentationLearner
+from subquad.tasks.sequences.learner import SequenceLearner
 
 HUGE = OptimizerOptions(lr=1e30, warmup_steps=0, power=0)
 STEADY = OptimizerOptions(lr=1e-3, warmup_steps=0)
@@ -46,7 +46,7 @@ def sequences(count=6, poisoned=()):
 
 def sequence_task(optimizer=STEADY, **options):
     sizes = {"length": 8, "dim": 4, "hidden": 4, "depth": 1, "vocab_size": None, "in_features": 2, **options}
-    return SequenceTask(create_model("paramixer_text", num_classes=2, **sizes), optimizer)
+    return SequenceLearner(create_model("paramixer_text", num_classes=2, **sizes), optimizer)
 
 
 def pictures():
@@ -58,7 +58,7 @@ def pictures():
 
 def segmentation_task(optimizer=STEADY):
     options = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4, "num_classes": 3}
-    return SegmentationTask(create_model("light_ham_van_tiny_d256", **options), optimizer)
+    return SegmentationLearner(create_model("light_ham_van_tiny_d256", **options), optimizer)
 
 
 def fit(task, batches, folder, evaluated=None, **options):
@@ -126,7 +126,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_move(make, batches, s
 
 
 def test_a_generator_and_its_discriminator_stop_alike(tmp_path):
-    task = HamGANTask(hamgan(), HamGANOptions(generator_lr=1e30, discriminator_lr=1e-4), ema=0.5)
+    task = GenerationLearner(hamgan(), HamGANOptions(generator_lr=1e30, discriminator_lr=1e-4), ema=0.5)
     with pytest.raises(ValueError, match="training became NaN by step 1 .*lower --optimizer.generator_lr"):
         train_hamgan(task, 9, tmp_path, limit_val_batches=0)
     assert is_finite(task)
@@ -136,7 +136,7 @@ def test_a_generator_and_its_discriminator_stop_alike(tmp_path):
 
 def test_the_pass_of_the_generator_is_repeated_from_where_it_began(tmp_path, monkeypatch):
     """After the update of the discriminator, with the random numbers of that moment."""
-    task, losses = HamGANTask(hamgan()), []
+    task, losses = GenerationLearner(hamgan()), []
     look = FiniteGuard.see_loss
 
     def see_loss(self, loss):
@@ -182,7 +182,7 @@ class Root(nn.Module):
 def test_a_gradient_that_is_no_number_moves_nothing(tmp_path, accumulated):
     batches = sequences()
     batches[3]["inputs"][:] = 0
-    task = SequenceTask(Root(), STEADY)
+    task = SequenceLearner(Root(), STEADY)
     with pytest.raises(ValueError, match="the norm of the gradients is not finite.*samples number 12"):
         fit(task, batches, tmp_path, accumulate_grad_batches=accumulated)
     assert is_finite(task) and read_nan_batch(tmp_path / "nan_batch.pt").batch_index == 3
@@ -207,7 +207,7 @@ def test_but_not_for_ever_and_its_statistics_stay_finite(tmp_path, monkeypatch):
     batches = sequences(8)
     for batch in batches[2:]:
         batch["inputs"][:] = 0
-    task = SequenceTask(Root(), STEADY)
+    task = SequenceLearner(Root(), STEADY)
     with pytest.raises(ValueError, match="training became NaN by step"):
         fit(task, batches, tmp_path, plugins=scaled(8.0))
     found = read_nan_batch(tmp_path / "nan_batch.pt")
@@ -219,13 +219,13 @@ def test_but_not_for_ever_and_its_statistics_stay_finite(tmp_path, monkeypatch):
 
 def test_on_a_gpu_it_is_seen_one_pass_later_with_the_weights_before(tmp_path, monkeypatch):
     before = []
-    start = SequenceTask.on_train_batch_start
+    start = SequenceLearner.on_train_batch_start
 
     def keep(self, batch, batch_idx):
         before.append({name: tensor.clone() for name, tensor in self.state_dict().items()})
         start(self, batch, batch_idx)
 
-    monkeypatch.setattr(SequenceTask, "on_train_batch_start", keep)
+    monkeypatch.setattr(SequenceLearner, "on_train_batch_start", keep)
     monkeypatch.setattr(FiniteGuard, "_lag", lambda self, task: 1)
     task = sequence_task()
     with pytest.raises(ValueError, match="by step 2 .*samples number 8"):
@@ -315,7 +315,7 @@ def test_two_processes_draw_different_numbers(monkeypatch):
     task, drawn = sequence_task(), []
     monkeypatch.setattr(FiniteGuard, "begin", lambda *_: None)
     for rank in (0, 1, 0):
-        monkeypatch.setattr(SequenceTask, "global_rank", rank)
+        monkeypatch.setattr(SequenceLearner, "global_rank", rank)
         task.on_train_batch_start({}, 0)
         drawn.append(torch.rand(()).item())
     assert drawn[0] == drawn[2] != drawn[1]

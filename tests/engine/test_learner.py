@@ -9,7 +9,7 @@ from torch import nn
 from subquad import create_model
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.models import SegmentationConfig
-from subquad.tasks.segmentation.learner import SegmentationTask
+from subquad.tasks.segmentation.learner import SegmentationLearner
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
 from subquad.tasks.segmentation.preprocess import preprocess
@@ -41,15 +41,17 @@ def batch(size=(40, 48)):
 def logged(monkeypatch):
     """Return what is logged, by name, without a trainer."""
     found = {}
-    monkeypatch.setattr(SegmentationTask, "log", lambda self, name, value, **_: found.update({name: value}))
-    monkeypatch.setattr(SegmentationTask, "log_dict", lambda self, values, **_: found.update(values))
+    monkeypatch.setattr(
+        SegmentationLearner, "log", lambda self, name, value, **_: found.update({name: value})
+    )
+    monkeypatch.setattr(SegmentationLearner, "log_dict", lambda self, values, **_: found.update(values))
     return found
 
 
 def test_the_auxiliary_loss_is_added_with_its_weight_and_logged(logged):
     network = hamnet(auxiliary_weight=0.3, dropout=0.0, drop_path=0.0, start="fixed")
     loss = LossOptions(dice=2.0, normalize="all")
-    task = SegmentationTask(network, class_weights=[1.0, 2.0, 3.0], loss=loss)
+    task = SegmentationLearner(network, class_weights=[1.0, 2.0, 3.0], loss=loss)
     content = batch()
     total = task.training_step(content, 0)
     x = preprocess(content["image"], network.config)
@@ -66,14 +68,14 @@ def test_the_auxiliary_loss_is_added_with_its_weight_and_logged(logged):
 def test_every_parameter_takes_part(name, logged):
     """Or training on several devices would stop: it is told to look for no unused parameters."""
     network = create_model(name, num_classes=3)
-    SegmentationTask(network).training_step(batch(), 0).backward()
+    SegmentationLearner(network).training_step(batch(), 0).backward()
     assert not [n for n, parameter in network.named_parameters() if parameter.grad is None]
 
 
 def test_a_network_without_auxiliary_head_logs_no_auxiliary_loss(logged):
     network = light_ham(dropout=0.0, drop_path=0.0, start="fixed")
     content = batch()
-    total = SegmentationTask(network).training_step(content, 0)
+    total = SegmentationLearner(network).training_step(content, 0)
     logits = network(preprocess(content["image"], network.config))
     torch.testing.assert_close(total, pixel_cross_entropy(logits, content["labels"]))
     assert set(logged) == {"train/loss"}
@@ -90,7 +92,7 @@ def evaluated(task, content, logged):
 
 def test_the_default_protocol_is_the_plain_call(logged):
     network = light_ham()
-    plain, default = SegmentationTask(network), SegmentationTask(network, protocol=Protocol())
+    plain, default = SegmentationLearner(network), SegmentationLearner(network, protocol=Protocol())
     assert default.protocol is None
     assert evaluated(plain, batch(), logged) == evaluated(default, batch(), logged)
     assert torch.equal(plain.confusion.counts, default.confusion.counts)
@@ -100,7 +102,7 @@ def test_the_default_protocol_is_the_plain_call(logged):
 def test_validation_by_a_protocol_counts_its_answers(merge, logged):
     network, content = light_ham().eval(), batch()
     protocol = dataclasses.replace(MULTI_SCALE, merge=merge)
-    task = SegmentationTask(network, protocol=protocol)
+    task = SegmentationLearner(network, protocol=protocol)
     loss = evaluated(task, content, logged)
     scores = predict_scores(network, content["image"], protocol)
     labelled = content["labels"] != 255
@@ -116,7 +118,7 @@ def test_validation_by_a_protocol_counts_its_answers(merge, logged):
 def test_one_view_has_the_same_loss_by_either_merge(logged):
     network, content = light_ham(), batch()
     losses = [
-        evaluated(SegmentationTask(network, protocol=protocol), content, logged)
+        evaluated(SegmentationLearner(network, protocol=protocol), content, logged)
         for protocol in (None, Protocol(multiple=8), Protocol(multiple=8, merge="probabilities"))
     ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
@@ -124,7 +126,7 @@ def test_one_view_has_the_same_loss_by_either_merge(logged):
 
 def test_a_frozen_part_keeps_weights_and_statistics(logged):
     network = light_ham(backbone="van_tiny")
-    task = SegmentationTask(network, OptimizerOptions(lr=0.1, warmup_steps=0), frozen=["backbone"])
+    task = SegmentationLearner(network, OptimizerOptions(lr=0.1, warmup_steps=0), frozen=["backbone"])
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     optimizer, _ = task.optimizer_options.build(network, 10)
     for begin in (task.on_train_start, task.train):
@@ -145,14 +147,14 @@ def test_a_frozen_part_keeps_weights_and_statistics(logged):
 
 def test_what_cannot_be_frozen_is_said():
     with pytest.raises(ValueError, match="no part 'backbnoe' to freeze. Did you mean 'backbone'"):
-        SegmentationTask(light_ham(), frozen=["backbnoe"])
+        SegmentationLearner(light_ham(), frozen=["backbnoe"])
     with pytest.raises(ValueError, match="nothing is left to train when backbone, head is frozen"):
-        SegmentationTask(light_ham(), frozen=["backbone", "head"])
+        SegmentationLearner(light_ham(), frozen=["backbone", "head"])
 
 
 def test_class_weights_are_one_a_class():
     with pytest.raises(ValueError, match="2 class weights for 3 classes"):
-        SegmentationTask(light_ham(), class_weights=[1.0, 2.0])
+        SegmentationLearner(light_ham(), class_weights=[1.0, 2.0])
 
 
 @pytest.mark.parametrize("make", [light_ham, hamnet, lambda: light_ham(norm="batch")])

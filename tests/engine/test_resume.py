@@ -11,13 +11,16 @@ import time
 import pytest
 import torch
 
+from subquad.base.seeds import mix_seed
 from subquad.cli.main import main
-from subquad.data.loading import TrainingLoader, TrainingOrder, TrainingSamples, mix_seed
+from subquad.data.loading import Batches, TrainingLoader, TrainingOrder
 from subquad.engine.generations import Generations
-from subquad.tasks.segmentation.commands.fit import fit, parser
+from subquad.tasks.fitting import WEIGHTS, fit, fit_parser
+from subquad.tasks.segmentation.data.batches import EvaluationSamples, TrainingSamples, collate
 from subquad.tasks.segmentation.data.module import SegmentationData
 from subquad.tasks.segmentation.data.scenes import Scenes
 from subquad.tasks.segmentation.data.transforms import EvalTransform, TrainTransform
+from subquad.tasks.segmentation.task import TASK
 
 # Dropout, stochastic start dictionaries, random transforms: everything random is on.
 SMALL = [
@@ -217,7 +220,7 @@ def test_two_processes_train_on_the_batches_of_one():
 def loader(workers=0, **position):
     data = Scenes(12, size=(64, 64))
     samples = TrainingSamples(data, TrainTransform((48, 48), (0.5, 2.0), brightness=0.5), seed=7)
-    made = TrainingLoader(samples, TrainingOrder(12, 3, 7, 0, 1), workers)
+    made = TrainingLoader(Batches(samples, TrainingOrder(12, 3, 7), collate), workers)
     if position:
         made.load_state_dict(position)
     return made
@@ -252,7 +255,6 @@ def test_epochs_differ_in_order_and_in_what_is_random():
 
 def test_filler_samples_change_no_metric():
     scenes = Scenes(5, size=(64, 64), split="val")
-    from subquad.data.loading import EvaluationSamples
 
     shares = [EvaluationSamples(scenes, EvalTransform(), rank, 2) for rank in (0, 1)]
     assert [len(share) for share in shares] == [3, 3]
@@ -282,9 +284,9 @@ def test_classes_of_both_sets_must_be_the_same():
 
 @pytest.mark.filterwarnings("ignore")
 def test_training_learns(tmp_path):
-    p = parser()
+    p = fit_parser(TASK)
     options = p.parse_args([*SMALL, "--trainer.max_epochs=6", "--trainer.enable_model_summary=false"])
-    result = fit(p.instantiate(options), tmp_path)
+    learner = fit(TASK, p.instantiate(options), tmp_path)
     trace = losses(tmp_path)
     assert float(trace[59]) < 0.75 * float(trace[0])
-    assert result.best.is_file() and result.scores.pixel_accuracy > 0.5
+    assert (tmp_path / WEIGHTS).is_file() and learner.scores.pixel_accuracy > 0.5

@@ -271,11 +271,11 @@ def test_the_last_evaluation_of_several_processes_asks_nothing_of_the_others():
         def estimated_stepping_batches(self):
             raise RuntimeError("the other processes are not here")
 
-    from subquad.tasks.segmentation.learner import SegmentationTask
+    from subquad.tasks.segmentation.learner import SegmentationLearner
 
     printed = []
     trainer = OneOfTwo(
         sanity_checking=False, is_global_zero=True, global_step=2, callback_metrics={}, print=printed.append
     )
-    PlainProgress().on_validation_end(trainer, SegmentationTask.__new__(SegmentationTask))
+    PlainProgress().on_validation_end(trainer, SegmentationLearner.__new__(SegmentationLearner))
     assert printed == ["step 2: "]

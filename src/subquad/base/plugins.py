@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -27,6 +28,12 @@ def load_announced(group: str, name: str, what: str, take: Callable[[Any], objec
             take(point.load())
         except Exception as error:  # whatever a foreign module raises
             raise ValueError(f"the {what} {name!r} of {point.value} cannot be had: {error}") from error
+
+
+def load(where: str) -> Any:
+    """Return what stands at "package.module:NAME", a place that our code names, never a file."""
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)
 
 
 def place_of(owner: type[Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
@@ -36,9 +35,10 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Recognise, load, report, write."""
     from subquad.base.files import check_writable
-    from subquad.models import create_model, load_original, save_model
+    from subquad.models import create_model, load_original, model_config, save_model
     from subquad.models.originals.load import read_weights
     from subquad.models.originals.recognise import recognise
+    from subquad.tasks import task_of
 
     options = parser().parse_args(arguments)
     target = Path(options.to)
@@ -52,7 +52,13 @@ def main(arguments: list[str]) -> None:
     given = {n: options[n] for n in ("rank", "solver") if options[n] is not None}
     name, overrides, assumed = recognise(tensors, given)
     if options.classes is not None:
-        overrides |= _classes(options.classes, overrides)
+        told = task_of(model_config(name)).classes_of(options.classes)
+        names = told["class_names"]
+        if overrides.get("num_classes") != len(names):
+            raise ValueError(
+                f"{options.classes} names {len(names)} classes, the checkpoint has {overrides.get('num_classes')}."
+            )
+        overrides |= told
     network = create_model(name, **overrides)
     report = load_original(network, tensors)
     save_model(network, target)
@@ -70,15 +76,3 @@ def _refuse_ours(path: Path) -> None:
 
     if path.suffix == ".safetensors" and path.is_file() and holds_config(path):
         raise ValueError(f"{path} is a checkpoint of subquad already; load_model and all commands read it.")
-
-
-def _classes(path: str, overrides: dict[str, Any]) -> dict[str, Any]:
-    from subquad.tasks.segmentation.data.labels import LabelSet
-    from subquad.tasks.segmentation.data.published import published_labels
-    from subquad.tasks.segmentation.data.published_sets import PUBLISHED
-
-    labels = published_labels(path) if path in PUBLISHED else LabelSet.from_file(path)
-    count = overrides.get("num_classes")
-    if count != labels.num_classes:
-        raise ValueError(f"{path} names {labels.num_classes} classes, the checkpoint has {count}.")
-    return {"class_names": labels.names, "palette": labels.palette}

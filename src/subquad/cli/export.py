@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
-from subquad.models import SequenceConfig
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -98,13 +97,5 @@ def main(arguments: list[str]) -> None:
     columns = ("shape", "max error", "largest logit", "same class", "twice the same")
     print_table(f"{path}: the file against the network", columns, report.rows())
     weights = name if is_path else "random: a name was given, not a checkpoint"
-    sys.stdout.write(f"weights: {weights}\n{_takes(network.config, report.smallest)}\n")
+    sys.stdout.write(f"weights: {weights}\n{report.takes}\n")
     sys.stdout.write(f"wrote {path} and {report.report_path}\n")
-
-
-def _takes(config: Any, smallest: int) -> str:
-    """Return which inputs the file takes, in words."""
-    if not isinstance(config, SequenceConfig):
-        return f"images: any batch, any size from {smallest} x {smallest} on"
-    most = "on" if config.longest is None else f"to {config.longest}"
-    return f"sequences: any batch of any lengths from {smallest} {most}"

@@ -1,14 +1,14 @@
-"""`subquad fit`: train a network; which options there are depends on its kind."""
+"""`subquad fit`: train a network of any task."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from subquad.base.interruption import raising
-from subquad.cli.kinds import kind_of_arguments
+from subquad.engine.run_folder import releasing
+from subquad.tasks.choice import task_to_fit
+from subquad.tasks.fitting import run_fit
 
 
 def main(arguments: list[str]) -> None:
-    """Train a network of the kind that `--model.name` or the recipe names."""
-    with raising():
-        import_module(f"subquad.tasks.{kind_of_arguments(arguments)}.commands.fit").main(arguments)
+    """Train a network of the task that `--model.name`, `--task` or the recipe names."""
+    with raising(), releasing():
+        run_fit(task_to_fit(arguments), arguments)

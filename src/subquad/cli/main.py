@@ -6,30 +6,30 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from signal import SIGINT
 
 from subquad.base.interruption import Interrupted
+from subquad.base.plugins import load
 from subquad.base.suggest import did_you_mean
 from subquad.engine.recipes import forgotten_base
+from subquad.tasks import Command, commands
 
-COMMANDS = {
-    "fit": "train a network",
-    "test": "evaluate a checkpoint",
-    "predict": "segment images, classify sequences",
-    "generate": "make images of a class",
-    "features": "train the proxy features of a data set, for proxy-FID",
-    "export": "write a network as ONNX or for PyTorch, checked",
-    "demo": "train on built-in scenes with and without global context, and write a report",
-    "models": "list the networks, their parameters and multiply-adds",
-    "info": "describe a network or a checkpoint",
-    "convert": "turn a checkpoint of the originals into one of ours",
-    "bench": "time mixing by links: `subquad bench mixing`",
-    "data": "check a data set: `subquad data check PATH`",
-    "replay": "repeat the step in which training became NaN",
+# Those of one task alone, such as `demo`, are in the table of tasks.
+OF_ALL_TASKS = {
+    name: Command(f"subquad.cli.{name}:main", help)
+    for name, help in {
+        "fit": "train a network",
+        "test": "evaluate a checkpoint",
+        "predict": "segment images, classify sequences",
+        "export": "write a network as ONNX or for PyTorch, checked",
+        "models": "list the networks, their parameters and multiply-adds",
+        "info": "describe a network or a checkpoint",
+        "convert": "turn a checkpoint of the originals into one of ours",
+        "bench": "time mixing by links: `subquad bench mixing`",
+        "data": "check a data set: `subquad data check PATH`",
+        "replay": "repeat the step in which training became NaN",
+    }.items()
 }
-
-OF_TASKS = {"demo": "segmentation", "features": "generation", "generate": "generation"}
 
 
 def run() -> None:
@@ -54,11 +54,11 @@ def main(arguments: Sequence[str]) -> int:
 
         sys.stdout.write(f"subquad {subquad.__version__}\n")
         return 0
-    if name not in COMMANDS:
-        return _complain("subquad", f"unknown command {name!r}.{did_you_mean(name, COMMANDS)}")
-    place = f"subquad.tasks.{OF_TASKS[name]}.commands.{name}" if name in OF_TASKS else f"subquad.cli.{name}"
+    known = {**OF_ALL_TASKS, **commands()}
+    if name not in known:
+        return _complain("subquad", f"unknown command {name!r}.{did_you_mean(name, known)}")
     try:
-        command: Callable[[list[str]], None] = import_module(place).main
+        command: Callable[[list[str]], None] = load(known[name].where)
         command(list(rest))
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("subquad"):
@@ -126,7 +126,8 @@ def _complain(program: str, sentence: str) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:8} {what}" for name, what in COMMANDS.items()]
+    told = {name: command.help for name, command in {**OF_ALL_TASKS, **commands()}.items()}
+    lines = [f"  {name:8} {what}" for name, what in told.items()]
     return (
         "usage: subquad COMMAND ...\n\nSub-quadratic global context for PyTorch.\n\n"
         + "\n".join(lines)

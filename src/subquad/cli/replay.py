@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from subquad.base.suggest import and_more
 from subquad.engine.parsing import Parser
+from subquad.tasks import task_called
 
 if TYPE_CHECKING:
+    from subquad.engine.learner import Learner
     from subquad.engine.replay import Replayed
 
 
@@ -22,7 +25,10 @@ def main(arguments: list[str]) -> None:
     from subquad.engine.replay import replay
     from subquad.engine.tables import print_table
 
-    result = replay(options.file, options.device)
+    def rebuild(name: str, network: Any, told: Mapping[str, Any]) -> Learner:
+        return task_called(name).learner_of_replay(network, told)
+
+    result = replay(options.file, rebuild, options.device)
     print_table(f"{options.file}: {result.found.reason}", ("what", "value"), rows(result))
     sys.stdout.write(f"{verdict(result)}\n")
 

@@ -1,12 +1,10 @@
-"""`subquad test`: evaluate a checkpoint; which options there are depends on the kind of its network."""
+"""`subquad test`: evaluate a checkpoint of any task."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from subquad.cli.kinds import kind_of_checkpoint
+from subquad.tasks.asking import run_test
 
 
 def main(arguments: list[str]) -> None:
-    """Evaluate a network of any kind."""
-    import_module(f"subquad.tasks.{kind_of_checkpoint(arguments)}.commands.test").main(arguments)
+    """Evaluate a checkpoint; which options there are depends on its task."""
+    run_test(arguments)

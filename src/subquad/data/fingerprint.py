@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from subquad.base.limits import FINGERPRINT_SIZES
-from subquad.data.class_images import ClassFolder, PicturesInMemory
-from subquad.tasks.segmentation.data.folder import SegmentationFolder
-from subquad.tasks.segmentation.data.published import PublishedDataset
-from subquad.tasks.sequences.data.samples import Records, WithCLS
+
+
+@runtime_checkable
+class Fingerprinted(Protocol):
+    """A data set that says what it is made of."""
+
+    def fingerprint_parts(self) -> Iterable[bytes]:
+        """Return what tells it from others, such as `file_parts` or `tensor_bytes`; not where it lies."""
+        ...
 
 
 def fingerprint(dataset: Any) -> str:
@@ -25,51 +30,28 @@ def fingerprint(dataset: Any) -> str:
     data lie does not matter. A file that is changed and keeps its size is not noticed.
 
     Args:
-        dataset: Of training or evaluation, of any kind of network.
+        dataset: Of training or evaluation, of any task.
     """
     parts = hashlib.blake2b(digest_size=16)
-    for part in _parts(dataset):
+    for part in parts_of(dataset):
         parts.update(len(part).to_bytes(8, "little"))
         parts.update(part)
     return f"{len(dataset)} samples, {parts.hexdigest()}"
 
 
-def _parts(dataset: Any) -> Iterable[bytes]:
-    match dataset:
-        case WithCLS():
-            return _parts(dataset.dataset)
-        case SegmentationFolder() | PublishedDataset():
-            return _of_files([path for pair in dataset.pairs for path in pair[:2]])
-        case ClassFolder():
-            return _of_files(dataset.files)
-        case PicturesInMemory():
-            return [_bytes(dataset.classes), _bytes(dataset.pixels)]
-        case Records():
-            return _of_records(dataset)
-        case _:
-            return []
+def parts_of(dataset: Any) -> Iterable[bytes]:
+    """Return the `fingerprint_parts` of a data set; none of one that has no such method."""
+    return dataset.fingerprint_parts() if isinstance(dataset, Fingerprinted) else ()
 
 
-def _of_files(paths: list[Path]) -> Iterable[bytes]:
+def file_parts(paths: Sequence[Path]) -> Iterable[bytes]:
+    """Return the names of files, and the sizes of as many as can be asked for in seconds."""
     apart = max(1, len(paths) // FINGERPRINT_SIZES)
     for number, path in enumerate(paths):
         size = path.stat().st_size if number % apart == 0 else ""
         yield os.fsencode(f"{path.parent.name}/{path.name} {size}")  # a name may be no text
 
 
-def _of_records(dataset: Records) -> Iterable[bytes]:
-    files: list[Path] = []
-    for record in dataset.records:
-        sequence = record.sequence
-        if isinstance(sequence, Path):
-            files.append(sequence)
-        elif isinstance(sequence, Tensor):
-            yield _bytes(sequence)
-        else:
-            yield sequence.encode() if isinstance(sequence, str) else sequence
-        yield record.label.encode()
-    yield from _of_files(files)
-
-
-def _bytes(tensor: Tensor) -> bytes:
+def tensor_bytes(tensor: Tensor) -> bytes:
+    """Return the content of a tensor."""
     return tensor.cpu().contiguous().numpy().tobytes()

@@ -1,96 +1,19 @@
-"""Loading: seeded samples, batches, and an order of training that can be taken up anywhere.
-
-The batch that training and evaluation meet on is a dictionary:
-
-    image   uint8 (batch, 3, H, W), RGB, not normalised: the network's configuration knows how
-    labels  uint8 (batch, H, W), class indices; 255 is ignored
-    name    list of str, one a sample
-"""
+"""Loading for any task: an order of training that can be taken up anywhere, and the loader that does it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from subquad.base.interruption import outlive
-from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
-from subquad.tasks.segmentation.data.labels import SegmentationDataset
+from subquad.base.seeds import mix_seed
 
-Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 Key = tuple[int, int]  # epoch, index
-
-
-class SegmentationBatch(TypedDict):
-    """See the head of this file."""
-
-    image: Tensor
-    labels: Tensor
-    name: list[str]
-
-
-def mix_seed(*parts: int) -> int:
-    """Return a seed that depends on all parts, in 0 .. 2^63 - 1."""
-    state = 0x9E3779B97F4A7C15
-    for part in parts:  # splitmix64: neighbouring parts give unrelated seeds
-        state = (state + part + 0x9E3779B97F4A7C15) % 2**64
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) % 2**64
-        state ^= state >> 31
-    return state >> 1
-
-
-class TrainingSamples(Dataset[dict[str, Any]]):
-    """Transformed samples whose randomness depends on (seed, epoch, index) alone.
-
-    Not on the worker or the process that loads them, nor on what was loaded before: so a resumed
-    run, or one with another number of workers, sees the same pictures.
-    """
-
-    def __init__(self, dataset: SegmentationDataset, transform: Transform, seed: int) -> None:
-        self.dataset, self.transform, self.seed = dataset, transform, seed
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, key: Key) -> dict[str, Any]:
-        epoch, index = key
-        sample = self.dataset[index]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(mix_seed(self.seed, epoch, index))
-            image, labels = self.transform(sample.image, sample.labels)
-        return {"image": image, "labels": labels, "name": sample.name}
-
-
-class EvaluationSamples(Dataset[dict[str, Any]]):
-    """One process's share of a data set, in order, as long as every other process's.
-
-    Where the samples do not divide evenly, some processes get a sample whose labels are all
-    ignored: it changes no metric.
-    """
-
-    def __init__(self, dataset: SegmentationDataset, transform: Transform, rank: int, processes: int) -> None:
-        self.dataset, self.transform, self.rank, self.processes = (
-            dataset,
-            transform,
-            rank,
-            processes,
-        )
-
-    def __len__(self) -> int:
-        return -(-len(self.dataset) // self.processes)
-
-    def __getitem__(self, position: int) -> dict[str, Any]:
-        index = position * self.processes + self.rank
-        is_filler = index >= len(self.dataset)
-        sample = self.dataset[0 if is_filler else index]
-        image, labels = self.transform(sample.image, sample.labels)
-        if is_filler:
-            labels = torch.full_like(labels, IGNORE_INDEX)
-        return {"image": image, "labels": labels, "name": sample.name}
+K = TypeVar("K")
 
 
 def count_batches(length: int, batch_size: int, processes: int = 1) -> int:
@@ -102,16 +25,29 @@ def count_batches(length: int, batch_size: int, processes: int = 1) -> int:
     batches = length // (batch_size * processes)
     if batches == 0:
         raise ValueError(
-            f"the training set has {length} samples, fewer than one batch of {batch_size} for "
-            f"{processes} process(es); lower --data.batch_size."
+            f"training has {length} samples, fewer than one batch of {batch_size} for {processes} "
+            f"process(es); lower batch_size (--data.batch_size)."
         )
     return batches
 
 
-class TrainingOrder(Sampler[list[Key]]):
-    """Batches of an epoch: shuffled by (seed, epoch), shared among processes, from `first` on."""
+class TrainingOrder(Sampler[list[Any]]):
+    """Batches of an epoch: shuffled by (seed, epoch), shared among processes, from `first` on.
 
-    def __init__(self, length: int, batch_size: int, seed: int, rank: int, processes: int) -> None:
+    A sample is asked for by its `Key`, so that what is random about it can depend on the epoch.
+
+    Args:
+        length: The number of samples.
+        batch_size: For each process.
+        seed: Decides the order.
+        rank: Of this process.
+        processes: Their number.
+
+    Raises:
+        ValueError: If the samples do not fill one batch.
+    """
+
+    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1) -> None:
         self.batches = count_batches(length, batch_size, processes)
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.processes = rank, processes
@@ -130,22 +66,48 @@ class TrainingOrder(Sampler[list[Key]]):
     def __len__(self) -> int:
         return self.batches
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[Any]]:
         generator = torch.Generator().manual_seed(mix_seed(self.seed, self.epoch))
         order = torch.randperm(self.length, generator=generator)
         used = order[: self.batches * self.batch_size * self.processes]
-        mine = used.view(self.batches, self.batch_size, self.processes)[:, :, self.rank].tolist()
-        for batch in mine[self.first :]:
-            yield [(self.epoch, index) for index in batch]
+        batches = self.arranged(used, generator).view(self.batches, self.batch_size, self.processes)
+        for batch in batches[self.first :, :, self.rank].tolist():
+            yield [self.key(index) for index in batch]
+
+    def arranged(self, order: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the shuffled samples of an epoch as they fill its batches one after the other."""
+        return order
+
+    def key(self, index: int) -> Any:
+        """Return what a sample is asked for by."""
+        return self.epoch, index
 
 
-class TrainingLoader(DataLoader[dict[str, Any]]):
-    """A loader that remembers where it is, so that a run resumes in the middle of an epoch.
+class Batches(NamedTuple):
+    """How a data set becomes batches.
 
-    `SegmentationData` keeps its position in each checkpoint.
+    Attributes:
+        samples: Asked for by the keys that the order holds.
+        order: Which keys are in which batch; for training a `TrainingOrder`.
+        collate: Makes a batch of the samples.
     """
 
-    def __init__(self, samples: TrainingSamples, order: TrainingOrder, workers: int) -> None:
+    samples: Dataset[Any]
+    order: Sampler[list[Any]] | list[list[Any]]
+    collate: Callable[[Any], Any]
+
+
+class TrainingLoader(DataLoader[Any]):
+    """A loader that remembers where it is, so that a run resumes in the middle of an epoch.
+
+    Args:
+        batches: In a `TrainingOrder`.
+        workers: Loader processes; 0 loads in this one.
+    """
+
+    def __init__(self, batches: Batches, workers: int = 0) -> None:
+        samples, order, collate = batches
+        assert isinstance(order, TrainingOrder)
         super().__init__(
             samples,
             batch_sampler=order,
@@ -160,7 +122,7 @@ class TrainingLoader(DataLoader[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         self._handed_out = self.order.first
         for batch in super().__iter__():
             self._handed_out += 1
@@ -177,20 +139,7 @@ class TrainingLoader(DataLoader[dict[str, Any]]):
         self.order.first = 0 if finished else state["batch"]
 
 
-def collate(samples: list[dict[str, Any]]) -> SegmentationBatch:
-    """Stack samples of one size.
-
-    Raises:
-        ValueError: If sizes differ.
-    """
-    sizes = {tuple(sample["image"].shape[1:]) for sample in samples}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"images of different sizes {sorted(sizes)} do not fit in one batch; set "
-            f"--data.eval_batch_size 1, or give --data.crop (training) or --data.eval_size."
-        )
-    return {
-        "image": torch.stack([sample["image"] for sample in samples]),
-        "labels": torch.stack([sample["labels"] for sample in samples]),
-        "name": [sample["name"] for sample in samples],
-    }
+def in_batches(keys: Iterable[K], size: int) -> list[list[K]]:
+    """Cut keys into batches in their order; the last one may be smaller."""
+    keys = list(keys)
+    return [keys[first : first + size] for first in range(0, len(keys), size)]

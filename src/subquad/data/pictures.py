@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from subquad.base.limits import PICTURE_PIXELS
+from subquad.base.limits import PICTURE_PIXELS, SMALL_PICTURE_PIXELS
 from subquad.data.decoding import decode, is_transparent, quietly
 
 _STRIP = 1 << 22  # pixels that are converted at once: floats of a whole large picture would not fit
@@ -68,6 +68,21 @@ def read_picture(path: str | Path, max_pixels: int = PICTURE_PIXELS) -> Picture:
             strip = image.crop((0, top, image.width, min(top + rows, image.height)))
             pixels[:, top : top + rows] = torch.from_numpy(_rgb(strip, decoded.bits, path)).permute(2, 0, 1)
         return Picture(pixels, decoded.bits, decoded.orientation, is_transparent(image))
+
+
+def read_small(source: Path | bytes, where: str, mode: str) -> NDArray[np.uint8]:
+    """Return the pixels of a picture of a data set of small ones.
+
+    Args:
+        source: The file, or its content.
+        where: Its name, for messages.
+        mode: "RGB", or "L" for grey.
+
+    Raises:
+        ValueError: If it is broken, of a format that is not read, or larger than any picture of these data.
+    """
+    decoded = decode(source, "picture", where=where, max_pixels=SMALL_PICTURE_PIXELS)
+    return np.asarray(decoded.image.convert(mode))
 
 
 def _rgb(strip: Image.Image, bits: int, path: str | Path) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from subquad.engine.learner import Best, Task
+from subquad.engine.learner import Best, Learner
 from subquad.models import save_model
 
 
@@ -23,7 +23,7 @@ class SaveBest(Callback):
 
     Attributes:
         best: The best score; -inf before.
-        found: What chose the weights that are written; a `Task` has it as `best`.
+        found: What chose the weights that are written; a `Learner` has it as `best`.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -32,13 +32,13 @@ class SaveBest(Callback):
         self.found: Best | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tell the task what a run that is resumed had found."""
-        assert isinstance(pl_module, Task)
+        """Tell the learner what a run that is resumed had found."""
+        assert isinstance(pl_module, Learner)
         pl_module.best = self.found
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Compare and write."""
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, Learner)
         score = pl_module.score
         if trainer.sanity_checking or score is None:
             return

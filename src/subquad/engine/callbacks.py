@@ -10,7 +10,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, TQDMProgressBar
 
-from subquad.engine.learner import Task
+from subquad.engine.learner import Learner
 from subquad.models import save_model
 
 
@@ -22,7 +22,7 @@ class SaveFinal(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them."""
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, Learner)
         pl_module.refuse_not_finite()
         if trainer.is_global_zero:
             save_model(pl_module.network, self.path)
@@ -115,7 +115,7 @@ class PlainProgress(Callback):
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         metrics = trainer.callback_metrics
-        assert isinstance(pl_module, Task)
+        assert isinstance(pl_module, Learner)
         names = ("train/loss", "val/loss", pl_module.score_name)
         values = {name: float(metrics[name]) for name in names if name in metrics}
         scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())

@@ -12,7 +12,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from subquad.base.seeds import step_seed
 from subquad.engine.finite import FiniteGuard
+from subquad.engine.optimizer import OptimizerOptions
 from subquad.models import NetworkConfig
 from subquad.models.config_text import config_to_json
 
@@ -32,7 +34,7 @@ class Best:
     value: str | None
 
 
-class Task(LightningModule):
+class Learner(LightningModule):
     """A network in training: its seeds, what its checkpoints say, and that its numbers are finite.
 
     All randomness of a training step (start dictionaries, dropout, drop path) is seeded by (seed,
@@ -46,29 +48,38 @@ class Task(LightningModule):
     Args:
         network: Of `create_model`.
         seed: Of the steps' randomness.
+        optimizer: Hyper-parameters of training; None: their defaults.
+
+    A learner gives `loss_of`, `outputs_of`, the hooks of an evaluation (`on_validation_epoch_start`,
+    `validation_step`, `on_validation_epoch_end`, which sets `scores` and `score`), and the two of a replay.
 
     Attributes:
         config: Of the network.
+        scores: All that the last evaluation found; None before.
         score: Of the last evaluation, higher is better; None before.
         best: The evaluation that chose `best.safetensors`; None before.
         score_name: What `score` is called where it is logged.
         score_words: The same in a sentence.
-        kind: What a file of this training calls it.
         remedies: What helps if training becomes NaN, after "start again with".
+        averages: Whether it keeps the moving average of `--ema` itself.
+        files: What else it leaves in the folder of the run, and where.
     """
 
     score_name: ClassVar[str]
     score_words: ClassVar[str]
-    kind: ClassVar[str]
     remedies = "lower --optimizer.lr, lower --trainer.gradient_clip_val, or --trainer.precision 32-true"
+    averages: ClassVar[bool] = False
+    files: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, network: nn.Module, seed: int) -> None:
+    def __init__(self, network: nn.Module, seed: int, optimizer: OptimizerOptions | None = None) -> None:
         super().__init__()
         self.network: Any = network
         config = network.config
         assert isinstance(config, NetworkConfig)
         self.config: Any = config
         self.seed = seed
+        self.optimizer_options: Any = optimizer or OptimizerOptions()
+        self.scores: Any = None  # `subquad.engine.scores.Scores`
         self.score: float | None = None
         self.best: Best | None = None
         self.guard = FiniteGuard()
@@ -79,7 +90,7 @@ class Task(LightningModule):
         return None if self.score is None or math.isnan(self.score) else f"{100 * self.score:.2f} %"
 
     @abstractmethod
-    def loss_of(self, batch: Any, part: str) -> Tensor:
+    def loss_of(self, batch: Any, part: str = "") -> Tensor:
         """Return the loss of a batch that training minimises, in the part of a step of that name."""
 
     @abstractmethod
@@ -93,7 +104,22 @@ class Task(LightningModule):
     @classmethod
     @abstractmethod
     def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
-        """Rebuild the task of `replay_options`; ValueError, TypeError or KeyError if they are wrong."""
+        """Rebuild the learner of `replay_options`; ValueError, TypeError or KeyError if they are wrong."""
+
+    def strategy(self, trainer: Any) -> str:
+        """Return how the devices that Lightning's options ask for work together."""
+        return trainer.strategy
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and its schedule, stepped after each optimiser step."""
+        optimizer, schedule = self.optimizer_options.build(self.network, self.planned_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        """Return the loss of a batch."""
+        loss = self.loss_of(batch)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
 
     def planned_steps(self) -> int:
         """Return the optimiser steps of the whole training.
@@ -123,6 +149,18 @@ class Task(LightningModule):
         """Have the gradients looked at, before they move anything."""
         self.guard.see_gradients(self)
 
+    def on_test_epoch_start(self) -> None:
+        """Start counting anew, as validation does."""
+        self.on_validation_epoch_start()
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Count a batch, as validation does."""
+        self.validation_step(batch, batch_idx)
+
+    def on_test_epoch_end(self) -> None:
+        """Log as validation does."""
+        self.on_validation_epoch_end()
+
     def on_validation_start(self) -> None:
         """Evaluate nothing that is not finite."""
         self.refuse_not_finite()
@@ -149,12 +187,3 @@ class Task(LightningModule):
             tensors: What would be written; None takes all weights and statistics.
         """
         self.guard.refuse(self, tensors)
-
-
-def step_seed(seed: int, epoch: int, batch: int, rank: int) -> int:
-    """Return the seed of one training step on one process."""
-    generator = torch.Generator().manual_seed(seed)
-    for part in (epoch, batch, rank):
-        drawn = int(torch.randint(2**62, (1,), generator=generator))
-        generator.manual_seed((drawn + part) % 2**62)
-    return int(torch.randint(2**62, (1,), generator=generator))

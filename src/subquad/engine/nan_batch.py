@@ -18,7 +18,7 @@ from subquad.models.config_text import config_to_json
 
 if TYPE_CHECKING:
     from subquad.engine.finite import Pass
-    from subquad.engine.learner import Task
+    from subquad.engine.learner import Learner
 
 FORMAT = 1
 EVALUATION = "evaluation"  # the part that is no pass of training
@@ -31,8 +31,8 @@ class NanBatch:
     Attributes:
         format: 1.
         config: Of the network, as JSON of `subquad.models.config_text`.
-        kind: Of the task, by the names of `subquad.engine.replay`.
-        options: Of the task, as its `replay_options`.
+        kind: Of the learner, by the names of `subquad.engine.replay`.
+        options: Of the learner, as its `replay_options`.
         part: Which of several passes on one batch; "evaluation" if it was none of training.
         reason: What was not finite.
         precision: Lightning's name of it.
@@ -82,11 +82,11 @@ def names_of(batch: Any) -> str:
     return f"samples {and_more(names)}" if names else "samples without names"
 
 
-def write_nan_batch(task: Task, done: Pass, reason: str, suffix: str = "") -> str:
+def write_nan_batch(learner: Learner, done: Pass, reason: str, suffix: str = "") -> str:
     """Write the file into the folder of the run.
 
     Args:
-        task: In training.
+        learner: In training.
         done: The pass.
         reason: What was not finite.
         suffix: Of the file's name, where several processes write one.
@@ -94,17 +94,17 @@ def write_nan_batch(task: Task, done: Pass, reason: str, suffix: str = "") -> st
     Returns:
         The end of a sentence that tells of it.
     """
-    if task._trainer is None:
+    if learner._trainer is None:
         return ""
-    trainer = task.trainer
+    trainer = learner.trainer
     path = Path(trainer.default_root_dir) / f"nan_batch{suffix}.pt"
     scaler = getattr(trainer.precision_plugin, "scaler", None)
     optimizers = trainer.optimizers
     content = NanBatch(
         format=FORMAT,
-        config=config_to_json(task.config),
-        kind=task.kind,
-        options=task.replay_options(),
+        config=config_to_json(learner.config),
+        kind=learner.config.task,
+        options=learner.replay_options(),
         part=done.part,
         reason=reason,
         precision=str(trainer.precision),
@@ -112,7 +112,7 @@ def write_nan_batch(task: Task, done: Pass, reason: str, suffix: str = "") -> st
         step=done.step,
         epoch=done.epoch,
         batch_index=done.batch_index,
-        process=task.global_rank,
+        process=learner.global_rank,
         learning_rates=[float(group["lr"]) for one in optimizers for group in one.param_groups],
         samples=sample_names(done.batch),
         batch={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -11,11 +11,8 @@ from typing import Any, Literal, get_type_hints
 import docstring_parser
 
 from subquad.base.limits import PICTURE_PIXELS
-from subquad.base.suggest import did_you_mean, first_of
+from subquad.base.suggest import did_you_mean
 from subquad.engine.refusals import refuse_folder_options
-from subquad.models import SegmentationConfig, model_config
-from subquad.models.registry import FAMILIES
-from subquad.models.solvers import solver_from_json
 
 PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
 DATA_SETS = ("scenes", "camvid", "folder", *PUBLISHED_SETS)
@@ -228,41 +225,10 @@ def _described(config: type[Any]) -> dict[str, str]:
     return described
 
 
-ModelOptions = model_options(
-    (family for family in FAMILIES.values() if issubclass(family, SegmentationConfig)),
-    name="light_ham_van_tiny_d256",
-    told=("class_names", "palette"),
-)
-
-
 def given_options(options: Any) -> dict[str, Any]:
     """Return what differs from the named network's defaults, by name."""
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
     return {n: v for n, v in values.items() if v is not None and n not in ("name", "weights")}
-
-
-def resolve_model(options: Any, labels: Any) -> SegmentationConfig:
-    """Return the configuration of a network for these options and the classes of the data.
-
-    Raises:
-        ValueError: If the class count asked for is not that of the data, or an option is unknown.
-    """
-    overrides = given_options(options)
-    named = model_config(options.name)
-    if not isinstance(named, SegmentationConfig):
-        raise ValueError(
-            f"{options.name} classifies whole images; give a segmentation network as --model.name, such as "
-            f"{ModelOptions().name}, and weights of {options.name} as --model.weights."
-        )
-    asked = overrides.setdefault("num_classes", labels.num_classes)
-    if asked != labels.num_classes:
-        raise ValueError(
-            f"--model.num_classes {asked}, but the data has {labels.num_classes} classes "
-            f"({first_of(labels.names)}); leave the option out."
-        )
-    if isinstance(overrides.get("solver"), dict):
-        overrides["solver"] = solver_from_json(overrides["solver"])
-    return named.replaced(**{**overrides, "class_names": labels.names, "palette": labels.palette})
 
 
 ClassWeights = Literal["none", "log", "median"]
@@ -278,13 +244,11 @@ def weights_of_classes(rule: ClassWeights, data: Any) -> list[float]:
     return class_weights(class_frequencies(data.train, most=COUNTED), rule).tolist()
 
 
-def check_classes(network: Any, labels: Any, path: str) -> None:
-    """Raise ValueError unless a checkpoint was trained on these classes."""
-    config: SegmentationConfig = network.config
-    if config.num_classes != labels.num_classes or (config.class_names or labels.names) != labels.names:
-        known = f" ({first_of(config.class_names)})" if config.class_names else ""
-        raise ValueError(
-            f"{path} knows {config.num_classes} classes{known}, the data has "
-            f"{labels.num_classes} ({first_of(labels.names)}); evaluate on the data it was "
-            f"trained for."
-        )
+def defaults_of(run: Mapping[str, Any], group: str = "data") -> dict[str, Any]:
+    """Return a group of a run's options as defaults, by their full names.
+
+    Args:
+        run: The options of a run.
+        group: Such as "data".
+    """
+    return {f"{group}.{name}": value for name, value in run.get(group, {}).items()}

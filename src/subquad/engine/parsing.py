@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, get_args
 
 from jsonargparse import (
@@ -24,6 +25,7 @@ from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
 from subquad.base.suggest import did_you_mean
 from subquad.engine.bounds import check_values
 from subquad.engine.plain_yaml import check_text, plain_yaml, read_yaml
+from subquad.engine.recipes import given_recipes
 
 set_loader("plain", plain_yaml, (ValueError,))
 # No option takes a class; should one ever, no value can name which.
@@ -43,18 +45,56 @@ class Recipe(ActionConfigFile):
 
 
 class Parser(ArgumentParser):
-    """jsonargparse's parser, raising ValueError instead of printing its usage and leaving."""
+    """jsonargparse's parser, raising ValueError instead of printing its usage and leaving.
 
-    recipes: Sequence[str] = ()  # named in complaints, which may be about them
+    Names of options have underscores; dashes are taken for them.
 
-    def __init__(self, **options: Any) -> None:
+    Attributes:
+        recipes: Named in complaints, which may be about them.
+        paths: Full names of options that are paths to be kept as absolute ones.
+        short: Options by shorter names, such as "--protocol" for "--protocol.name".
+        checks: Each raises ValueError for values out of range.
+        may_change: Options that may differ when a run goes on, beside those of every run.
+        former: Values that older versions wrote, of no option now.
+    """
+
+    def __init__(self, arguments: Sequence[str] = (), **options: Any) -> None:
         super().__init__(parser_mode="plain", default_env=False, **options)
-        self.former: dict[str, Any] = {}  # values that older versions wrote, of no option now
         self._default_env = False  # nor if the environment asks for options of the environment
-        self.checks: list[Callable[[Any], None]] = []  # each raises ValueError for values out of range
+        self.arguments = list(arguments)
+        self.recipes: Sequence[str] = given_recipes(arguments)
+        self.paths: list[str] = []
+        self.short: dict[str, str] = {}
+        self.checks: list[Callable[[Any], None]] = []
+        self.may_change: list[str] = []
+        self.former: dict[str, Any] = {}
 
-    def parse_args(self, args: Sequence[str]) -> Any:  # pyright: ignore
-        """Parse and check."""
+    def is_given(self, name: str) -> bool:
+        """Say whether an option is among the arguments.
+
+        Args:
+            name: Its full name, such as "protocol.name".
+        """
+        return any(
+            argument.partition("=")[0] == f"--{name}" for argument in self._spelled_out(self.arguments)
+        )
+
+    def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
+        """Return the arguments with the names of options as they are known here."""
+        known = {option for action in self._actions for option in action.option_strings}
+        found = []
+        for argument in arguments:
+            name, joined, value = argument.partition("=")
+            if name.startswith("--"):
+                name = self.short.get(name, name)
+                alias = f"--{name[2:].replace('-', '_')}"
+                name = alias if alias in known else name
+            found.append(name + joined + value)
+        return found
+
+    def parse_args(self, args: Sequence[str] | None = None) -> Any:  # pyright: ignore
+        """Parse and check; without arguments, those that the parser was made for."""
+        args = self._spelled_out(self.arguments if args is None else args)
         groups = self._groups()
         for argument in args:
             name = argument.partition("=")[0].removeprefix("--")
@@ -66,6 +106,9 @@ class Parser(ArgumentParser):
         self._check_values(options)
         for check in self.checks:
             check(options)
+        for name in self.paths:  # so that config.yaml means the same from any directory
+            if options[name] is not None:
+                options[name] = str(Path(options[name]).resolve())
         return options
 
     def without_former(self, content: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,12 @@ from lightning.pytorch.plugins import DoublePrecision, HalfPrecision, MixedPreci
 from torch import Tensor, nn
 
 from subquad.base.finite import all_finite, not_finite
-from subquad.engine.learner import Task
+from subquad.engine.learner import Learner
 from subquad.engine.nan_batch import EVALUATION, NanBatch, read_nan_batch
 from subquad.models.config_text import config_from_json
-from subquad.tasks.generation.learner import HamGANTask
-from subquad.tasks.segmentation.learner import SegmentationTask
-from subquad.tasks.sequences.learner import SequenceTask
 
-TASKS: dict[str, type[Task]] = {task.kind: task for task in (SegmentationTask, SequenceTask, HamGANTask)}
+Rebuild = Callable[[str, Any, Mapping[str, Any]], Learner]
+"""From the name of a task, a network and the `replay_options` of its learner to that learner."""
 
 
 @dataclass
@@ -53,7 +51,7 @@ class Replayed:
         return bool(self.module or self.gradients or self.gradient_at or self.weights) or loss - loss != 0
 
 
-def replay(path: str | Path, device: str = "cpu") -> Replayed:
+def replay(path: str | Path, rebuild: Rebuild, device: str = "cpu") -> Replayed:
     """Rebuild the network of a `nan_batch.pt`, and do its forward and backward pass again.
 
     Weights, mode, precision and random numbers are those of the pass; on another kind of device than it
@@ -61,6 +59,7 @@ def replay(path: str | Path, device: str = "cpu") -> Replayed:
 
     Args:
         path: Of the file.
+        rebuild: Makes the learner; `subquad.tasks` knows all of them.
         device: Such as "cpu" or "cuda".
 
     Raises:
@@ -69,11 +68,11 @@ def replay(path: str | Path, device: str = "cpu") -> Replayed:
     """
     found = read_nan_batch(path)
     try:
-        task = _task(found, path).to(device)
+        learner = _learner(found, path, rebuild).to(device)
         result = Replayed(
             found, not_finite(_tensors(found.batch)), not_finite(found.state) if found.state else []
         )
-        _repeat(task, found, result)
+        _repeat(learner, found, result)
     except torch.OutOfMemoryError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
@@ -81,13 +80,10 @@ def replay(path: str | Path, device: str = "cpu") -> Replayed:
     return result
 
 
-def _task(found: NanBatch, path: str | Path) -> Task:
-    if found.kind not in TASKS:
-        raise ValueError(f"{found.kind!r} is none of {', '.join(TASKS)}")
-    network = config_from_json(found.config, path).build()
-    task = TASKS[found.kind].for_replay(network, found.options)
-    task.load_state_dict(found.state)
-    return task
+def _learner(found: NanBatch, path: str | Path, rebuild: Rebuild) -> Learner:
+    learner = rebuild(found.kind, config_from_json(found.config, path).build(), found.options)
+    learner.load_state_dict(found.state)
+    return learner
 
 
 def _precision(name: str, device: torch.device, scale: float) -> Precision:
@@ -105,37 +101,37 @@ def _precision(name: str, device: torch.device, scale: float) -> Precision:
     raise ValueError(f"precision {name!r} cannot be repeated")
 
 
-def _repeat(task: Task, found: NanBatch, result: Replayed) -> None:
-    precision = _precision(found.precision, task.device, found.scale)
-    precision.convert_module(task)
+def _repeat(learner: Learner, found: NanBatch, result: Replayed) -> None:
+    precision = _precision(found.precision, learner.device, found.scale)
+    precision.convert_module(learner)
     is_training = found.part != EVALUATION
-    task.train(is_training)
+    learner.train(is_training)
     batch = precision.convert_input(
         {
-            name: value.to(task.device) if isinstance(value, Tensor) else value
+            name: value.to(learner.device) if isinstance(value, Tensor) else value
             for name, value in found.batch.items()
         }
     )
     for kind, state in found.random.items():
         if kind == "cpu":
             torch.set_rng_state(state)
-        elif kind == task.device.type == "cuda":
-            torch.cuda.set_rng_state(state, task.device)
+        elif kind == learner.device.type == "cuda":
+            torch.cuda.set_rng_state(state, learner.device)
     context = precision.train_step_context() if is_training else precision.val_step_context()
-    with _watched(task, result), nullcontext() if is_training else torch.no_grad():
+    with _watched(learner, result), nullcontext() if is_training else torch.no_grad():
         with context:
             if not is_training:
-                task.outputs_of(batch)
+                learner.outputs_of(batch)
                 return
-            loss = task.loss_of(batch, found.part)
+            loss = learner.loss_of(batch, found.part)
         result.loss = float(loss)
         (loss * found.scale).backward()
-    gradients = {name: p.grad for name, p in task.named_parameters() if p.grad is not None}
+    gradients = {name: p.grad for name, p in learner.named_parameters() if p.grad is not None}
     result.gradients = not_finite(gradients)
 
 
 @contextmanager
-def _watched(task: Task, result: Replayed) -> Iterator[None]:
+def _watched(learner: Learner, result: Replayed) -> Iterator[None]:
     """Note the first output, and on the way back the first gradient of one, that is not finite."""
 
     def hook(name: str, module: nn.Module) -> Any:
@@ -155,7 +151,7 @@ def _watched(task: Task, result: Replayed) -> Iterator[None]:
 
         return module.register_forward_hook(see)
 
-    modules = [(name, module) for name, module in task.named_modules() if name not in ("", "network")]
+    modules = [(name, module) for name, module in learner.named_modules() if name not in ("", "network")]
     handles = [hook(name.removeprefix("network."), module) for name, module in modules]
     try:
         with warnings.catch_warnings():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,23 @@ from subquad.engine.generations import previous_of, put
 from subquad.engine.learner import CONFIG_KEY
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import plain_yaml, read_yaml
-from subquad.engine.trainer_options import FORMER
 from subquad.models.config_text import config_from_json, config_to_json
 
 RUN_KEY = "subquad_run"  # in a checkpoint to resume from
 _NEEDED = (CONFIG_KEY, "state_dict", "loops", "optimizer_states", "lr_schedulers", "callbacks")
 
-# The options that may differ when a run is resumed; they take effect. All others are refused by name.
+# The options that may differ when a run is resumed; they take effect. All others are refused by name. A
+# task adds its own to `Parser.may_change`.
 MAY_CHANGE = (
     # Where things are, how often they are written, and what is shown.
-    "config", "output", "resume", "save_every", "grids.*", "trainer.log_every_n_steps",
+    "config", "output", "resume", "save_every", "trainer.log_every_n_steps",
     "trainer.enable_model_summary", "trainer.detect_anomaly",
     "trainer.enable_autolog_hparams", "trainer.num_sanity_val_steps",
-    # Where the data lie: their fingerprint tells whether they are the same. So do the features of a
-    # HamGAN, and the configuration of the network, which are compared on their own.
-    "data.root", "data.file", "data.val_file", "data.test_file", "data.classes", "features", "inception",
-    "model.*",
+    # Where the data lie: their fingerprint tells whether they are the same. The configuration of the
+    # network is compared on its own.
+    "data.root", "model.*",
     # How they are read, and on what the steps are computed. The number of processes is compared.
-    "data.workers", "data.eval_batch_size", "compile", "trainer.accelerator", "trainer.devices*",
+    "data.workers", "data.eval_batch_size", "trainer.accelerator", "trainer.devices*",
     "trainer.num_nodes", "trainer.strategy*", "trainer.benchmark", "trainer.deterministic",
     "trainer.inference_mode",
     # When training ends by the clock; and by its length, see `_may_change`.
@@ -64,6 +63,11 @@ class RunOptions:
         """Return them by their full names, such as "optimizer.lr"."""
         return flat(plain_yaml(self.text()))
 
+    def record(self, data: dict[str, str], processes: int, rate_depends_on_length: bool) -> RunRecord:
+        """Return what a checkpoint says of the run with these options."""
+        p = self._parser
+        return RunRecord(self.flat(), data, processes, rate_depends_on_length, p.may_change, p.former)
+
     def defaults(self) -> dict[str, Any]:
         """Return what each is if it is not given."""
         return flat(plain_yaml(self._parser.dump(self._parser.get_defaults(), skip_unset=False)))
@@ -78,12 +82,16 @@ class RunRecord:
         data: Fingerprints of the splits.
         processes: That train together.
         rate_depends_on_length: Whether the learning rate of a step depends on the number of steps.
+        may_change: Options that may differ besides `MAY_CHANGE`.
+        former: Options of earlier versions, with the values that changed nothing.
     """
 
     options: dict[str, Any]
     data: dict[str, str]
     processes: int
     rate_depends_on_length: bool
+    may_change: Sequence[str] = ()
+    former: Mapping[str, Any] = field(default_factory=dict)
 
     def refuse_other(self, theirs: Any, defaults: Mapping[str, Any], where: Path) -> None:
         """Raise ValueError if the run to go on with was another.
@@ -97,7 +105,7 @@ class RunRecord:
         wrong = [
             f"--{name} is {_shown(self.options.get(name))}, but the run was made with {_shown(value)}"
             for name, value in options.items()
-            if self.options.get(name, FORMER.get(name)) != value and not self._may_change(name)
+            if self.options.get(name, self.former.get(name)) != value and not self._may_change(name)
         ]
         if theirs.get("processes", self.processes) != self.processes:
             wrong.append(
@@ -122,7 +130,9 @@ class RunRecord:
             return not self.rate_depends_on_length
         if name == "data.eval_batch_size" and isinstance(self.options.get("trainer.limit_val_batches"), int):
             return False  # so many batches: which samples are evaluated depends on their size
-        return name != "model.weights" and any(fnmatch(name, pattern) for pattern in MAY_CHANGE)
+        return name != "model.weights" and any(
+            fnmatch(name, pattern) for pattern in (*MAY_CHANGE, *self.may_change)
+        )
 
 
 class KeepRecord(Callback):
@@ -165,12 +175,12 @@ def _shown(value: Any) -> str:
     return "not given" if value is None else str(value)
 
 
-def prepare_resume(last: Path, task: Any, record: RunRecord | None, defaults: Mapping[str, Any]) -> None:
+def prepare_resume(last: Path, learner: Any, record: RunRecord | None, defaults: Mapping[str, Any]) -> None:
     """See to it that `last.ckpt` can be resumed from by this run; take the generation before it if not.
 
     Args:
         last: The checkpoint.
-        task: What is trained.
+        learner: What is trained.
         record: Of this run; None if its options are not known.
         defaults: Of the options.
 
@@ -185,16 +195,16 @@ def prepare_resume(last: Path, task: Any, record: RunRecord | None, defaults: Ma
             raise
         content, found = read_checkpoint(previous), previous
         sys.stderr.write(f"subquad fit: {_first(error)}; going on from {previous}, the one before it.\n")
-    check_network(content, found, task)
+    check_network(content, found, learner)
     if record is not None:
         record.refuse_other(_record_in(content, last), defaults, found)
     if found == previous:
         put(previous, last)
 
 
-def check_resumable(checkpoint: Path, task: Any) -> None:
+def check_resumable(checkpoint: Path, learner: Any) -> None:
     """Raise ValueError unless a checkpoint of Lightning is of the same network with the same options."""
-    check_network(_read(checkpoint, (CONFIG_KEY,)), checkpoint, task)
+    check_network(_read(checkpoint, (CONFIG_KEY,)), checkpoint, learner)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -233,7 +243,7 @@ def _first(error: Exception) -> str:
     return str(error).partition(";")[0]
 
 
-def check_network(content: Mapping[str, Any], path: Path, task: Any) -> None:
+def check_network(content: Mapping[str, Any], path: Path, learner: Any) -> None:
     """Raise ValueError unless a checkpoint is of the network in training.
 
     An option that the version of the checkpoint did not have has its default.
@@ -242,7 +252,7 @@ def check_network(content: Mapping[str, Any], path: Path, task: Any) -> None:
         known = config_from_json(content[CONFIG_KEY], path)
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(path, f"its configuration, {error}") from error
-    theirs, ours = (json.loads(config_to_json(config)) for config in (known, task.config))
+    theirs, ours = (json.loads(config_to_json(config)) for config in (known, learner.config))
     if theirs["family"] != ours["family"]:
         theirs["config"], ours["config"] = ({"family": side["family"]} for side in (theirs, ours))
     theirs, ours = theirs["config"], ours["config"]

@@ -9,24 +9,29 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jsonargparse import Namespace  # pyright: ignore[reportPrivateImportUsage]
-
-from subquad.engine.learner import Task
+from subquad.engine.learner import Learner
 from subquad.engine.parsing import Parser, Recipe
-from subquad.engine.recipes import check_start, given_recipes
-from subquad.engine.resume import RunOptions
+from subquad.engine.recipes import check_start
 from subquad.engine.resume import check_resumable as check_resumable  # where it was before it had a file
-from subquad.engine.run_folder import is_resumable, lock, refuse_run
+from subquad.engine.run_folder import is_resumable
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
 
 
-def add_run_options(p: Parser) -> None:
-    """Add what every training run is told, besides `add_trainer_options`."""
+def add_run_options(p: Parser, task: str) -> None:
+    """Add what every training run is told, besides `add_trainer_options`.
+
+    Args:
+        p: The parser.
+        task: The name of what is trained.
+    """
     p.add_argument("--config", action=Recipe, help="A recipe: YAML of the options below.")
     p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
     p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
+    p.add_argument(
+        "--task", type=str, default=task, help="Kind of work, where --model.name does not tell it."
+    )
     p.add_argument("--seed", type=int, default=0, help="Of everything random.")
     p.add_argument(
         "--ema",
@@ -41,34 +46,6 @@ def add_run_options(p: Parser) -> None:
         help="Most steps between two resumable checkpoints, which are written every minute and with each "
         "evaluation, too.",
     )
-
-
-def absolute_paths(options: Namespace, *names: str) -> None:
-    """Make paths of the data absolute, so that config.yaml means the same from any directory."""
-    for name in names:
-        if options.data[name] is not None:
-            options.data[name] = str(Path(options.data[name]).resolve())
-
-
-def start_run(p: Parser, arguments: list[str], *paths: str) -> tuple[Any, Path, RunOptions]:
-    """Parse the arguments of `subquad fit`, lock the folder, and refuse one that would lose a run.
-
-    Args:
-        p: The options of a kind of network.
-        arguments: Of the command.
-        paths: Names of the data's options that are paths; they are made absolute.
-
-    Returns:
-        The options, the folder of the run, and the options as they are saved.
-    """
-    p.recipes = given_recipes(arguments)
-    options = p.parse_args(arguments)
-    absolute_paths(options, *paths)
-    folder = Path(options.output)
-    if is_first_process():
-        lock(folder)
-        refuse_run(folder, options.resume)
-    return options, folder, RunOptions(p, options)
 
 
 def load_start(network: Any, weights: str | None, folder: Path) -> None:
@@ -91,8 +68,8 @@ def tell_unevaluated(folder: Path) -> None:
         )
 
 
-def evaluate(task: Task, data: LightningDataModule, options: Any) -> None:
-    """Evaluate on the data's test set; the task holds the scores."""
+def evaluate(learner: Learner, data: LightningDataModule, options: Any) -> Any:
+    """Return the scores of a learner on the data's test set."""
     from lightning.pytorch import Trainer
 
     trainer = Trainer(
@@ -102,7 +79,8 @@ def evaluate(task: Task, data: LightningDataModule, options: Any) -> None:
         enable_progress_bar=False,
         use_distributed_sampler=False,
     )
-    trainer.test(task, data, verbose=False)
+    trainer.test(learner, data, verbose=False)
+    return learner.scores
 
 
 def check_seed(seed: int) -> None:

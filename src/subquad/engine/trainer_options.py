@@ -117,7 +117,6 @@ FORMER = {
     "trainer.limit_predict_batches": None,
     "trainer.profiler": None,
     "trainer.barebones": False,
-    "optimizer.check_every": 50,  # of a HamGAN, for how often NaN was looked for: each step is looked at now
 }
 TRAINING_DEFAULTS = {
     "trainer.max_epochs": 100,

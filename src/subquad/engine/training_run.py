@@ -8,29 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from subquad.data.fingerprint import fingerprint
 from subquad.engine.best import SaveBest
 from subquad.engine.callbacks import ModelAverage, PlainProgress, SaveFinal, TimeLeft
+from subquad.engine.data import RunData
 from subquad.engine.interruption import Interruption
-from subquad.engine.learner import Task
+from subquad.engine.learner import Learner
 from subquad.engine.resume import KeepRecord, RunOptions, RunRecord, prepare_resume
 from subquad.engine.run import is_first_process
 from subquad.engine.run_folder import CHECKPOINT, is_resumable
 from subquad.engine.save_last import SaveLast
-from subquad.tasks.segmentation.class_report import ClassReport
 
 
 def train(
-    task: Task, data: LightningDataModule, options: Any, folder: Path, given: RunOptions | None = None
+    learner: Learner, data: RunData[Any], options: Any, folder: Path, given: RunOptions | None = None
 ) -> Path:
     """Train, or continue the run that the folder holds.
 
     Args:
-        task: What is trained.
+        learner: What is trained.
         data: Its batches.
         options: Those of `add_run_options` and `add_trainer_options`.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt`, `config.yaml` and `logs`.
@@ -46,7 +46,7 @@ def train(
     csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
     interruption = Interruption(folder, is_resumable=given is not None)
     loggers = [csv, TensorBoardLogger(folder, "logs", version=csv.version)]
-    trainer = _trainer(options, folder, loggers, interruption)
+    trainer = _trainer(learner, options, folder, loggers, interruption)
     _check_length(trainer)
     is_evaluated = trainer.limit_val_batches != 0
     if is_evaluated:
@@ -57,14 +57,14 @@ def train(
         record = _record(given, data, options, trainer)
         trainer.callbacks.insert(0, KeepRecord(folder / "config.yaml", given.text(), record))
     if resumed and is_first_process():
-        prepare_resume(resumed, task, record, given.defaults() if given else {})
+        prepare_resume(resumed, learner, record, given.defaults() if given else {})
     try:
-        trainer.fit(task, data, ckpt_path=resumed, weights_only=True)
+        trainer.fit(learner, data, ckpt_path=resumed, weights_only=True)
     except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
         if interruption.signum:  # a loader that was only just started died of the signal, too
             interruption.leave()
         if "returned nan values" in str(error):  # of --trainer.detect_anomaly, whose warning tells where
-            task.guard.stop_in_backward(task, str(error).partition("\n")[0].rstrip("."))
+            learner.guard.stop_in_backward(learner, str(error).partition("\n")[0].rstrip("."))
         if resumed is None or interruption.has_begun or isinstance(error, torch.OutOfMemoryError):
             raise
         raise ValueError(
@@ -74,21 +74,17 @@ def train(
     finally:
         _end_others(trainer)
     if not interruption.has_begun:  # resumed at the very end
-        _finish(trainer, task)
-    if task.score is None and is_evaluated:
-        _evaluate_end(trainer, task, data, folder)
+        _finish(trainer, learner)
+    if learner.score is None and is_evaluated:
+        _evaluate_end(trainer, learner, data, folder)
     _tell_time(trainer)
     return Path(csv.log_dir) / "metrics.csv"
 
 
-def _record(given: RunOptions, data: Any, options: Any, trainer: Trainer) -> RunRecord:
-    splits = getattr(data, "datasets", None) or {"train": data.train, "val": data.evaluation}
-    return RunRecord(
-        options=given.flat(),
-        data={name: fingerprint(split) for name, split in splits.items() if name != "test"},
-        processes=trainer.world_size,
-        rate_depends_on_length=getattr(options.optimizer, "depends_on_length", False),
-    )
+def _record(given: RunOptions, data: RunData[Any], options: Any, trainer: Trainer) -> RunRecord:
+    found = {name: fingerprint(split) for name, split in data.datasets.items() if name != "test"}
+    depends = getattr(options.optimizer, "depends_on_length", False)
+    return given.record(found, trainer.world_size, depends)
 
 
 def _check_length(trainer: Trainer) -> None:
@@ -106,21 +102,21 @@ def _end_others(trainer: Trainer) -> None:
         kill(signal.SIGTERM)
 
 
-def _finish(trainer: Any, task: Task) -> None:
+def _finish(trainer: Any, learner: Learner) -> None:
     """Do what Lightning leaves out where no step is left: the average takes its place, and is saved."""
     for callback in trainer.callbacks:
         if isinstance(callback, ModelAverage | SaveFinal):
-            callback.on_train_end(trainer, task)
+            callback.on_train_end(trainer, learner)
 
 
-def _evaluate_end(trainer: Any, task: Task, data: LightningDataModule, folder: Path) -> None:
+def _evaluate_end(trainer: Any, learner: Learner, data: RunData[Any], folder: Path) -> None:
     """Evaluate what training ended with, where it had no evaluation, or a process before had it.
 
     These weights compete for the best only if none did: those of a run that was never interrupted would not.
     """
     if (folder / "best.safetensors").is_file():
         trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, SaveBest)]
-    trainer.validate(task, data, verbose=False)
+    trainer.validate(learner, data, verbose=False)
 
 
 def _tell_time(trainer: Any) -> None:
@@ -134,18 +130,20 @@ def _tell_time(trainer: Any) -> None:
             )
 
 
-def _trainer(options: Any, folder: Path, loggers: list[Any], interruption: Interruption) -> Any:
+def _trainer(
+    learner: Learner, options: Any, folder: Path, loggers: list[Any], interruption: Interruption
+) -> Any:
     is_terminal = sys.stderr.isatty()
     callbacks: list[Callback] = [interruption, SaveBest(folder)]
     callbacks.append(SaveLast(folder, options.save_every, interruption))
-    callbacks += [TimeLeft() if is_terminal else PlainProgress(), ClassReport()]
-    if options.ema is not None:
+    callbacks.append(TimeLeft() if is_terminal else PlainProgress())
+    if options.ema is not None and not learner.averages:
         if not 0 < options.ema < 1:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
         callbacks.append(ModelAverage(decay=options.ema))
     callbacks.append(SaveFinal(folder))  # when the moving average has taken the weights' place
     trainer = Trainer(
-        **options.trainer.as_dict(),
+        **{**options.trainer.as_dict(), "strategy": learner.strategy(options.trainer)},
         logger=loggers,
         callbacks=callbacks,
         default_root_dir=folder,

@@ -53,6 +53,7 @@ class ExportReport:
         path: Of the file.
         format: "onnx" or "torch".
         smallest: Height, and width, from which on images are accepted; of sequences the length.
+        takes: What the file takes, in words.
         tolerance: Allowed error; relative to the largest logit where that is above 1.
         checks: One for each input.
         versions: Of the libraries that took part.
@@ -61,6 +62,7 @@ class ExportReport:
     path: Path
     format: str
     smallest: int
+    takes: str
     tolerance: float
     checks: tuple[ShapeCheck, ...]
     versions: dict[str, str] = field(default_factory=dict)
@@ -143,6 +145,7 @@ def compare(
         Path(path),
         format,
         traced.smallest,
+        traced.takes,
         tolerance,
         tuple(checks),
         {"python": platform.python_version(), "torch": torch.__version__, **versions},

@@ -9,11 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from subquad.export.trace_images import trace_images
-from subquad.models import SequenceConfig
-from subquad.tasks.sequences.trace import trace_sequences
-
-USUAL_SIZE = (192, 256)
+from subquad.base.plugins import load
+from subquad.models import ImageConfig
 
 
 class Traced(Protocol):
@@ -30,6 +27,11 @@ class Traced(Protocol):
     @property
     def smallest(self) -> int:
         """Height, and width, from which on the graph takes images; the length of sequences."""
+        ...
+
+    @property
+    def takes(self) -> str:
+        """What the graph takes, in words."""
         ...
 
     @property
@@ -63,17 +65,10 @@ def trace(
     in_channels: int | None = None,
     preprocess: bool = False,
 ) -> Traced:
-    """Make the graph of a network on images or on sequences; see `trace_images` and `trace_sequences`.
+    """Make the graph of a network as its configuration says; of another module, as that of one on images.
 
     Raises:
-        ValueError: If it cannot be traced, or an option is for the other kind.
+        ValueError: If it cannot be traced, or an option is not for such networks.
     """
-    if not isinstance(getattr(network, "config", None), SequenceConfig):
-        return trace_images(network, size=size or USUAL_SIZE, in_channels=in_channels, preprocess=preprocess)
-    given = {"size": size, "in_channels": in_channels, "preprocess": preprocess or None}
-    for name, value in given.items():
-        if value is not None:
-            raise ValueError(
-                f"{name}={value} is for networks on images, this one is on sequences; leave it out."
-            )
-    return trace_sequences(network)
+    where = getattr(getattr(network, "config", None), "tracer", ImageConfig.tracer)
+    return load(where)(network, size=size, in_channels=in_channels, preprocess=preprocess)

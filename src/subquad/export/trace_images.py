@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from subquad.export.graph import graph_of
-from subquad.models import ImageConfig, NetworkConfig
+from subquad.models import ImageConfig
 
 # Batch, height and width; none is what is traced. Together they have sixty thousand pixels, so that a
 # tie between two classes, which rounding decides, does not decide about the file.
+USUAL_SIZE = (192, 256)
 _UNSEEN = ((1, 97, 131), (3, 65, 97), (2, 163, 95))
 
 
@@ -65,6 +66,11 @@ class TracedImages:
         return ("images",)
 
     @property
+    def takes(self) -> str:
+        """Which images the graph takes."""
+        return f"images: any batch, any size from {self.smallest} x {self.smallest} on"
+
+    @property
     def unit(self) -> float:
         """That of logits."""
         return 1.0
@@ -98,7 +104,7 @@ class TracedImages:
 def trace_images(
     network: nn.Module,
     *,
-    size: tuple[int, int],
+    size: tuple[int, int] | None = None,
     in_channels: int | None = None,
     preprocess: bool = False,
 ) -> TracedImages:
@@ -106,7 +112,8 @@ def trace_images(
 
     Args:
         network: Maps (batch, channels, H, W) to logits.
-        size: Height and width of the example; any that the network takes, far from its smallest.
+        size: Height and width of the example, `USUAL_SIZE` if not given; any that the network takes, far
+            from its smallest.
         in_channels: Of the images; only for networks that are not of `create_model`.
         preprocess: Take uint8 images and normalise them inside, with the values of the network's
             configuration.
@@ -116,11 +123,6 @@ def trace_images(
             numbers, or if `in_channels` or the normalisation is unknown.
     """
     config = getattr(network, "config", None)
-    if isinstance(config, NetworkConfig) and config.family == "hamgan":
-        raise ValueError(
-            f"only networks that map images or sequences to logits are exported like this, and a "
-            f"{type(network).__name__} does not; torch.export takes it as it is, see docs/hamgan.md."
-        )
     config = config if isinstance(config, ImageConfig) else None
     channels = in_channels if config is None else config.in_channels
     if channels is None:
@@ -135,7 +137,9 @@ def trace_images(
                 f"normalises, and export that."
             )
         network = Preprocessed(network, *config.normalization).eval()
-    images = torch.zeros(2, channels, *size, dtype=torch.uint8 if preprocess else torch.float32)
+    images = torch.zeros(
+        2, channels, *(size or USUAL_SIZE), dtype=torch.uint8 if preprocess else torch.float32
+    )
     anything = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
     program = graph_of(network, (images,), (anything,), f"{type(network).__name__} for any image size")
     return TracedImages(network, program, config, channels, preprocess, _smallest(program, images[:1]))

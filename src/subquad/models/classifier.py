@@ -24,6 +24,7 @@ class ClassifierConfig(ImageConfig):
     """
 
     family: ClassVar[str] = "classifier"
+    task: ClassVar[str] = "segmentation"  # whose backbones it trains
     usual_size: ClassVar[int] = 224
 
     num_classes: int = 1000

@@ -52,6 +52,8 @@ class NetworkConfig:
     """
 
     family: ClassVar[str]
+    task: ClassVar[str]  # the kind of work that it is for, as `subquad.tasks` calls it
+    tracer: ClassVar[str] = "subquad.export.trace_images:trace_images"  # what makes its graph for an export
 
     num_classes: int
     class_names: tuple[str, ...] = ()

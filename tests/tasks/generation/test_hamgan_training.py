@@ -11,12 +11,13 @@ from hamgan_data import TINY, write_class_folder
 from hamgan_training import NAMES, network, trained
 from subquad.models import load_model
 from subquad.nn import ConditionalBatchNorm
-from subquad.tasks.generation.commands.fit import fit, parser
+from subquad.tasks.fitting import fit, fit_parser
 from subquad.tasks.generation.features import Proxy
-from subquad.tasks.generation.learner import HamGANTask
+from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.loss import average_into, discriminator_loss, generator_loss
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.proxy import ProxyConfig, ProxyFeatures
+from subquad.tasks.generation.task import TASK
 from subquad.tasks.generation.watch import GridOptions
 
 
@@ -46,9 +47,9 @@ def test_hinge_losses_and_their_gradients_by_hand():
 
 
 def test_each_update_changes_its_own_network_alone(tmp_path, monkeypatch):
-    task = HamGANTask(network())
+    task = GenerationLearner(network())
     seen = []
-    original = HamGANTask.manual_backward
+    original = GenerationLearner.manual_backward
 
     def backward(self, loss):
         original(self, loss)
@@ -57,7 +58,7 @@ def test_each_update_changes_its_own_network_alone(tmp_path, monkeypatch):
         )
         self.zero_grad(set_to_none=True) if len(seen) == 2 else None  # the second update then does nothing
 
-    monkeypatch.setattr(HamGANTask, "manual_backward", backward)
+    monkeypatch.setattr(GenerationLearner, "manual_backward", backward)
     before = state(task.network)
     weights = {n for n, _ in task.network.named_parameters()}
     trained(task, 1, tmp_path, limit_val_batches=0)
@@ -71,7 +72,7 @@ def test_each_update_changes_its_own_network_alone(tmp_path, monkeypatch):
 
 
 def test_the_discriminator_stays_while_the_generator_is_updated(tmp_path, monkeypatch):
-    task = HamGANTask(network(), HamGANOptions(discriminator_lr=1e-30))
+    task = GenerationLearner(network(), HamGANOptions(discriminator_lr=1e-30))
     before = state(task.network)
     weights = {n for n, _ in task.network.named_parameters()}
     trainer = trained(task, 1, tmp_path, limit_val_batches=0)
@@ -81,7 +82,7 @@ def test_the_discriminator_stays_while_the_generator_is_updated(tmp_path, monkey
 
 
 def test_the_optimisers_are_the_published_ones():
-    task = HamGANTask(network())
+    task = GenerationLearner(network())
     of_generator, of_discriminator = task.configure_optimizers()
     for optimizer, lr, part in ((of_generator, 1e-4, "generator"), (of_discriminator, 4e-4, "discriminator")):
         (group,) = optimizer.param_groups
@@ -89,7 +90,7 @@ def test_the_optimisers_are_the_published_ones():
         assert {id(p) for p in group["params"]} == {id(p) for p in getattr(task.network, part).parameters()}
     norms = [m for m in network().modules() if isinstance(m, ConditionalBatchNorm)]
     assert norms and all(norm.momentum == 0.001 for norm in norms)
-    HamGANTask(changed_network := network(), HamGANOptions(norm_momentum=0.1))
+    GenerationLearner(changed_network := network(), HamGANOptions(norm_momentum=0.1))
     norms = [m for m in changed_network.modules() if isinstance(m, ConditionalBatchNorm)]
     assert all((norm.momentum, norm.norm.momentum) == (0.1, 0.1) for norm in norms)
 
@@ -106,9 +107,9 @@ def test_wrong_options_are_said(options, message):
     with pytest.raises(ValueError, match=message):
         HamGANOptions(**options)
     with pytest.raises(ValueError, match="only a HamGAN can be trained to generate, got Linear"):
-        HamGANTask(torch.nn.Linear(2, 2))
+        GenerationLearner(torch.nn.Linear(2, 2))
     with pytest.raises(ValueError, match="ema is a decay between 0 and 1"):
-        HamGANTask(network(), ema=1.0)
+        GenerationLearner(network(), ema=1.0)
     with pytest.raises(ValueError, match="grids.columns must be at least 2, got 1"):
         GridOptions(columns=1)
 
@@ -127,7 +128,7 @@ def test_the_average_is_moved_by_its_formula():
 def test_the_average_is_what_is_evaluated_and_saved(tmp_path):
     net = network()
     first = state(net.generator)
-    task = HamGANTask(net, ema=0.5)
+    task = GenerationLearner(net, ema=0.5)
     trained(task, 1, tmp_path, limit_val_batches=0)
     for name, parameter in net.generator.named_parameters():
         live = task.behind_average.get_parameter(name)
@@ -143,7 +144,7 @@ def test_the_average_is_what_is_evaluated_and_saved(tmp_path):
 
 def test_an_evaluation_generates_the_same_images_each_time(tmp_path):
     proxy = Proxy(ProxyFeatures(ProxyConfig(class_names=NAMES, channels=1, side=32, width=4)))
-    task = HamGANTask(network(), HamGANOptions(generator_lr=1e-30), features=proxy)
+    task = GenerationLearner(network(), HamGANOptions(generator_lr=1e-30), features=proxy)
     with pytest.warns(UserWarning, match="each proxy-FID of this run is of 9 images, fewer than 10000"):
         trainer = trained(task, 1, tmp_path, val_check_interval=1)
     distance = task.distance
@@ -152,7 +153,7 @@ def test_an_evaluation_generates_the_same_images_each_time(tmp_path):
     assert task._made.count == task._real.count == 9
     trainer.validate(task, trainer.datamodule, verbose=False)  # what was counted once is not counted again
     assert task.distance == pytest.approx(distance, rel=1e-6)
-    without = HamGANTask(network())
+    without = GenerationLearner(network())
     trained(without, 3, tmp_path, val_check_interval=3)
     assert without.distance is None and without.score == 3  # the newest counts as best
 
@@ -164,7 +165,7 @@ def test_a_sanity_check_leaves_nothing_behind(tmp_path):
     found = []
     for checked in (0, 1):  # one batch: not the whole evaluation set
         torch.manual_seed(3)
-        task = HamGANTask(network(), features=proxy)
+        task = GenerationLearner(network(), features=proxy)
         seen = []
         task.on_train_start = lambda seen=seen, task=task: seen.append((task.distance, task.score))
         trained(task, 1, tmp_path, val_check_interval=1, num_sanity_val_steps=checked)
@@ -175,18 +176,20 @@ def test_a_sanity_check_leaves_nothing_behind(tmp_path):
 
 def test_a_run_goes_on_with_the_average_and_the_features_that_it_had():
     proxy = Proxy(ProxyFeatures(ProxyConfig(class_names=NAMES, channels=1, side=32, width=4)), "those of A")
-    task, checkpoint = HamGANTask(network(), ema=0.9, features=proxy), {}
+    task, checkpoint = GenerationLearner(network(), ema=0.9, features=proxy), {}
     task.on_save_checkpoint(checkpoint)
     task.on_load_checkpoint(checkpoint)
     with pytest.raises(ValueError, match=r"made with ema 0.9, not None; resume with the options of config"):
-        HamGANTask(network(), features=proxy).on_load_checkpoint(checkpoint)
+        GenerationLearner(network(), features=proxy).on_load_checkpoint(checkpoint)
     with pytest.raises(ValueError, match="made with features those of A, not None"):
-        HamGANTask(network(), ema=0.9).on_load_checkpoint(checkpoint)
+        GenerationLearner(network(), ema=0.9).on_load_checkpoint(checkpoint)
     named = Proxy(proxy.network, "those of A, sha256 0123456789ab")
-    task = HamGANTask(network(), ema=0.9, features=named)
+    task = GenerationLearner(network(), ema=0.9, features=named)
     task.on_load_checkpoint(checkpoint)  # of a run from before features had a fingerprint
     task.on_save_checkpoint(checkpoint)
-    other = HamGANTask(network(), ema=0.9, features=Proxy(proxy.network, "those of A, sha256 ba9876543210"))
+    other = GenerationLearner(
+        network(), ema=0.9, features=Proxy(proxy.network, "those of A, sha256 ba9876543210")
+    )
     with pytest.raises(ValueError, match="made with features those of A, sha256 0123456789ab, not"):
         other.on_load_checkpoint(checkpoint)
 
@@ -194,25 +197,25 @@ def test_a_run_goes_on_with_the_average_and_the_features_that_it_had():
 @torch.no_grad()
 def test_pictures_that_fill_up_do_not_count():
     proxy = Proxy(ProxyFeatures(ProxyConfig(class_names=NAMES, channels=1, side=32, width=4)))
-    task = HamGANTask(network(), features=proxy).eval()
+    task = GenerationLearner(network(), features=proxy).eval()
     task.on_validation_epoch_start()
     batch = {"image": torch.zeros(3, 1, 32, 32), "label": torch.zeros(3, dtype=torch.int64)}
     task.validation_step({**batch, "index": torch.tensor([4, -1, 0])}, 0)
     task.validation_step({**batch, "index": torch.tensor([-1, -1, -1])}, 1)
     assert task._made.count == task._real.count == 2
-    without = HamGANTask(network()).eval()
+    without = GenerationLearner(network()).eval()
     without.on_validation_epoch_start()
     without.validation_step({**batch, "index": torch.tensor([4, -1, 0])}, 0)
     assert without._sums[1] == 2
 
 
 def test_nan_stops_with_a_sentence_and_writes_nothing(tmp_path):
-    task = HamGANTask(network(), HamGANOptions(generator_lr=1e30, discriminator_lr=1e30))
+    task = GenerationLearner(network(), HamGANOptions(generator_lr=1e30, discriminator_lr=1e30))
     with pytest.raises(
         ValueError, match=r"training became NaN by step [0-4] .*lower --optimizer.generator_lr"
     ):
         trained(task, 50, tmp_path, limit_val_batches=0)
-    broken = HamGANTask(network())
+    broken = GenerationLearner(network())
     trainer = trained(broken, 1, tmp_path, limit_val_batches=0)
     path = tmp_path / "good.ckpt"
     trainer.save_checkpoint(path)
@@ -228,13 +231,13 @@ def test_nan_stops_with_a_sentence_and_writes_nothing(tmp_path):
 
 
 def run_of(folder, data, *extra):
-    p = parser()
+    p = fit_parser(TASK)
     arguments = [
         *TINY, f"--data.root={data}", "--trainer.max_steps=7", "--trainer.val_check_interval=3",
         "--trainer.check_val_every_n_epoch=null", "--save_every=3", "--grids.every=100", "--seed=3",
         "--optimizer.generator_lr=1e-3", "--trainer.enable_model_summary=false", *extra,
     ]  # fmt: skip
-    return fit(p.instantiate(p.parse_args(arguments)), folder)
+    return fit(TASK, p.instantiate(p.parse_args(arguments)), folder)
 
 
 def losses(folder):
@@ -250,7 +253,7 @@ def losses(folder):
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, extra):
     data = write_class_folder(tmp_path / "data", count=5)  # three batches an epoch
     run_of(tmp_path / "whole", data, *extra)
-    original = HamGANTask.training_step
+    original = GenerationLearner.training_step
     with monkeypatch.context() as patch:
 
         def step(self, batch, batch_idx):
@@ -258,7 +261,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, extra):
                 raise SystemError("killed")
             return original(self, batch, batch_idx)
 
-        patch.setattr(HamGANTask, "training_step", step)
+        patch.setattr(GenerationLearner, "training_step", step)
         with pytest.raises(SystemError):
             run_of(tmp_path / "cut", data, *extra)
     assert not (tmp_path / "cut" / "last.safetensors").exists()
@@ -282,7 +285,7 @@ def test_two_seeds_differ_and_one_does_not(tmp_path):
     ends = []
     for seed in (0, 0, 1):
         torch.manual_seed(9)
-        task = HamGANTask(network(), seed=seed)
+        task = GenerationLearner(network(), seed=seed)
         torch.manual_seed(len(ends))  # what was drawn before does not matter
         trained(task, 2, tmp_path, limit_val_batches=0)
         ends.append(copy.deepcopy(task.network.state_dict()))

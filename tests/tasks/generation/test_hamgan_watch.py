@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from hamgan_training import NAMES, network, pictures, trained
-from subquad.tasks.generation.learner import HamGANTask
+from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.proxy import ProxyConfig
 from subquad.tasks.generation.proxy_training import proxy_accuracy, train_proxy
@@ -17,7 +17,7 @@ def test_a_saturated_discriminator_is_warned_of_once():
     class Step:
         global_step = 0
 
-    task = HamGANTask(network())
+    task = GenerationLearner(network())
     watch = CollapseWatch(patience=50)
     watched = {"train/loss": 0.0, "train/logit_real": 3.0, "train/logit_fake": -4.0}
 
@@ -36,7 +36,9 @@ def test_a_saturated_discriminator_is_warned_of_once():
 
 
 def test_identical_samples_are_warned_of_and_grids_have_a_row_a_class(tmp_path):
-    task = HamGANTask(net := network(), HamGANOptions(1e-30), grids=GridOptions(every=2, rows=2, columns=3))
+    task = GenerationLearner(
+        net := network(), HamGANOptions(1e-30), grids=GridOptions(every=2, rows=2, columns=3)
+    )
     with torch.no_grad():
         net.generator.norm.weight.fill_(0)
     trained(task, 3, tmp_path, limit_val_batches=0)  # a beginning: no warning
@@ -57,7 +59,7 @@ def test_identical_samples_are_warned_of_and_grids_have_a_row_a_class(tmp_path):
 
 
 def test_no_grid_is_drawn_of_nan(tmp_path):
-    task = HamGANTask(net := network(), grids=GridOptions(every=2))
+    task = GenerationLearner(net := network(), grids=GridOptions(every=2))
     trained(task, 1, tmp_path, limit_val_batches=0)
     with torch.no_grad():
         net.generator.norm.norm.running_mean.fill_(float("nan"))

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from cli_helpers import contents
 from PIL import Image
+
+from cli_helpers import contents
 
 
 def test_good_data(call, data):

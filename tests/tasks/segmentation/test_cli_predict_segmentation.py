@@ -8,9 +8,9 @@ import tarfile
 import numpy as np
 import pytest
 import torch
-from cli_helpers import contents
 from PIL import Image
 
+from cli_helpers import contents
 from subquad import create_model, load_model, save_model
 from subquad.data.pictures import read_image
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette

@@ -106,16 +106,16 @@ def test_two_classes_worked_out():
 
 
 def test_a_class_that_never_occurs_is_not_applicable():
-    matrix = ConfusionMatrix(3)
+    matrix = ConfusionMatrix(3, names=["sky", "road", "car"])
     matrix.update(torch.tensor([0, 1]), torch.tensor([0, 0]))
     scores = matrix.scores()
     assert scores.mean_iou == 0.25, "classes 0 and 1 occur with IoU 1/2 and 0, class 2 does not"
-    assert scores.rows(["sky", "road", "car"]) == [
+    assert scores.tables()[0].rows == [
         ("sky", "50.00", "50.00", "2"),
         ("road", "0.00", "n/a", "0"),  # only predicted: wrong wherever it is
         ("car", "n/a", "n/a", "0"),
     ]
-    assert [row[0] for row in scores.rows()] == ["0", "1", "2"]
+    assert [row[0] for row in ConfusionMatrix(3).scores().tables()[0].rows] == ["0", "1", "2"]
 
 
 def test_without_a_labelled_pixel_nothing_is_applicable():
@@ -123,7 +123,7 @@ def test_without_a_labelled_pixel_nothing_is_applicable():
     matrix.update(torch.tensor([0, 1]), torch.tensor([IGNORED, IGNORED]))
     scores = matrix.scores()
     assert math.isnan(scores.mean_iou) and math.isnan(scores.pixel_accuracy)
-    assert {row[1:] for row in scores.rows()} == {("n/a", "n/a", "0")}
+    assert {row[1:] for row in scores.tables()[0].rows} == {("n/a", "n/a", "0")}
 
 
 def test_another_ignored_index():
@@ -143,7 +143,7 @@ def test_counts_beyond_two_to_the_31():
     scores = matrix.scores()
     assert scores.pixels.tolist() == [2**33 + 1 + 2**32, 2**40]
     assert scores.iou[0].item() == pytest.approx((2**33 + 1) / (2**33 + 1 + 2**32), rel=1e-14)
-    assert scores.rows()[1][3] == "1,099,511,627,776"
+    assert scores.tables()[0].rows[1][3] == "1,099,511,627,776"
 
 
 def test_reset_forgets():
@@ -184,5 +184,5 @@ def test_at_least_one_class():
 
 
 def test_names_must_fit():
-    with pytest.raises(ValueError):
-        ConfusionMatrix(3).scores().rows(["sky", "road"])
+    with pytest.raises(ValueError, match="names has 2 entries for 3 classes"):
+        ConfusionMatrix(3, names=["sky", "road"])

@@ -9,8 +9,10 @@ import pytest
 
 from cli_helpers import contents
 from subquad.models import load_model, model_config
-from subquad.tasks.sequences.commands.fit import SequenceModelOptions, parser, resolve_sequence_model
+from subquad.tasks.fitting import fit_parser
 from subquad.tasks.sequences.data import SequenceInfo
+from subquad.tasks.sequences.network import SequenceModelOptions, resolve
+from subquad.tasks.sequences.task import TASK
 
 RECIPES = sorted((Path(__file__).parents[3] / "recipes" / "sequences").glob("*.yaml"))
 SMALL = [
@@ -152,7 +154,7 @@ def test_a_table_is_looked_over(table, tmp_path, call, complains):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_takes_two_steps(recipe, tmp_path, call):
-    options = parser().parse_args([f"--config={recipe}"])
+    options = fit_parser(TASK).parse_args([f"--config={recipe}"])
     tiny = [
         "--data.batch_size=2", "--data.eval_batch_size=2", "--trainer.max_steps=2",
         "--trainer.accelerator=cpu",
@@ -204,7 +206,7 @@ def test_every_recipe_says_what_it_claims_and_how_to_run_it(recipe):
     assert commands
     for command in commands:
         assert f"recipes/sequences/{recipe.name}" in command
-        parser().parse_args(shlex.split(command.replace("recipes/", f"{recipe.parents[1]}/"))[2:])
+        fit_parser(TASK).parse_args(shlex.split(command.replace("recipes/", f"{recipe.parents[1]}/"))[2:])
 
 
 # Spec 2.4: what the published networks were trained with.
@@ -223,8 +225,8 @@ TRAINED = {
 @pytest.mark.parametrize("task", TRAINED)
 def test_published_recipes_are_the_spec_s(task):
     recipe = next(path for path in RECIPES if path.stem == task)
-    options = parser().parse_args([f"--config={recipe}"])
-    optimizer = parser().instantiate(options).optimizer
+    options = fit_parser(TASK).parse_args([f"--config={recipe}"])
+    optimizer = fit_parser(TASK).instantiate(options).optimizer
     found = (
         optimizer.lr,
         options.data.batch_size,
@@ -242,6 +244,6 @@ def test_the_data_tell_the_network_what_it_must_know():
         task, cls, vocabulary = "classification", True, None
         info = SequenceInfo(task, length, class_names)
 
-    config = resolve_sequence_model(SequenceModelOptions(name="paramixer_text", dim=6), Data())
+    config = resolve(SequenceModelOptions(name="paramixer_text", dim=6), Data())
     assert (config.num_classes, config.vocab_size, config.length, config.dim) == (3, 12, 77, 6)
     assert config.hidden == model_config("paramixer_text").hidden

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from subquad import create_model
-from subquad.tasks.sequences.commands.fit import fit, parser
-from subquad.tasks.sequences.learner import SequenceTask
+from subquad.tasks.fitting import fit, fit_parser
+from subquad.tasks.sequences.learner import SequenceLearner
 from subquad.tasks.sequences.scores import TOLERANCE
+from subquad.tasks.sequences.task import TASK
 
 
 def batches(outputs, targets, size=4, **extra):
@@ -54,7 +55,7 @@ def network(task="text", **options):
 def test_scores_of_two_classes():
     torch.manual_seed(0)
     logits, targets = torch.randn(50, 2), torch.randint(2, (50,))
-    task = SequenceTask(Passing(network().config))
+    task = SequenceLearner(Passing(network().config))
     scores = evaluated(task, batches(logits, targets))
     chance = logits.softmax(1)[:, 1]
     assert scores.count == 50
@@ -67,7 +68,7 @@ def test_scores_of_two_classes():
 def test_scores_of_values_count_what_is_near():
     values = torch.tensor([[0.5], [0.5], [0.5], [0.5], [0.5]])
     targets = torch.tensor([0.5, 0.5 + 0.039, 0.5 - 0.041, 0.9, 0.53])
-    task = SequenceTask(Passing(network("adding").config))
+    task = SequenceLearner(Passing(network("adding").config))
     scores = evaluated(task, batches(values, targets))
     assert scores.accuracy == pytest.approx(3 / 5)
     assert scores.loss == pytest.approx(float(F.mse_loss(values[:, 0], targets)), rel=1e-6)
@@ -79,7 +80,7 @@ def test_fillers_of_an_uneven_share_do_not_count():
     logits, targets = torch.randn(9, 3), torch.randint(3, (9,))
     fillers = torch.tensor([0, 1, 2, 3, 4, 5, 6, -1, -1])
     targets[7:] = -100
-    task = SequenceTask(Passing(network(num_classes=3).config))
+    task = SequenceLearner(Passing(network(num_classes=3).config))
     scores = evaluated(task, batches(logits, targets, index=fillers))
     assert scores.count == 7
     assert scores.loss == pytest.approx(float(F.cross_entropy(logits[:7], targets[:7])), rel=1e-6)
@@ -109,21 +110,21 @@ def losses(folder):
 
 
 def trained(folder, *extra):
-    p = parser()
-    return fit(p.instantiate(p.parse_args([*ARGUMENTS, *extra])), folder)
+    p = fit_parser(TASK)
+    return fit(TASK, p.instantiate(p.parse_args([*ARGUMENTS, *extra])), folder).scores
 
 
 def test_a_run_cut_off_in_the_middle_of_an_epoch_equals_the_whole_one(tmp_path, monkeypatch):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     scores = trained(whole, "--trainer.max_epochs=2")
-    step = SequenceTask.training_step
+    step = SequenceLearner.training_step
 
     def broken(self, batch, batch_idx):
         if self.global_step == 24:
             raise RuntimeError("the power is cut")
         return step(self, batch, batch_idx)
 
-    monkeypatch.setattr(SequenceTask, "training_step", broken)
+    monkeypatch.setattr(SequenceLearner, "training_step", broken)
     with pytest.raises(RuntimeError, match="the power is cut"):
         trained(cut, "--trainer.max_epochs=2")
     monkeypatch.undo()
@@ -135,7 +136,7 @@ def test_a_run_cut_off_in_the_middle_of_an_epoch_equals_the_whole_one(tmp_path, 
 
 def test_one_class_alone_has_no_roc_curve():
     logits, targets = torch.randn(8, 2), torch.ones(8, dtype=torch.int64)
-    assert evaluated(SequenceTask(Passing(network().config)), batches(logits, targets)).roc_auc is None
+    assert evaluated(SequenceLearner(Passing(network().config)), batches(logits, targets)).roc_auc is None
 
 
 def test_a_network_learns_by_mixing_alone(tmp_path):

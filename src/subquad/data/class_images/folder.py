@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from subquad.base.hidden import visible
 from subquad.data.class_images.samples import check_classes, scaled
+from subquad.data.fingerprint import file_parts
+from subquad.data.picture_files import image_files
 from subquad.data.pictures import read_image
-from subquad.tasks.segmentation.data.pairs import image_files
 
 _SPLITS = ("train", "val", "test")
 
@@ -59,6 +60,10 @@ class ClassFolder:
             ValueError: If a file cannot be decoded.
         """
         return torch.stack([self._read(self.files[index]) for index in indices])
+
+    def fingerprint_parts(self) -> Iterable[bytes]:
+        """Return the names and sizes of the files."""
+        return file_parts(self.files)
 
     def _read(self, path: Path) -> Tensor:
         image = read_image(path).float()

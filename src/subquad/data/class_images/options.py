@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from subquad.data.class_images.files import SIDE, cifar10, fashion_mnist
+from subquad.data.cifar import SIDE
+from subquad.data.class_images.files import cifar10, fashion_mnist
 from subquad.data.class_images.folder import ClassFolder
 from subquad.data.class_images.samples import ClassImages
 

@@ -9,13 +9,14 @@ The batch that training and evaluation meet on is a dictionary:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypedDict
 
 import torch
 from torch import Tensor
 
 from subquad.base.suggest import and_more
+from subquad.data.fingerprint import tensor_bytes
 
 
 class ClassBatch(TypedDict):
@@ -81,10 +82,24 @@ class PicturesInMemory:
         """Return pictures, float32 (len(indices), channels, side, side) in -1..1."""
         return scaled(self.pixels[torch.as_tensor(indices)])
 
+    def fingerprint_parts(self) -> Iterable[bytes]:
+        """Return classes and pixels."""
+        return [tensor_bytes(self.classes), tensor_bytes(self.pixels)]
+
 
 def scaled(values: Tensor) -> Tensor:
     """Bring 0..255 to -1..1, float32."""
     return values.float() * 2 / 255 - 1
+
+
+def check_same_classes(train: ClassImages, evaluation: ClassImages) -> None:
+    """Raise ValueError unless two splits have the same classes."""
+    if train.class_names != evaluation.class_names:
+        differ = sorted(set(train.class_names) ^ set(evaluation.class_names))
+        raise ValueError(
+            f"{train.where} has {len(train.class_names)} classes, {evaluation.where} "
+            f"{len(evaluation.class_names)}: {differ[:3]} are in one of them only; give both the same."
+        )
 
 
 def check_classes(split: ClassImages) -> None:

@@ -42,6 +42,8 @@ class HamGANConfig(WithHam, ImageConfig):
     """
 
     family: ClassVar[str] = "hamgan"
+    task: ClassVar[str] = "generation"
+    tracer: ClassVar[str] = "subquad.tasks.generation.trace:refuse_to_trace"
 
     num_classes: int = 1000
     size: int = 128

@@ -20,6 +20,7 @@ class SegmentationConfig(ImageConfig):
         palette: RGB of each class in 0..255, or empty.
     """
 
+    task: ClassVar[str] = "segmentation"
     usual_size: ClassVar[int] = 512
 
     palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)

@@ -65,6 +65,8 @@ class SequenceConfig(NetworkConfig):
     """
 
     family: ClassVar[str] = "sequence"
+    task: ClassVar[str] = "sequences"
+    tracer: ClassVar[str] = "subquad.tasks.sequences.trace:trace_sequences"
 
     vocab_size: int | None = None
     token_names: tuple[str, ...] = field(default=(), repr=False)

@@ -20,16 +20,16 @@ from subquad.tasks.generation.scores import (
 )
 
 if TYPE_CHECKING:
-    from subquad.tasks.generation.learner import HamGANTask
+    from subquad.tasks.generation.learner import GenerationLearner
 
 __all__ = [
     "LEAST_SAMPLES",
     "PROTOCOLS",
     "FeatureNet",
     "FeatureStatistics",
+    "GenerationLearner",
     "GenerationProtocol",
     "GenerationScores",
-    "HamGANTask",
     "Inception",
     "Proxy",
     "ProxyConfig",
@@ -53,8 +53,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "HamGANTask":  # it needs Lightning
-        from subquad.tasks.generation.learner import HamGANTask
+    if name == "GenerationLearner":  # it needs Lightning
+        from subquad.tasks.generation.learner import GenerationLearner
 
-        return HamGANTask
+        return GenerationLearner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

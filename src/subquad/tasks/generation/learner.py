@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from subquad.engine.learner import Task
+from subquad.engine.learner import Learner
 from subquad.models.hamgan import HamGAN
 from subquad.models.hamgan.generator import Generator
 from subquad.nn.distributed import sum_over_processes
@@ -21,14 +21,15 @@ from subquad.tasks.generation.images import to_bytes
 from subquad.tasks.generation.loss import average_into, discriminator_loss, generator_loss
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.sampling import latents, uniform_labels
-from subquad.tasks.generation.scores import LEAST_SAMPLES
+from subquad.tasks.generation.scores import LEAST_SAMPLES, WatchedDistance
+from subquad.tasks.generation.trainer import FIND_UNUSED
 from subquad.tasks.generation.watch import CollapseWatch, GridOptions, SampleGrids
 
 OPTIONS_KEY = "subquad_hamgan"  # in a checkpoint to resume from
 GENERATOR = "generator"  # the part of a step that updates it, after the discriminator
 
 
-class HamGANTask(Task):
+class GenerationLearner(Learner):
     """Generator and discriminator against each other, with the hinge loss.
 
     It takes the batches that `subquad.data.class_images` describes. A step is one update of the
@@ -61,7 +62,8 @@ class HamGANTask(Task):
 
     score_name = "score"
     score_words = "Frechet distance"
-    kind = "generation"
+    averages = True
+    files = {"images": "samples"}  # noqa: RUF012
     remedies = (
         "lower --optimizer.generator_lr and --optimizer.discriminator_lr, or --trainer.precision 32-true"
     )
@@ -80,7 +82,8 @@ class HamGANTask(Task):
             raise ValueError(f"only a HamGAN can be trained to generate, got {type(network).__name__}.")
         if ema is not None and not 0 < ema < 1:
             raise ValueError(f"ema is a decay between 0 and 1, such as 0.999; got {ema}.")
-        super().__init__(network.to(memory_format=torch.channels_last), seed)  # pyright: ignore[reportCallIssue]
+        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        super().__init__(network, seed)
         self.automatic_optimization = False
         self.optimizer_options = optimizer or HamGANOptions()
         self.optimizer_options.set_momentum(network.generator)
@@ -111,6 +114,22 @@ class HamGANTask(Task):
         """Bring along what looks at the images and the losses."""
         grids = [] if self.grids is None else [SampleGrids(self.grids, self.seed)]
         return [*grids, CollapseWatch()]
+
+    def strategy(self, trainer: Any) -> str:
+        """Return the strategy for the devices: in each update one of the two networks has no gradient."""
+        if trainer.strategy == "auto":
+            # Only Lightning knows how many devices "auto" and -1 are.
+            found = Trainer(
+                accelerator=trainer.accelerator,
+                devices=trainer.devices,
+                num_nodes=trainer.num_nodes,
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+            )
+            if found.num_devices * found.num_nodes == 1:
+                return "auto"
+        return FIND_UNUSED
 
     def configure_optimizers(self) -> Any:
         """Return the optimisers of generator and discriminator."""
@@ -143,7 +162,7 @@ class HamGANTask(Task):
         }
         self.log_dict(self.last, prog_bar=False)
 
-    def loss_of(self, batch: dict[str, Tensor], part: str) -> Tensor:
+    def loss_of(self, batch: dict[str, Tensor], part: str = "") -> Tensor:
         """Return the loss of the generator or, in the first part of a step, of the discriminator."""
         return self._generator_loss(batch) if part == GENERATOR else self._discriminator_loss(batch)[0]
 
@@ -161,7 +180,7 @@ class HamGANTask(Task):
 
     @classmethod
     def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
-        """Rebuild the task of `replay_options`."""
+        """Rebuild the learner of `replay_options`."""
         return cls(network, ema=options["ema"], seed=options["seed"])
 
     def on_validation_epoch_start(self) -> None:
@@ -209,6 +228,7 @@ class HamGANTask(Task):
                 self._real_counted = True
                 self._warn_of_few(self._real.count)
             self.distance = frechet_distance(self._made, self._real)
+            self.scores = WatchedDistance(self.score_name, self.distance)
             self.score = 1 / (1 + self.distance)
             found = {f"val/{self.score_name}": self.distance}
             value = torch.tensor(self.distance, dtype=torch.float32)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.base.seeds import chained_generator
 from subquad.nn.mode import evaluating
 
 
@@ -29,13 +30,13 @@ def latents(seed: int, indices: Sequence[int], length: int, truncation: float | 
     """
     if truncation is not None and not truncation > 0:
         raise ValueError(f"truncation must be positive, such as 2 or 0.7; got {truncation}.")
-    drawn = [_truncated(_generator(seed, index), length, truncation) for index in indices]
+    drawn = [_truncated(chained_generator(seed, index, 0), length, truncation) for index in indices]
     return torch.stack(drawn) if drawn else torch.zeros(0, length)
 
 
 def uniform_labels(seed: int, indices: Sequence[int], num_classes: int) -> Tensor:
     """Draw classes, each from (seed, index) alone; int64 (len(indices),)."""
-    drawn = [torch.randint(num_classes, (), generator=_generator(seed, index, 1)) for index in indices]
+    drawn = [torch.randint(num_classes, (), generator=chained_generator(seed, index, 1)) for index in indices]
     return torch.stack(drawn) if drawn else torch.zeros(0, dtype=torch.int64)
 
 
@@ -95,12 +96,3 @@ def _truncated(generator: torch.Generator, length: int, truncation: float | None
     edge = math.erf(truncation / math.sqrt(2))
     uniform = torch.rand(length, generator=generator, dtype=torch.float64) * 2 - 1
     return (math.sqrt(2) * torch.erfinv(uniform * edge)).float()
-
-
-def _generator(seed: int, index: int, stream: int = 0) -> torch.Generator:
-    """Return the random numbers of one image; streams of it are apart."""
-    generator = torch.Generator().manual_seed(seed)
-    for part in (index, stream):
-        drawn = int(torch.randint(2**62, (1,), generator=generator))
-        generator.manual_seed((drawn + part) % 2**62)
-    return generator

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.engine.scores import Table
 from subquad.tasks.generation.features import FeatureNet
 from subquad.tasks.generation.frechet import FeatureStatistics, frechet_distance
 from subquad.tasks.generation.images import to_bytes
@@ -84,6 +85,8 @@ class GenerationScores:
         protocol: How they were scored.
         features: Which features, in words.
         resize: How images were brought to their size, in words.
+        preset: The name of the protocol that it began from; "" if it is none.
+        real_images: What the real images are called; "" if they have no name.
     """
 
     distance_name: str
@@ -97,10 +100,46 @@ class GenerationScores:
     protocol: GenerationProtocol
     features: str
     resize: str
+    preset: str = ""
+    real_images: str = ""
+
+    def tables(self) -> list[Table]:
+        """Return the scores, and with which features they were made."""
+        rows = [(self.distance_name, f"{self.distance:.3f}")]
+        if self.real_distance is not None:
+            rows.append((f"{self.distance_name} of other real images", f"{self.real_distance:.3f}"))
+        if self.inception_score is not None:
+            rows.append(("Inception score", f"{self.inception_score:.3f} ± {self.inception_score_sd:.3f}"))
+        if self.class_accuracy is not None:
+            rows.append(("classes recognised", f"{100 * self.class_accuracy:.2f} %"))
+        title = f"{self.generated:,} generated, {self.real:,} real images"
+        features = f"features: {self.features}; resized: {self.resize}"
+        return [Table(title, ("score", "value"), rows), Table(features)]
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as plain values."""
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class WatchedDistance:
+    """What an evaluation while training found.
+
+    Attributes:
+        name: "FID" or "proxy-FID".
+        distance: Of the generated images to as many real ones.
+    """
+
+    name: str
+    distance: float
+
+    def tables(self) -> list[Table]:
+        """Return the distance."""
+        return [Table(f"{self.name} {self.distance:.3f}")]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {"distance_name": self.name, "distance": self.distance}
 
 
 def count_features(

@@ -13,15 +13,15 @@ from subquad.tasks.segmentation.tiles import TiledPrediction, predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling
 
 if TYPE_CHECKING:
-    from subquad.tasks.segmentation.learner import SegmentationTask
+    from subquad.tasks.segmentation.learner import SegmentationLearner
 
 __all__ = [
     "PROTOCOLS",
     "ConfusionMatrix",
     "LossOptions",
     "Protocol",
+    "SegmentationLearner",
     "SegmentationScores",
-    "SegmentationTask",
     "TiledPrediction",
     "Tiling",
     "lovasz_softmax",
@@ -36,8 +36,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "SegmentationTask":  # it needs Lightning
-        from subquad.tasks.segmentation.learner import SegmentationTask
+    if name == "SegmentationLearner":  # it needs Lightning
+        from subquad.tasks.segmentation.learner import SegmentationLearner
 
-        return SegmentationTask
+        return SegmentationLearner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

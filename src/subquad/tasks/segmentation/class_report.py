@@ -10,7 +10,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from subquad.base.suggest import and_more
 from subquad.tasks.segmentation.confusion import SegmentationScores
-from subquad.tasks.segmentation.learner import SegmentationTask
 
 MOST_CLASSES = 12  # on the lines of an evaluation: with more, those with the lowest IoU
 PATIENCE = 3  # evaluations in which a class found nothing
@@ -30,17 +29,12 @@ class ClassReport(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print them."""
-        if trainer.sanity_checking or not isinstance(pl_module, SegmentationTask) or pl_module.scores is None:
+        scores = getattr(pl_module, "scores", None)
+        if trainer.sanity_checking or not isinstance(scores, SegmentationScores):
             return
-        names = pl_module.config.class_names or [str(n) for n in range(pl_module.config.num_classes)]
-        trainer.print(class_lines(pl_module.scores, names))
-        zero = [
-            name
-            for name, iou, pixels in zip(
-                names, pl_module.scores.iou.tolist(), pl_module.scores.pixels.tolist(), strict=True
-            )
-            if pixels and iou == 0
-        ]
+        trainer.print(class_lines(scores))
+        found = zip(scores.names, scores.iou.tolist(), scores.pixels.tolist(), strict=True)
+        zero = [name for name, iou, pixels in found if pixels and iou == 0]
         self.at_zero = {name: self.at_zero.get(name, 0) + 1 for name in zero}
         share = trainer.global_step / max(1, int(trainer.estimated_stepping_batches))
         stuck = [name for name in zero if self.at_zero[name] >= PATIENCE and name not in self.told]
@@ -57,9 +51,9 @@ class ClassReport(Callback):
         self.at_zero, self.told = state_dict["at_zero"], set(state_dict["told"])
 
 
-def class_lines(scores: SegmentationScores, names: Sequence[str]) -> str:
+def class_lines(scores: SegmentationScores) -> str:
     """Return the IoU of each class on a few lines; of the lowest ones if there are many."""
-    known = [(iou, name) for iou, name in zip(scores.iou.tolist(), names, strict=True) if iou == iou]
+    known = [(iou, name) for iou, name in zip(scores.iou.tolist(), scores.names, strict=True) if iou == iou]
     title = "IoU %"
     if len(known) > MOST_CLASSES:
         title = f"IoU %, the {MOST_CLASSES} lowest of {len(known)} classes"

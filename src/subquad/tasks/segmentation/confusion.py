@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from subquad.engine.scores import Table
+from subquad.engine.tables import percent
 from subquad.nn.distributed import sum_over_processes
 
 
@@ -23,6 +27,7 @@ class SegmentationScores:
         accuracy: Share of each class's pixels that are right, (classes,); NaN for a class without
             pixels.
         pixels: Labelled pixels of each class, int64 (classes,).
+        names: Of the classes.
     """
 
     mean_iou: float
@@ -31,16 +36,43 @@ class SegmentationScores:
     iou: Tensor
     accuracy: Tensor
     pixels: Tensor
+    names: tuple[str, ...]
 
-    def rows(self, names: Sequence[str] = ()) -> list[tuple[str, str, str, str]]:
-        """Return (class, IoU, accuracy, pixels) as text, one row a class; n/a where there is none."""
-        names = names or [str(index) for index in range(len(self.iou))]
-        return [
-            (name, _percent(iou), _percent(accuracy), f"{int(pixels):,}")
+    def tables(self) -> list[Table]:
+        """Return one row a class: its name, IoU, accuracy and pixels; n/a where there is none."""
+        rows = [
+            (name, percent(iou), percent(accuracy), f"{int(pixels):,}")
             for name, iou, accuracy, pixels in zip(
-                names, self.iou.tolist(), self.accuracy.tolist(), self.pixels.tolist(), strict=True
+                self.names, self.iou.tolist(), self.accuracy.tolist(), self.pixels.tolist(), strict=True
             )
         ]
+        title = f"mean IoU {100 * self.mean_iou:.2f} %, pixel accuracy {100 * self.pixel_accuracy:.2f} %"
+        return [Table(title, ("class", "IoU %", "accuracy %", "pixels"), rows)]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it; null stands for "not applicable".
+
+        The section `metric` holds what mmsegmentation's `eval_*.json` hold, by the same names and
+        rounded as there, to two decimals of a percentage.
+        """
+        iou = dict(zip(self.names, self.iou.tolist(), strict=True))
+        accuracy = dict(zip(self.names, self.accuracy.tolist(), strict=True))
+        metric = {
+            "aAcc": _rounded(self.pixel_accuracy),
+            "mIoU": _rounded(self.mean_iou),
+            "mAcc": _rounded(self.mean_accuracy),
+            **{f"IoU.{name}": _rounded(score) for name, score in iou.items()},
+            **{f"Acc.{name}": _rounded(score) for name, score in accuracy.items()},
+        }
+        return {
+            "mean_iou": _known(self.mean_iou),
+            "pixel_accuracy": _known(self.pixel_accuracy),
+            "mean_accuracy": _known(self.mean_accuracy),
+            "iou": {name: _known(score) for name, score in iou.items()},
+            "accuracy": {name: _known(score) for name, score in accuracy.items()},
+            "pixels": dict(zip(self.names, self.pixels.tolist(), strict=True)),
+            "metric": metric,
+        }
 
 
 class ConfusionMatrix:
@@ -49,15 +81,19 @@ class ConfusionMatrix:
     Args:
         num_classes: At least 1.
         ignore_index: Truth that is left out on both sides.
+        names: Of the classes; their numbers if empty.
 
     Attributes:
         counts: int64 (num_classes, num_classes), rows are the truth.
     """
 
-    def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
+    def __init__(self, num_classes: int, ignore_index: int = 255, *, names: Sequence[str] = ()) -> None:
         if num_classes < 1:
             raise ValueError(f"num_classes must be at least 1, got {num_classes}.")
         self.num_classes, self.ignore_index = num_classes, ignore_index
+        if names and len(names) != num_classes:
+            raise ValueError(f"names has {len(names)} entries for {num_classes} classes.")
+        self.names = tuple(names) or tuple(map(str, range(num_classes)))
         self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
     def reset(self) -> None:
@@ -107,8 +143,13 @@ class ConfusionMatrix:
             iou=iou,
             accuracy=accuracy,
             pixels=truth.long(),
+            names=self.names,
         )
 
 
-def _percent(share: float) -> str:
-    return "n/a" if share != share else f"{100 * share:.2f}"  # NaN is not itself
+def _known(score: float) -> float | None:
+    return None if math.isnan(score) else score
+
+
+def _rounded(score: float) -> float | None:
+    return None if math.isnan(score) else round(100 * score, 2) / 100

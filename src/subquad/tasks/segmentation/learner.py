@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
+from lightning.pytorch import Callback
 from torch import Tensor, nn
 
 from subquad.engine.freeze import freeze
-from subquad.engine.learner import Task
+from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.models import SegmentationConfig
 from subquad.nn.distributed import sum_over_processes
+from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
@@ -21,10 +23,10 @@ from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.protocol import Protocol, predict_scores
 
 
-class SegmentationTask(Task):
+class SegmentationLearner(Learner):
     """A segmentation network, its loss, its optimiser and its metrics.
 
-    It takes the batches that `subquad.data.loading` describes.
+    It takes the batches that `subquad.tasks.segmentation.data.batches` describes.
 
     Args:
         network: Of `create_model`.
@@ -41,7 +43,6 @@ class SegmentationTask(Task):
 
     score_name = "mean_iou"
     score_words = "mean IoU"
-    kind = "segmentation"
     class_weights: Tensor | None
 
     def __init__(
@@ -56,9 +57,8 @@ class SegmentationTask(Task):
         frozen: Sequence[str] = (),
     ) -> None:
         network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        super().__init__(network, seed)
+        super().__init__(network, seed, optimizer)
         assert isinstance(self.config, SegmentationConfig)
-        self.optimizer_options = optimizer or OptimizerOptions()
         self.loss_options = loss or LossOptions()
         self.protocol = None if protocol == Protocol() else protocol
         self.frozen = tuple(frozen)
@@ -68,7 +68,7 @@ class SegmentationTask(Task):
             raise ValueError(f"{len(class_weights)} class weights for {self.config.num_classes} classes.")
         weights = torch.tensor(class_weights) if class_weights else None
         self.register_buffer("class_weights", weights, persistent=False)
-        self.confusion = ConfusionMatrix(self.config.num_classes)
+        self.confusion = ConfusionMatrix(self.config.num_classes, names=self.config.class_names)
         self.loss_sum = torch.zeros(2, dtype=torch.float64)  # loss times pixels, pixels
         self.scores: SegmentationScores | None = None
 
@@ -82,6 +82,10 @@ class SegmentationTask(Task):
         self._hold_frozen()
         return self
 
+    def configure_callbacks(self) -> list[Callback]:
+        """Bring along what tells of single classes."""
+        return [ClassReport()]
+
     def on_train_start(self) -> None:
         """Set the mode of frozen parts: Lightning starts with the modes that it finds."""
         self._hold_frozen()
@@ -94,7 +98,7 @@ class SegmentationTask(Task):
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
-    def loss_of(self, batch: dict[str, Any], part: str) -> Tensor:
+    def loss_of(self, batch: dict[str, Any], part: str = "") -> Tensor:
         """Return the loss of a batch, that of the auxiliary head included."""
         return self._losses(batch)[0]
 
@@ -113,7 +117,7 @@ class SegmentationTask(Task):
 
     @classmethod
     def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
-        """Rebuild the task of `replay_options`."""
+        """Rebuild the learner of `replay_options`."""
         protocol = options["protocol"]
         return cls(
             network,
@@ -161,22 +165,18 @@ class SegmentationTask(Task):
             logger=False,
         )
 
-    def on_test_epoch_start(self) -> None:
-        """Start counting anew."""
-        self.on_validation_epoch_start()
-
-    def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        """Count a batch."""
-        self.validation_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        """Log as validation does."""
-        self.on_validation_epoch_end()
-
     def _losses(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
         """Return the loss of a batch and, before it is weighted, the part of the auxiliary head."""
         x, labels = self._normalized(batch["image"]), batch["labels"]
-        logits, auxiliary = self.network.forward_with_auxiliary(x)
+        try:
+            logits, auxiliary = self.network.forward_with_auxiliary(x)
+        except ValueError as error:
+            if "Expected more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                "batch norm has no statistics of a batch of one picture that the network reduces to one "
+                f"pixel; give a larger --data.batch_size (it is {len(x)}), or a larger --data.crop."
+            ) from error
         loss = self.loss_options.evaluate(logits, labels, self.class_weights)
         if auxiliary is None:
             return loss, None
@@ -199,8 +199,3 @@ class SegmentationTask(Task):
             return scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
         views = len(self.protocol.scales) * (2 if self.protocol.flip else 1)
         return scores / views  # the mean, of which the cross-entropy says something
-
-    def configure_optimizers(self) -> Any:
-        """Return the optimiser and its schedule, stepped after each optimiser step."""
-        optimizer, schedule = self.optimizer_options.build(self.network, self.planned_steps())
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

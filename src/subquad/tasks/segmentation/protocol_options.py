@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
-from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 from subquad.tasks.segmentation.protocol import Protocol, protocol_from
@@ -40,11 +38,6 @@ def resolve_protocol(options: Any) -> Protocol:
     given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Protocol)}
     differing = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(protocol_from(options.name), **differing)
-
-
-def spelled_out(arguments: Sequence[str]) -> list[str]:
-    """Replace `--protocol NAME` by `--protocol.name NAME`, the option that it is short for."""
-    return [re.sub(r"^--protocol(?=$|=)", "--protocol.name", argument) for argument in arguments]
 
 
 def protocol_defaults(saved: dict[str, Any]) -> dict[str, Any]:

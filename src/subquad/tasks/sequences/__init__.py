@@ -8,14 +8,14 @@ from subquad.tasks.sequences.prediction import predict_sequences
 from subquad.tasks.sequences.scores import ClassScores, SequenceScores
 
 if TYPE_CHECKING:
-    from subquad.tasks.sequences.learner import SequenceTask
+    from subquad.tasks.sequences.learner import SequenceLearner
 
-__all__ = ["ClassScores", "SequenceScores", "SequenceTask", "predict_sequences"]
+__all__ = ["ClassScores", "SequenceLearner", "SequenceScores", "predict_sequences"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "SequenceTask":  # it needs Lightning
-        from subquad.tasks.sequences.learner import SequenceTask
+    if name == "SequenceLearner":  # it needs Lightning
+        from subquad.tasks.sequences.learner import SequenceLearner
 
-        return SequenceTask
+        return SequenceLearner
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

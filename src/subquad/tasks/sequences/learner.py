@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchmetrics.classification import BinaryAUROC
 
-from subquad.engine.learner import Task
+from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.models import SequenceConfig
 from subquad.nn.lengths import resolve_lengths
 from subquad.tasks.sequences.scores import SequenceScores, SequenceSums
 
 
-class SequenceTask(Task):
+class SequenceLearner(Learner):
     """A sequence network, its loss, its optimiser and its metrics.
 
     It takes the batches that `subquad.tasks.sequences.data` describes.
@@ -33,12 +33,10 @@ class SequenceTask(Task):
 
     score_name = "accuracy"
     score_words = "accuracy"
-    kind = "sequences"
 
     def __init__(self, network: nn.Module, optimizer: OptimizerOptions | None = None, seed: int = 0) -> None:
-        super().__init__(network, seed)
+        super().__init__(network, seed, optimizer)
         assert isinstance(self.config, SequenceConfig)
-        self.optimizer_options = optimizer or OptimizerOptions()
         regression = self.config.regression
         if regression:
             self.score_name, self.score_words = "rmse", "RMSE"  # pyright: ignore[reportAttributeAccessIssue]
@@ -50,12 +48,6 @@ class SequenceTask(Task):
         """Map sequences to logits or values, (batch, num_classes)."""
         # None if all are full, which is faster: a compiled network cannot see what the lengths are.
         return self.network(inputs, lengths=resolve_lengths(None, lengths, *inputs.shape[:2]))
-
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
-        loss = self.loss_of(batch)
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
 
     def loss_of(self, batch: dict[str, Tensor], part: str = "") -> Tensor:
         """Return the loss of a batch."""
@@ -71,7 +63,7 @@ class SequenceTask(Task):
 
     @classmethod
     def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
-        """Rebuild the task of `replay_options`."""
+        """Rebuild the learner of `replay_options`."""
         return cls(network)
 
     @property
@@ -115,23 +107,6 @@ class SequenceTask(Task):
         log = {name: torch.tensor(x, dtype=torch.float32) for name, x in found.items() if x is not None}
         self.log_dict({f"val/{name}": value for name, value in log.items()})
         self.log(self.score_name, log[self.score_name], prog_bar=True, logger=False)
-
-    def on_test_epoch_start(self) -> None:
-        """Start counting anew."""
-        self.on_validation_epoch_start()
-
-    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count a batch."""
-        self.validation_step(batch, batch_idx)
-
-    def on_test_epoch_end(self) -> None:
-        """Log as validation does."""
-        self.on_validation_epoch_end()
-
-    def configure_optimizers(self) -> Any:
-        """Return the optimiser and its schedule, stepped after each optimiser step."""
-        optimizer, schedule = self.optimizer_options.build(self.network, self.planned_steps())
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         if self.config.regression:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from subquad.engine.scores import Table
+from subquad.engine.tables import percent
 from subquad.nn.distributed import sum_over_processes
 
 TOLERANCE = 0.04  # of the Adding problem: a value counts as right if it is nearer than this
@@ -63,6 +67,35 @@ class SequenceScores:
     mae: float | None = None
     rmse: float | None = None
     r2: float | None = None
+
+    def tables(self) -> list[Table]:
+        """Return the scores and, of a classification, those of each class."""
+        found = [Table(f"{self.count:,} sequences", ("score", "value"), self._rows())]
+        if self.classes:
+            columns = ("class", "precision %", "recall %", "F1 %", "sequences")
+            rows = [
+                (c.name, *map(percent, (c.precision, c.recall, c.f1)), f"{c.count:,}") for c in self.classes
+            ]
+            found.append(Table("classes", columns, rows))
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as plain values."""
+        return dataclasses.asdict(self)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        if self.is_classification:
+            rows = [
+                ("accuracy", f"{percent(self.accuracy)} %"),
+                ("F1, mean of classes", f"{percent(self.f1)} %"),
+            ]
+            if self.roc_auc is not None:
+                rows.append(("area under the ROC curve", f"{percent(self.roc_auc)} %"))
+        else:
+            errors = {"mean absolute error": self.mae, "root mean squared error": self.rmse, "R²": self.r2}
+            rows = [(name, "n/a" if value is None else f"{value:.6g}") for name, value in errors.items()]
+            rows.append((f"nearer than {TOLERANCE}", f"{percent(self.accuracy)} %"))
+        return [*rows, ("loss", f"{self.loss:.5f}")]
 
 
 class SequenceSums:

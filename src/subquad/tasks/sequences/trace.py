@@ -58,6 +58,12 @@ class TracedSequences:
         return 1
 
     @property
+    def takes(self) -> str:
+        """Which sequences the graph takes."""
+        most = "on" if self.config.longest is None else f"to {self.config.longest}"
+        return f"sequences: any batch of any lengths from {self.smallest} {most}"
+
+    @property
     def unit(self) -> float:
         """The deviation of the values of a regression, 1 of logits."""
         return self.config.target_std
@@ -93,12 +99,31 @@ class TracedSequences:
         }
 
 
-def trace_sequences(network: nn.Module) -> TracedSequences:
+def trace_sequences(
+    network: nn.Module,
+    *,
+    size: tuple[int, int] | None = None,
+    in_channels: int | None = None,
+    preprocess: bool = False,
+) -> TracedSequences:
     """Make the graph of a sequence network; the network stays as it is.
 
+    Args:
+        network: A sequence network.
+        size: None, as the next two: they are for networks on images.
+        in_channels: None.
+        preprocess: False.
+
     Raises:
-        ValueError: If it cannot be traced for any length: rivals of other packages cannot.
+        ValueError: If it cannot be traced for any length (rivals of other packages cannot), or an option is
+            for networks on images.
     """
+    given = {"size": size, "in_channels": in_channels, "preprocess": preprocess or None}
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"{name}={value} is for networks on images, this one is on sequences; leave it out."
+            )
     config: Any = network.config
     if config.longest is not None and config.longest < 3:
         raise ValueError(

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from subquad.data.picture_files import image_files, left_out
 from subquad.tasks.segmentation.data.check import check_folder
 from subquad.tasks.segmentation.data.folder import SegmentationFolder
-from subquad.tasks.segmentation.data.pairs import image_files, left_out, match_pairs, paired
+from subquad.tasks.segmentation.data.pairs import match_pairs, paired
 
 Save = Callable[[str, NDArray], Path]
 PIXELS = np.zeros((1, 1), np.uint8)
@@ -52,9 +53,7 @@ def test_hidden_names_are_no_pictures(save: Save, tmp_path: Path) -> None:
 
 def test_texts_are_not_looked_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.txt").write_bytes(b"GIF89a")
-    monkeypatch.setattr(
-        "subquad.tasks.segmentation.data.pairs.head_of", lambda path: pytest.fail(f"{path} was opened")
-    )
+    monkeypatch.setattr("subquad.data.picture_files.head_of", lambda path: pytest.fail(f"{path} was opened"))
     assert left_out(tmp_path) == []
 
 

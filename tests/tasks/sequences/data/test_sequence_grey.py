@@ -55,7 +55,7 @@ def test_a_packed_bomb_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez_compressed(tmp_path / "train.npz", bodies=np.zeros(100_000, np.uint8))
-    monkeypatch.setattr("subquad.tasks.sequences.data.grey.CLASS_IMAGES_BYTES", 10_000)
+    monkeypatch.setattr("subquad.data.cifar.CLASS_IMAGES_BYTES", 10_000)
     monkeypatch.setattr(np, "load", None)
     with pytest.raises(ValueError, match="train.npz cannot be read .it unpacks to more than 10,000 bytes"):
         open_sequences(SequenceOptions("image", str(tmp_path)))

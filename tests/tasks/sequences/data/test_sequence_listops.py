@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from subquad.data.loading import mix_seed
+from subquad.base.seeds import mix_seed
 from subquad.tasks.sequences.data import LISTOPS, ListOps, SequenceOptions, evaluate_listops, open_sequences
 
 SAMPLES = 150

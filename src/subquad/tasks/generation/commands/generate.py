@@ -24,7 +24,7 @@ def parser() -> Parser:
         description="Make images. Writes CLASS_NUMBER.png for each, and grid.png; a seed gives the same "
         "images whatever their number and the batch size.",
     )
-    p.add_argument("model", type=str, help="A .safetensors file, or a folder that `fit` wrote.")
+    p.add_argument("checkpoint", type=str, help="A .safetensors file, or a folder that `fit` wrote.")
     for name, kind, help in (
         ("class", str, "Number or name of the class; not given: each of them."),
         ("count", int, "Images of each class, 64 if not given; with --interpolate rows, 8 if not given."),
@@ -51,9 +51,9 @@ def main(arguments: list[str]) -> None:
         )
     if options.seed < 0:
         raise ValueError(f"--seed must be 0 or more, got {options.seed}.")
-    network = load_hamgan(options.model, options.device)
+    network = load_hamgan(options.checkpoint, options.device)
     classes = find_classes(options["class"], network.config)
-    folder, read = Path(options.output), [checkpoint_path(options.model)]
+    folder, read = Path(options.output), [checkpoint_path(options.checkpoint)]
     if options.interpolate is not None:
         written = [folder / "interpolation.png"]
         check_outputs(written, read, overwrite=options.overwrite)

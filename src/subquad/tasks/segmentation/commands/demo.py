@@ -12,8 +12,9 @@ import torch
 from subquad.engine.parsing import Parser
 from subquad.engine.recipes import recipe
 from subquad.engine.tables import print_table
-from subquad.tasks.segmentation.commands.fit import FitResult, fit
-from subquad.tasks.segmentation.commands.fit import parser as fit_parser
+from subquad.tasks.fitting import WEIGHTS, fit, fit_parser
+from subquad.tasks.segmentation.confusion import SegmentationScores
+from subquad.tasks.segmentation.task import TASK
 
 RUNS = {"without the ham": "none", "with the ham": "decomposition"}
 SHOWN, MAPS = 5, 4  # scenes in the report, code maps of each
@@ -51,8 +52,10 @@ def main(arguments: list[str]) -> None:
         seconds[title] = time.monotonic() - started
     columns, rows = _table(results, seconds)
     print_table("Scenes: IoU in percent on scenes that training never saw", columns, rows)
-    _write_report(folder, results, columns, rows, options)
-    sys.stdout.write(f"report:     {folder / 'report.html'}\ncheckpoint: {results['with the ham'].best}\n")
+    _write_report(folder, columns, rows, options)
+    sys.stdout.write(
+        f"report:     {folder / 'report.html'}\ncheckpoint: {folder / RUNS['with the ham'] / WEIGHTS}\n"
+    )
 
 
 def _make_room(folder: Path) -> None:
@@ -70,31 +73,30 @@ def _make_room(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _train(ham: str, folder: Path, steps: int, seed: int) -> FitResult:
-    p = fit_parser()
+def _train(ham: str, folder: Path, steps: int, seed: int) -> SegmentationScores:
+    p = fit_parser(TASK)
     options: Any = p.parse_args([f"--config={recipe('scenes_light_ham')}", f"--seed={seed}"])
     options.model.ham = ham
     options.data.length = steps * options.data.batch_size
     options.trainer.val_check_interval = max(1, steps // 5)
     folder.mkdir(parents=True)
-    result = fit(p.instantiate(options), folder)
-    assert result is not None  # its recipe evaluates
-    return result
+    return fit(TASK, p.instantiate(options), folder).scores
 
 
-def _table(results: dict[str, FitResult], seconds: dict[str, float]) -> tuple[list[str], list[list[str]]]:
+def _table(
+    results: dict[str, SegmentationScores], seconds: dict[str, float]
+) -> tuple[list[str], list[list[str]]]:
     rows = [
-        [name, *(f"{100 * r.scores.iou[index]:.1f}" for r in results.values())]
+        [name, *(f"{100 * scores.iou[index]:.1f}" for scores in results.values())]
         for index, name in enumerate(next(iter(results.values())).names)
     ]
     rows.append(["training, s", *(f"{seconds[title]:.0f}" for title in results)])
-    rows.append(["mean IoU", *(f"{100 * r.scores.mean_iou:.1f}" for r in results.values())])
+    rows.append(["mean IoU", *(f"{100 * scores.mean_iou:.1f}" for scores in results.values())])
     return ["class", *results], rows
 
 
 def _write_report(
     folder: Path,
-    results: dict[str, FitResult],
     columns: list[str],
     rows: list[list[str]],
     options: Any,
@@ -107,7 +109,9 @@ def _write_report(
     from subquad.tasks.segmentation.labels import predict_labels
     from subquad.tasks.segmentation.preprocess import preprocess
 
-    models: dict[str, Any] = {title: subquad.load_model(r.best) for title, r in results.items()}
+    models: dict[str, Any] = {
+        title: subquad.load_model(folder / run / WEIGHTS) for title, run in RUNS.items()
+    }
     scenes = Scenes(64, seed=1, split="val")
     images = torch.stack([scenes[i].image for i in range(len(scenes))])
     truth = torch.stack([scenes[i].labels for i in range(len(scenes))])
@@ -131,7 +135,8 @@ def _write_report(
     )
     report.heading("Training")
     report.figure(
-        curves({title: r.log for title, r in results.items()}), "training loss and mean IoU by step"
+        curves({title: next((folder / run).glob("logs/*/metrics.csv")) for title, run in RUNS.items()}),
+        "training loss and mean IoU by step",
     )
     report.heading("Predictions")
     pictures = {"image": list(images[:SHOWN]), "truth": painted(truth)}

@@ -8,103 +8,80 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from PIL import Image
+
 from subquad.base.files import write_whole
 from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
-from subquad.engine.checkpoints import checkpoint_path, move
+from subquad.data.decoding import TooManyPixelsError
+from subquad.data.pictures import read_image
+from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.refusals import require_segmentation
-from subquad.tasks.segmentation.protocol_options import ProtocolOptions, resolve_protocol, spelled_out
+from subquad.models import SegmentationConfig
+from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
+from subquad.tasks.segmentation.data.labels import LabelSet
+from subquad.tasks.segmentation.data.pairs import SUFFIXES, image_files, left_out
+from subquad.tasks.segmentation.labels import predict_labels
+from subquad.tasks.segmentation.protocol import Protocol
+from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
+from subquad.tasks.segmentation.tiles import predict_tiles
+from subquad.tasks.segmentation.tiling import Tiling
 
 STRIP = 512  # rows of an overlay that are mixed at once
 JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
 
-def parser() -> Parser:
-    """Return the options of `subquad predict`."""
-    p = Parser(
-        prog="subquad predict",
-        description="Segment images. Writes NAME.png (class indices, with the palette) and "
-        "NAME_overlay.jpg for each.",
-    )
-    p.add_argument("checkpoint", type=str, help="A .safetensors file, or a folder that `fit` wrote.")
+def add_options(p: Parser) -> None:
+    """Add which pictures, and what is written of them."""
     p.add_argument("images", type=str, help="A picture, or a folder of pictures.")
-    p.add_argument("--output", type=str, default="predictions", help="Folder to write to.")
-    p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
-    p.add_argument("--opacity", type=float, default=0.5, help="Of the colours in the overlay, 0 to 1.")
-    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
     p.add_argument(
-        "--list",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="File of names without suffix, one a line: only these pictures of the folder.",
+        "--output",
+        type=str,
+        default="predictions",
+        help="Folder to write to: NAME.png (class indices, with the palette) and NAME_overlay.jpg of each.",
     )
+    p.add_argument("--opacity", type=float, default=0.5, help="Of the colours in the overlay, 0 to 1.")
     p.add_argument(
         "--submission",
         type=Literal["voc"] | None,  # pyright: ignore[reportArgumentType]
         default=None,
         help="Write masks in the folders of the PASCAL VOC server and pack them in results.tar; no overlays.",
     )
+    for name, kind, help in (
+        ("list", str, "File of names without suffix, one a line: only these pictures of the folder."),
+        ("tile", int, "Side of the tiles of large images, such as 1024; not given: each image at once."),
+        ("overlap", float, "Share of a tile blended with the next; 0.25 if not given."),
+        (
+            "max_pixels",
+            int,
+            "Refuse pictures of more; if not given, 33 million at once and 268 million in tiles.",
+        ),
+    ):
+        p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
     p.add_argument(
-        "--tile",
-        type=int | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Side of the tiles of large images, such as 1024; not given: each image at once.",
-    )
-    p.add_argument(
-        "--overlap",
-        type=float | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Share of a tile blended with the next; 0.25 if not given.",
-    )
-    p.add_argument(
-        "--max_pixels",
-        type=int | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Refuse pictures of more; if not given, 33 million at once and 268 million in tiles.",
-    )
-    p.add_argument(
-        "--share-dictionary",
+        "--share_dictionary",
         action="store_true",
         help="Compute one dictionary for the whole image, for all its tiles.",
     )
-    p.add_class_arguments(ProtocolOptions, "protocol")
-    return p
 
 
-def main(arguments: list[str]) -> None:
-    """Parse, predict, write."""
-    from subquad.models import load_model
-    from subquad.tasks.segmentation.data.colors import voc_palette
-    from subquad.tasks.segmentation.data.labels import LabelSet
-    from subquad.tasks.segmentation.data.pairs import left_out
-
-    p = parser()
-    options = p.parse_args(spelled_out(arguments))
+def predict(model: Any, options: Any) -> str:
+    """Write masks and overlays; returns what was written."""
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
-    read, predict = _predictor(options, resolve_protocol(p.instantiate(options).protocol))
-    model: Any = load_model(checkpoint_path(options.checkpoint))
+    read, label = _predictor(options, resolve_protocol(options.protocol))
     require_segmentation(model.config, options.checkpoint)
-    model = move(model, options.device)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
     if options.list is not None:
         images = listed(images, Path(options.list), options.images)
-    if options.submission:
-        check_voc(model.config.num_classes)
-        palette = voc_palette()
-        masks, overlays = [folder / VOC_FOLDER / f"{i.stem}.png" for i in images], []
-        targets = [*masks, folder / VOC_ARCHIVE]
-    else:
-        palette = model.config.palette or LabelSet.generic(model.config.num_classes).palette
-        masks = [folder / f"{i.stem}.png" for i in images]
-        overlays = [folder / f"{i.stem}_overlay.jpg" for i in images]
-        targets = [*masks, *overlays]
+    masks, overlays, palette = _targets(images, folder, model.config, options.submission)
+    packed = [folder / VOC_ARCHIVE] if options.submission else []
     read_files = [*images, checkpoint_path(options.checkpoint), *([options.list] if options.list else [])]
-    check_outputs(targets, read_files, overwrite=options.overwrite)
+    check_outputs([*masks, *overlays, *packed], read_files, overwrite=options.overwrite)
     unread: list[str] = []
     for index, source in enumerate(images):
         try:
@@ -112,7 +89,7 @@ def main(arguments: list[str]) -> None:
         except (OSError, ValueError) as error:
             unread.append(str(error))
             continue
-        labels, remark = predict(model, image)
+        labels, remark = label(model, image)
         write_mask(labels, palette, masks[index])
         if overlays and max(labels.shape) > JPEG_SIDE:
             remark += f"{remark and '; '}no overlay, as JPEG ends at {JPEG_SIDE:,} pixels a side"
@@ -122,28 +99,32 @@ def main(arguments: list[str]) -> None:
             sys.stdout.write(f"{source.name}: {remark}\n")
     if unread:
         done = f"; wrote the masks of the other {len(images) - len(unread)} pictures to {folder}"
-        packed = f" and no {VOC_ARCHIVE}" if options.submission else ""
+        no_archive = f" and no {VOC_ARCHIVE}" if options.submission else ""
         raise ValueError(
             "; ".join(said.rstrip(".") for said in unread)
-            + (done + packed if len(unread) < len(images) else "")
+            + (done + no_archive if len(unread) < len(images) else "")
         )
     if options.submission:
-        sys.stdout.write(f"wrote {len(images)} masks, packed in {pack(folder, masks)}\n")
-    else:
-        sys.stdout.write(f"wrote {len(images)} masks and overlays to {folder}\n")
+        return f"wrote {len(images)} masks, packed in {pack(folder, masks)}"
+    return f"wrote {len(images)} masks and overlays to {folder}"
+
+
+def _targets(
+    images: Sequence[Path], folder: Path, config: SegmentationConfig, submission: str | None
+) -> tuple[list[Path], list[Path], Sequence[tuple[int, int, int]]]:
+    """Return the files of masks and of overlays, and the colours of the classes."""
+    if submission:
+        check_voc(config.num_classes)
+        return [folder / VOC_FOLDER / f"{i.stem}.png" for i in images], [], voc_palette()
+    palette = config.palette or LabelSet.generic(config.num_classes).palette
+    masks = [folder / f"{i.stem}.png" for i in images]
+    return masks, [folder / f"{i.stem}_overlay.jpg" for i in images], palette
 
 
 def _predictor(
     options: Any, protocol: Any
 ) -> tuple[Callable[[Path], Any], Callable[[Any, Any], tuple[Any, str]]]:
     """Return what reads a picture, and what maps network and picture to labels and a remark on seams."""
-    from subquad.data.decoding import TooManyPixelsError
-    from subquad.data.pictures import read_image
-    from subquad.tasks.segmentation.labels import predict_labels
-    from subquad.tasks.segmentation.protocol import Protocol
-    from subquad.tasks.segmentation.tiles import predict_tiles
-    from subquad.tasks.segmentation.tiling import Tiling
-
     usual = UNTILED_PIXELS if options.tile is None else PICTURE_PIXELS
     most = usual if options.max_pixels is None else options.max_pixels
 
@@ -158,7 +139,7 @@ def _predictor(
 
     if options.tile is None:
         if options.share_dictionary:
-            raise ValueError("--share-dictionary is of tiles; give --tile too, such as --tile 1024.")
+            raise ValueError("--share_dictionary is of tiles; give --tile too, such as --tile 1024.")
 
         if options.overlap is not None:
             raise ValueError("--overlap is of tiles; give --tile too, such as --tile 1024.")
@@ -218,8 +199,6 @@ def find_images(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise FileNotFoundError(f"there is no picture or folder {path}.")
-    from subquad.tasks.segmentation.data.pairs import SUFFIXES, image_files, left_out
-
     if not (found := image_files(path)):
         others = " ".join(["", *left_out(path)])
         raise FileNotFoundError(f"there are no pictures ({', '.join(SUFFIXES)}) in {path}.{others}")
@@ -232,8 +211,6 @@ def find_images(path: Path) -> list[Path]:
 
 def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path) -> None:
     """Write class indices as a picture with a palette."""
-    from PIL import Image
-
     picture = Image.fromarray(labels.numpy().astype("uint8"), mode=None)
     picture.putpalette([level for color in palette for level in color])
     _write_picture(picture, path, "PNG")
@@ -243,10 +220,6 @@ def write_overlay(
     image: Any, labels: Any, palette: Sequence[tuple[int, int, int]], opacity: float, path: Path
 ) -> None:
     """Write the picture with the classes' colours laid over it."""
-    from PIL import Image
-
-    from subquad.tasks.segmentation.data.colors import index_to_color
-
     mixed = image.movedim(0, -1).numpy().copy()
     for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
         strip = mixed[top : top + STRIP]

@@ -6,10 +6,10 @@ References:
     that of Badrinarayanan, Kendall, Cipolla, SegNet, PAMI 2017.
 """
 
-import os
 from pathlib import Path
 from typing import Literal
 
+from subquad.data.shared import data_folder
 from subquad.tasks.segmentation.data.folder import SegmentationFolder
 from subquad.tasks.segmentation.data.labels import LabelSet
 
@@ -61,14 +61,6 @@ class CamVid(SegmentationFolder):
         self, root: str | Path | None = None, split: Literal["train", "val", "test"] = "train"
     ) -> None:
         """Find the files; nothing is decoded yet."""
-        super().__init__(_default_root() if root is None else root, split, classes=CAMVID_LABELS)
-
-
-def _default_root() -> Path:
-    folder = os.environ.get("SUBQUAD_DATA", "")
-    if not folder:
-        raise ValueError(
-            "CamVid does not know where the data are; give root=, or set SUBQUAD_DATA to the "
-            "folder that holds camvid/."
+        super().__init__(
+            data_folder("camvid", root, who="CamVid", give="root=,"), split, classes=CAMVID_LABELS
         )
-    return Path(folder) / "camvid"

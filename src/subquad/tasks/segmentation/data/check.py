@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from subquad.base.limits import PICTURE_PIXELS
+from subquad.base.suggest import quote
+from subquad.data.picture_files import SUFFIXES_IN_WORDS, left_out
 from subquad.data.pictures import read_picture
 from subquad.tasks.segmentation.data.colors import (
     IGNORE_INDEX,
@@ -26,13 +28,7 @@ from subquad.tasks.segmentation.data.masks import (
     refuse_other_colors,
 )
 from subquad.tasks.segmentation.data.oddities import Oddities
-from subquad.tasks.segmentation.data.pairs import (
-    MASK_FOLDERS,
-    SUFFIXES_IN_WORDS,
-    left_out,
-    match_pairs,
-    quote,
-)
+from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, match_pairs
 from subquad.tasks.segmentation.data.report import DataReport, SplitReport, summarise
 from subquad.tasks.segmentation.data.smoothing import NO_SMOOTHING, is_smoothed, is_smoothed_grey
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from subquad.base.suggest import quote
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
 from subquad.tasks.segmentation.data.lonely_masks import lonely_masks
-from subquad.tasks.segmentation.data.pairs import quote
 from subquad.tasks.segmentation.data.published import PublishedDataset
 from subquad.tasks.segmentation.data.published_sets import open_published
 from subquad.tasks.segmentation.data.report import DataReport, SplitReport, summarise

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
+from subquad.base.suggest import quote
 from subquad.tasks.segmentation.data.colors import Color
-from subquad.tasks.segmentation.data.pairs import quote
 
 Classes = tuple[tuple[str, ...], tuple[Color, ...] | None, Color | None]
 """Names, a colour each if there are any, and the colour of ignored pixels."""

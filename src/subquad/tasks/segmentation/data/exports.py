@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from subquad.base.hidden import visible
-from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, masks_beside, quote
+from subquad.base.suggest import quote
+from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, masks_beside
 
 LABELMAP = "labelmap.txt"
 _HEAD = 1 << 16  # characters of a file that tell its tool

@@ -1,24 +1,21 @@
 """A data set of one's own: a folder of images and a folder of masks."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from torch.utils.data import Dataset
 
 from subquad.base.hidden import visible
 from subquad.base.limits import PICTURE_PIXELS
+from subquad.base.suggest import quote
+from subquad.data.fingerprint import file_parts
+from subquad.data.picture_files import holds_pictures, image_files, left_out
 from subquad.data.pictures import read_picture
 from subquad.tasks.segmentation.data.exports import layout_hint
 from subquad.tasks.segmentation.data.labels import LabelSet, Sample
 from subquad.tasks.segmentation.data.masks import check_same_size, read_mask
-from subquad.tasks.segmentation.data.pairs import (
-    MASK_FOLDERS,
-    holds_pictures,
-    image_files,
-    left_out,
-    paired,
-    quote,
-)
+from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, paired
 
 CLASSES_FILES = ("classes.json", "classes.txt")
 USUAL_SPLITS = ("train", "val", "test")
@@ -90,6 +87,10 @@ class SegmentationFolder(Dataset[Sample]):
     def __len__(self) -> int:
         """The number of samples."""
         return len(self.pairs)
+
+    def fingerprint_parts(self) -> Iterable[bytes]:
+        """Return the names and sizes of the files."""
+        return file_parts([path for pair in self.pairs for path in pair[:2]])
 
     def __getitem__(self, index: int) -> Sample:
         """Decode one sample; its name is that of the file without suffix.

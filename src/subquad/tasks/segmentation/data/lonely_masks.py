@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from subquad.tasks.segmentation.data.pairs import image_files, quote
+from subquad.base.suggest import quote
+from subquad.data.picture_files import image_files
 from subquad.tasks.segmentation.data.published import PublishedDataset
 
 

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
-
-from subquad.base.interruption import outlive
-from subquad.data.loading import (
-    EvaluationSamples,
-    TrainingLoader,
-    TrainingOrder,
-    TrainingSamples,
-    Transform,
-    collate,
-    count_batches,
-)
+from subquad.data.loading import Batches, TrainingOrder, count_batches, in_batches
+from subquad.engine.data import RunData
+from subquad.tasks.segmentation.data.batches import EvaluationSamples, TrainingSamples, Transform, collate
 from subquad.tasks.segmentation.data.labels import LabelSet, SegmentationDataset
 
 
-class SegmentationData(LightningDataModule):
+class SegmentationData(RunData[SegmentationDataset]):
     """Loaders of `SegmentationBatch`, seeded and resumable.
 
     Args:
@@ -49,10 +37,13 @@ class SegmentationData(LightningDataModule):
         workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__()
-        for name, value in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}.")
+        super().__init__(
+            {"train": train, "val": evaluation, "test": evaluation},
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            workers=workers,
+            seed=seed,
+        )
         if train is not None and train.labels.names != evaluation.labels.names:
             raise ValueError(
                 f"training has the classes {train.labels.names}, evaluation {evaluation.labels.names}; "
@@ -62,57 +53,18 @@ class SegmentationData(LightningDataModule):
             count_batches(len(train), batch_size)  # before a run leaves anything behind
         self.train, self.evaluation = train, evaluation
         self.train_transform, self.eval_transform = train_transform, eval_transform
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.workers, self.seed = workers, seed
-        self._loader: TrainingLoader | None = None
-        self._position: dict[str, int] | None = None
 
     @property
     def labels(self) -> LabelSet:
         """The classes."""
         return self.evaluation.labels
 
-    def train_dataloader(self) -> TrainingLoader:
-        """Return the training batches of this process."""
-        if self.train is None:
-            raise ValueError("this data has no training set.")
-        rank, processes = self._place()
-        order = TrainingOrder(len(self.train), self.batch_size, self.seed, rank, processes)
-        samples = TrainingSamples(self.train, self.train_transform, self.seed)
-        self._loader = TrainingLoader(samples, order, self.workers)
-        if self._position is not None:
-            self._loader.load_state_dict(self._position)
-        return self._loader
+    def training_batches(self, dataset: SegmentationDataset, rank: int, processes: int) -> Batches:
+        """Return shuffled batches of transformed samples."""
+        order = TrainingOrder(len(dataset), self.batch_size, self.seed, rank, processes)
+        return Batches(TrainingSamples(dataset, self.train_transform, self.seed), order, collate)
 
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Return the evaluation batches of this process."""
-        samples = EvaluationSamples(self.evaluation, self.eval_transform, *self._place())
-        return DataLoader(
-            samples,
-            self.eval_batch_size,
-            num_workers=self.workers,
-            worker_init_fn=outlive,
-            collate_fn=collate,
-            persistent_workers=self.workers > 0,
-        )
-
-    def test_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Return what `val_dataloader` returns."""
-        return self.val_dataloader()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return how far training is in its data."""
-        return {} if self._loader is None else self._loader.state_dict()
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next training loader begin there.
-
-        Lightning also hands the position to the loader itself, but only to one that is made after
-        the checkpoint was read; a schedule that asks for the number of steps makes it before.
-        """
-        self._position = state_dict or None
-
-    def _place(self) -> tuple[int, int]:
-        """Return the rank of this process and the number of processes."""
-        trainer = self.trainer
-        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
+    def evaluation_batches(self, dataset: SegmentationDataset, rank: int, processes: int) -> Batches:
+        """Return batches in the order of the data set."""
+        samples = EvaluationSamples(dataset, self.eval_transform, rank, processes)
+        return Batches(samples, in_batches(range(len(samples)), self.eval_batch_size), collate)

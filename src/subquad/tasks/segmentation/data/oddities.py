@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from subquad.base.suggest import quote
 from subquad.data.pictures import Picture
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX, Color
 from subquad.tasks.segmentation.data.masks import WITHOUT_TRANSPARENCY, Mask
-from subquad.tasks.segmentation.data.pairs import quote
 
 _DARK = 64  # of 256: pictures of more than 8 bits whose pixels lie below a quarter of the range ...
 _NEARLY_ALL = 0.99  # ... but for a few, such as dead pixels of a camera

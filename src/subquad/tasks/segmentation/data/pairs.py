@@ -1,25 +1,15 @@
-"""Which files are pictures, and which mask belongs to which."""
+"""Which mask belongs to which picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from unicodedata import normalize
 
-from subquad.base.hidden import visible
-from subquad.base.suggest import and_more
-from subquad.data.decoding import FORMATS, head_of, looks_like
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-"""Names of files that are taken for pictures, in any case; the content tells what they are."""
+from subquad.base.suggest import quote
+from subquad.data.picture_files import SUFFIXES, SUFFIXES_IN_WORDS, image_files, left_out
 
 MASK_FOLDERS = ("labels", "masks", "annotations")
 
-SUFFIXES_IN_WORDS = "png, jpg, jpeg, bmp, tif or tiff"
-
-# Pictures of a kind that is not read, and that their first bytes may not tell.
-_OTHER_SUFFIXES = frozenset({".dcm", ".nii", ".npy", ".npz", ".raw", ".svg", ".tga", ".ppm", ".pgm", ".pbm"})
-# Never pictures, and often as many as these: they are not looked into.
-_TEXTS = frozenset({".txt", ".json", ".xml", ".csv", ".yaml", ".yml", ".md"})
 # What tools put behind the name of the picture.
 _MASK_ENDINGS = ("_mask", "-mask", "_masks", "_label", "-label", "_labels", "_seg", "-seg", "_gt", "-gt")
 
@@ -92,47 +82,6 @@ def match_pairs(images_dir: Path, masks_dir: Path) -> tuple[list[tuple[Path, Pat
     return [(images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())], problems
 
 
-def image_files(folder: Path) -> list[Path]:
-    """List the files of a folder whose names are those of pictures, sorted, without hidden ones."""
-    return [path for path in visible(folder) if path.suffix.lower() in SUFFIXES]
-
-
-def left_out(folder: Path) -> list[str]:
-    """Name what looks like pictures in a folder and is not taken, in one sentence a kind.
-
-    Args:
-        folder: Of pictures or masks.
-    """
-    others, nested = [], []
-    for path in visible(folder):
-        suffix = path.suffix.lower()
-        if suffix in SUFFIXES or suffix in _TEXTS:
-            continue
-        if path.is_dir():
-            if image_files(path):
-                nested.append(path.name)
-        elif suffix in _OTHER_SUFFIXES or looks_like(head_of(path)):
-            others.append(path.name)
-    said = []
-    if others:
-        said.append(
-            f"{quote(others)} of {folder} {'is' if len(others) == 1 else 'are'} left out: pictures are "
-            f"{FORMATS}, with names in {SUFFIXES_IN_WORDS}; save {'it' if len(others) == 1 else 'them'} as "
-            "PNG."
-        )
-    if nested:
-        said.append(
-            f"the pictures in the folders {quote(nested)} of {folder} are left out; put them into {folder} "
-            "itself."
-        )
-    return said
-
-
-def holds_pictures(folder: Path) -> bool:
-    """Say whether there is anything in a folder that is a picture or looks like one."""
-    return bool(image_files(folder) or left_out(folder))
-
-
 def without_ending(stem: str) -> str:
     """Return the name of the picture that a mask may belong to: without `_mask`, `.jpg` and the like."""
     if (
@@ -148,8 +97,3 @@ def masks_beside(folder: Path) -> list[Path]:
     files = image_files(folder)
     stems = {path.stem for path in files}
     return [path for path in files if (name := without_ending(path.stem)) != path.stem and name in stems]
-
-
-def quote(names: list[str], most: int = 3) -> str:
-    """Quote up to `most` names and count the others: `'a', 'b', 'c' and 4 more`."""
-    return and_more([repr(name) for name in names], most)

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from subquad.data.fingerprint import file_parts
+from subquad.data.picture_files import image_files
 from subquad.data.pictures import read_picture
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
 from subquad.tasks.segmentation.data.labels import LabelSet, Sample
 from subquad.tasks.segmentation.data.masks import check_same_size, read_raw_mask
-from subquad.tasks.segmentation.data.pairs import image_files
 
 CLASSES = Path(__file__).parent / "classes"
 
@@ -94,6 +95,10 @@ class PublishedDataset(Dataset[Sample]):
     def __len__(self) -> int:
         """The number of samples."""
         return len(self.pairs)
+
+    def fingerprint_parts(self) -> Iterable[bytes]:
+        """Return the names and sizes of the files."""
+        return file_parts([path for pair in self.pairs for path in pair[:2]])
 
     def __getitem__(self, index: int) -> Sample:
         """Decode one sample.

@@ -6,17 +6,22 @@ import csv
 import dataclasses
 import io
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from subquad.base.files import check_writable, write_whole
-from subquad.engine.checkpoints import checkpoint_path, move
-from subquad.engine.evaluation_run import config_of_run, data_defaults
+from subquad.engine.checkpoints import checkpoint_path
+from subquad.engine.options import defaults_of
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
-from subquad.models import SequenceConfig, load_model
-from subquad.tasks.sequences.data import SequenceOptions
-from subquad.tasks.sequences.data.options import USUAL_LENGTH
+from subquad.models import SequenceConfig
+from subquad.tasks.sequences.data.options import USUAL_LENGTH, SequenceOptions
+from subquad.tasks.sequences.data.samples import cut, with_cls
+from subquad.tasks.sequences.data.unknown import UnknownTokens, refuse_unknown
+from subquad.tasks.sequences.data.unlabelled import UNITS, encode_all, read_unlabelled, unlabelled_encoder
+from subquad.tasks.sequences.data.vocabulary import FIXED, ORDER, vocabulary_of
+from subquad.tasks.sequences.prediction import predict_sequences
 
 # Of `--data`: what tells how the sequences of training were read.
 READING = {"sequence_column", "header", "tokens", "crop", "cls", "case"}
@@ -26,59 +31,42 @@ COLUMNS = {"text": "text", "listops": "Source"}  # of the published files
 OTHERS = {field.name for field in dataclasses.fields(SequenceOptions)} - READING - ASKED
 
 
-def parser() -> Parser:
-    """Return the options of `subquad predict` for sequences."""
-    p = Parser(
-        prog="subquad predict",
-        description="Classify sequences. Writes a table with a row for each: where it was read, the class, "
-        "and the probabilities of all classes; of a regression the value.",
-    )
-    p.add_argument(
-        "checkpoint",
-        type=str,
-        help="A folder that `fit` wrote, or its .safetensors; config.yaml there tells how data are read.",
-    )
+def add_options(p: Parser, run: Mapping[str, Any]) -> None:
+    """Add which sequences, and how they are read.
+
+    Args:
+        p: The parser.
+        run: The options of the run whose network it is; config.yaml beside its weights tells them.
+    """
     p.add_argument(
         "sequences", type=str, help="A table (.csv, .tsv, .jsonl), FASTA, a .txt file or a folder of them."
     )
-    p.add_argument("--output", type=str, default="predictions.csv", help="Table to write.")
-    p.add_argument("--overwrite", action="store_true", help="Replace a file that is there.")
+    p.add_argument(
+        "--output",
+        type=str,
+        default="predictions.csv",
+        help="Table to write, a row for each sequence: where it was read, the class, and the probabilities "
+        "of all classes; of a regression the value.",
+    )
     p.add_argument("--batch_size", type=int, default=64, help="Sequences at a time.")
-    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
     p.add_class_arguments(SequenceOptions, "data", skip=set[str | int](OTHERS))
-    return p
-
-
-def main(arguments: list[str]) -> None:
-    """Parse, predict, write."""
-    from subquad.tasks.sequences.data.samples import cut, with_cls
-    from subquad.tasks.sequences.data.unknown import UnknownTokens, refuse_unknown
-    from subquad.tasks.sequences.data.unlabelled import encode_all, read_unlabelled, unlabelled_encoder
-    from subquad.tasks.sequences.prediction import predict_sequences
-
-    p = parser()
-    run = config_of_run(arguments, "sequences", or_file=True)
     p.set_defaults(reading_of_run(run))
-    options: Any = p.instantiate(p.parse_args(arguments))
+
+
+def predict(network: Any, options: Any, run: Mapping[str, Any]) -> str:
+    """Write the table; returns what was written."""
     target = Path(options.output)
     check_writable(target)
     read = [checkpoint_path(options.checkpoint), options.sequences]
     check_outputs([target], read, overwrite=options.overwrite)
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
-    network: Any = move(load_model(checkpoint_path(options.checkpoint)), options.device)
     config: SequenceConfig = network.config
     vocabulary = vocabulary_of_network(config, run, options.data, options.checkpoint)
     longest = longest_of_run(config, run, options.data.cls)
     problems: list[str] = []
     source = Path(options.sequences)
-    records = read_unlabelled(source, options.data, vocabulary, problems.append, tell)
-    unknown = None if vocabulary is None else UnknownTokens(vocabulary)
-    encoder = unlabelled_encoder(vocabulary, unknown)
-    encoded = encode_all(records, encoder, config.in_features, problems.append)
-    if unknown is not None and unknown.counts:
-        tell(f"{source}: {unknown.sentence('the network')}.")
-        refuse_unknown(unknown, str(source), "the network", options.data.unknown == "allow")
+    encoded = _encoded(source, options.data, vocabulary, config, problems)
     if encoded:
         kept = [
             inputs if longest is None else cut(inputs, longest, options.data.crop) for _, inputs in encoded
@@ -97,7 +85,22 @@ def main(arguments: list[str]) -> None:
         more = len(problems) - MOST_TOLD
         told = "\n".join([*problems[:MOST_TOLD], *([f"and {more} more problems"] if more > 0 else [])])
         raise ValueError(f"{told}\n{len(problems)} problem(s) in {options.sequences}; {done}.")
-    sys.stdout.write(f"wrote {len(encoded)} predictions to {target}\n")
+    return f"wrote {len(encoded)} predictions to {target}"
+
+
+def _encoded(
+    source: Path, data: SequenceOptions, vocabulary: Any, config: SequenceConfig, problems: list[str]
+) -> list[tuple[Any, Any]]:
+    """Return each sequence that could be read, and its numbers; what could not is among the problems."""
+    records = read_unlabelled(source, data, vocabulary, problems.append, tell)
+    unknown = None if vocabulary is None else UnknownTokens(vocabulary)
+    encoded = encode_all(
+        records, unlabelled_encoder(vocabulary, unknown), config.in_features, problems.append
+    )
+    if unknown is not None and unknown.counts:
+        tell(f"{source}: {unknown.sentence('the network')}.")
+        refuse_unknown(unknown, str(source), "the network", data.unknown == "allow")
+    return encoded
 
 
 def tell(note: str) -> None:
@@ -105,16 +108,16 @@ def tell(note: str) -> None:
     sys.stdout.write(f"note: {note}\n")
 
 
-def reading_of_run(run: dict[str, Any]) -> dict[str, Any]:
+def reading_of_run(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return how a run read its sequences, as defaults of `--data.*`."""
-    known = data_defaults(run)
+    known = defaults_of(run)
     defaults = {name: value for name, value in known.items() if name.removeprefix("data.") in READING}
     column = COLUMNS.get(known.get("data.name", ""))
     return defaults if column is None else defaults | {"data.sequence_column": column}
 
 
 def vocabulary_of_network(
-    config: SequenceConfig, run: dict[str, Any], data: SequenceOptions, path: str
+    config: SequenceConfig, run: Mapping[str, Any], data: SequenceOptions, path: str
 ) -> Any:
     """Return the vocabulary of a network; None if it reads real values.
 
@@ -122,9 +125,6 @@ def vocabulary_of_network(
         ValueError: If the network does not say what its tokens are, or the options cannot be those of
             its training.
     """
-    from subquad.tasks.sequences.data.unlabelled import UNITS
-    from subquad.tasks.sequences.data.vocabulary import FIXED, ORDER, vocabulary_of
-
     if config.vocab_size is None:
         return None
     if not config.token_names:
@@ -146,7 +146,7 @@ def vocabulary_of_network(
     return vocabulary
 
 
-def longest_of_run(config: SequenceConfig, run: dict[str, Any], cls: bool) -> int | None:
+def longest_of_run(config: SequenceConfig, run: Mapping[str, Any], cls: bool) -> int | None:
     """Return how many positions of a sequence were read in training, without `<cls>`.
 
     Without a run it is the most that the network takes; None: any number.

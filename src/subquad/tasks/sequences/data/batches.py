@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from subquad.data.loading import mix_seed
+from subquad.data.loading import TrainingOrder, in_batches
 from subquad.tasks.sequences.data.samples import SequenceDataset, SequenceInfo, SequenceSample
 
 IGNORED_CLASS = -100
@@ -85,7 +85,7 @@ def bucket_of(lengths: Tensor) -> Tensor:
     return torch.frexp((lengths.clamp_min(1) - 1).double()).exponent.long()
 
 
-class BucketOrder(Sampler[list[int]]):
+class BucketOrder(TrainingOrder):
     """Batches of an epoch: shuffled by (seed, epoch), of like length, shared among processes.
 
     Lengths of a batch have the same power of two above them. What is left of the buckets is batched in
@@ -105,43 +105,24 @@ class BucketOrder(Sampler[list[int]]):
     def __init__(
         self, lengths: Tensor | int, batch_size: int, seed: int, rank: int = 0, processes: int = 1
     ) -> None:
-        buckets = torch.zeros(lengths) if isinstance(lengths, int) else bucket_of(lengths)
-        self.buckets, self.batch_size, self.seed = buckets, batch_size, seed
-        self.rank, self.processes = rank, processes
-        self.epoch, self.first = 0, 0
-        self.batches = len(buckets) // (batch_size * processes)
-        if self.batches == 0:
-            raise ValueError(
-                f"training has {len(buckets)} sequences, fewer than one batch of {batch_size} for "
-                f"{processes} process(es); lower batch_size (--data.batch_size)."
-            )
+        self.buckets = torch.zeros(lengths) if isinstance(lengths, int) else bucket_of(lengths)
+        super().__init__(len(self.buckets), batch_size, seed, rank, processes)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch; a new one starts at its first batch."""
-        if epoch != self.epoch:
-            self.epoch, self.first = epoch, 0
-
-    @property
-    def sampler(self) -> BucketOrder:
-        """Itself: this is where Lightning looks for `set_epoch`."""
-        return self
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        generator = torch.Generator().manual_seed(mix_seed(self.seed, self.epoch))
+    def arranged(self, order: Tensor, generator: torch.Generator) -> Tensor:
+        """Return whole batches of each bucket and those of what is left, in random order."""
         step = self.batch_size * self.processes
-        order = torch.randperm(len(self.buckets), generator=generator)[: self.batches * step]
         whole, left = [], []
         for bucket in self.buckets[order].unique().tolist():
             members = order[self.buckets[order] == bucket]
             full = len(members) // step * step
             whole.append(members[:full])
             left.append(members[full:])
-        batches = torch.cat([*whole, *left]).view(self.batches, self.batch_size, self.processes)
-        shuffled = batches[torch.randperm(self.batches, generator=generator), :, self.rank].tolist()
-        yield from shuffled[self.first :]
+        batches = torch.cat([*whole, *left]).view(self.batches, step)
+        return batches[torch.randperm(self.batches, generator=generator)]
+
+    def key(self, index: int) -> int:
+        """Return the index alone: sequences are the same in each epoch."""
+        return index
 
 
 class EvaluationOrder(Sampler[list[int]]):
@@ -167,5 +148,4 @@ class EvaluationOrder(Sampler[list[int]]):
         return -(-len(self.share) // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for start in range(0, len(self.share), self.batch_size):
-            yield self.share[start : start + self.batch_size]
+        yield from in_batches(self.share, self.batch_size)

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from subquad.base.files import require_file
 from subquad.base.limits import LONGEST_LINE, MOST_UNPACKED_RATIO, UNPACKED_UNASKED
+from subquad.base.suggest import beside
 
 PACKED = (".gz", ".xz")
 _BROKEN = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error)
@@ -90,16 +91,6 @@ def find_file(folder: Path, names: tuple[str, ...], kinds: tuple[str, ...]) -> P
                 if path.is_file():
                     return path
     return None
-
-
-def beside(path: Path) -> str:
-    """Tell what there is where something was looked for, as the end of a sentence."""
-    folder = path.parent
-    while not folder.is_dir():
-        folder = folder.parent
-    names = sorted(entry.name + "/" * entry.is_dir() for entry in folder.iterdir())
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return f"{folder.resolve()} holds {', '.join(names[:8]) or 'nothing'}{more}; correct the path."
 
 
 def _open_bytes(path: Path) -> IO[bytes]:

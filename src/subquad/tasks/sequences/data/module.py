@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from subquad.base.interruption import outlive
-from subquad.data.loading import TrainingLoader
+from subquad.data.loading import Batches
+from subquad.engine.data import RunData
 from subquad.tasks.sequences.data.batches import (
     BucketOrder,
     Collate,
@@ -25,22 +22,7 @@ from subquad.tasks.sequences.data.unknown import UnknownTokens
 from subquad.tasks.sequences.data.vocabulary import Vocabulary
 
 
-class SequenceLoader(TrainingLoader):
-    """A loader of sequences that remembers where it is, so that a run resumes in the middle of an epoch.
-
-    Args:
-        samples: The samples with their numbers.
-        order: Which of them are in which batch.
-        collate: How a batch is made of them.
-        workers: Loader processes.
-    """
-
-    def __init__(self, samples: Numbered, order: BucketOrder, collate: Collate, workers: int) -> None:
-        super().__init__(samples, order, workers)  # pyright: ignore[reportArgumentType]
-        self.collate_fn = collate  # pyright: ignore[reportAttributeAccessIssue]
-
-
-class SequenceData(LightningDataModule):
+class SequenceData(RunData[SequenceDataset]):
     """Loaders of `SequenceBatch`, seeded and resumable.
 
     Everything is opened at once, so that wrong data are told before training.
@@ -59,12 +41,15 @@ class SequenceData(LightningDataModule):
     """
 
     def __init__(self, options: SequenceOptions) -> None:
-        super().__init__()
-        self.options = options
         self.notes: list[str] = []
-        self.datasets: dict[str, SequenceDataset] = open_sequences(options, self.notes.append)
-        self._loader: SequenceLoader | None = None
-        self._position: dict[str, int] | None = None
+        super().__init__(
+            open_sequences(options, self.notes.append),
+            batch_size=options.batch_size,
+            eval_batch_size=options.eval_batch_size,
+            workers=options.workers,
+            seed=options.seed,
+        )
+        self.options = options
 
     @property
     def info(self) -> SequenceInfo:
@@ -121,77 +106,32 @@ class SequenceData(LightningDataModule):
         dataset = self.datasets.get(split)
         return None if dataset is None else unknown_tokens(dataset)
 
-    def train_dataloader(self) -> SequenceLoader:
-        """Return the training batches of this process.
+    def training_batches(self, dataset: SequenceDataset, rank: int, processes: int) -> Batches:
+        """Return batches of like length."""
+        order = BucketOrder(self._lengths(dataset), self.batch_size, self.seed, rank, processes)
+        return self._batches(dataset, order)
 
-        Raises:
-            ValueError: If the samples do not fill one batch.
-        """
-        rank, processes = self._place()
-        dataset, options = self.datasets["train"], self.options
-        order = BucketOrder(
-            _lengths(dataset, options.buckets), options.batch_size, options.seed, rank, processes
+    def evaluation_batches(self, dataset: SequenceDataset, rank: int, processes: int) -> Batches:
+        """Return batches from short to long."""
+        return self._batches(
+            dataset, EvaluationOrder(self._lengths(dataset), self.eval_batch_size, rank, processes)
         )
-        self._loader = SequenceLoader(Numbered(dataset), order, self._collate(dataset), options.workers)
-        if self._position is not None:
-            self._loader.load_state_dict(self._position)
-        return self._loader
 
-    def val_dataloader(self) -> DataLoader[SequenceBatch]:
-        """Return the validation batches of this process.
-
-        Raises:
-            ValueError: If there is no validation split.
-        """
-        return self._evaluation("val")
-
-    def test_dataloader(self) -> DataLoader[SequenceBatch]:
-        """Return the test batches of this process.
-
-        Raises:
-            ValueError: If there is no test split.
-        """
-        return self._evaluation("test")
+    def missing(self, split: str) -> str:
+        """Say how a split is had."""
+        if getattr(self.options, f"{split}_fraction"):
+            return none_left(len(self.datasets["train"]), split)
+        return (
+            f"there is no {split} split; give {split}_file (--data.{split}_file), or {split}_fraction "
+            f"(--data.{split}_fraction) above 0."
+        )
 
     def predict_dataloader(self) -> DataLoader[SequenceBatch]:
         """Return what `test_dataloader` returns."""
         return self.test_dataloader()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return how far training is in its data."""
-        return {} if self._loader is None else self._loader.state_dict()
+    def _batches(self, dataset: SequenceDataset, order: BucketOrder | EvaluationOrder) -> Batches:
+        return Batches(Numbered(dataset), order, Collate(dataset.info, self.options.pad == "length"))
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Make the next training loader begin there, as `SegmentationData` does."""
-        self._position = state_dict or None
-
-    def _evaluation(self, split: str) -> DataLoader[Any]:
-        if split not in self.datasets:
-            if getattr(self.options, f"{split}_fraction"):
-                raise ValueError(none_left(len(self.datasets["train"]), split))
-            raise ValueError(
-                f"there is no {split} split; give {split}_file (--data.{split}_file), or {split}_fraction "
-                f"(--data.{split}_fraction) above 0."
-            )
-        dataset, options = self.datasets[split], self.options
-        order = EvaluationOrder(_lengths(dataset, options.buckets), options.eval_batch_size, *self._place())
-        return DataLoader(
-            Numbered(dataset),
-            batch_sampler=order,
-            num_workers=options.workers,
-            worker_init_fn=outlive,
-            collate_fn=self._collate(dataset),
-            persistent_workers=options.workers > 0,
-        )
-
-    def _collate(self, dataset: SequenceDataset) -> Collate:
-        return Collate(dataset.info, self.options.pad == "length")
-
-    def _place(self) -> tuple[int, int]:
-        """Return the rank of this process and the number of processes."""
-        trainer = self.trainer
-        return (0, 1) if trainer is None else (trainer.global_rank, trainer.world_size)
-
-
-def _lengths(dataset: SequenceDataset, buckets: bool) -> Tensor | int:
-    return dataset.lengths if buckets and dataset.lengths is not None else len(dataset)
+    def _lengths(self, dataset: SequenceDataset) -> Tensor | int:
+        return dataset.lengths if self.options.buckets and dataset.lengths is not None else len(dataset)

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from subquad.base.hidden import is_hidden
-from subquad.tasks.sequences.data.files import beside, open_text
-from subquad.tasks.sequences.data.grey import open_small
+from subquad.base.suggest import beside
+from subquad.data.pictures import read_small
+from subquad.tasks.sequences.data.files import open_text
 from subquad.tasks.sequences.data.pathfinder import CLASSES, Difficulty
 from subquad.tasks.sequences.data.samples import Record
 from subquad.tasks.sequences.data.split import Splits
@@ -56,7 +57,7 @@ def encode_picture(record: Record) -> Tensor:
         ValueError: If the file is broken.
     """
     path = Path(str(record.sequence))
-    return torch.from_numpy(open_small(path, str(path), "L").astype(np.int64).ravel())
+    return torch.from_numpy(read_small(path, str(path), "L").astype(np.int64).ravel())
 
 
 def _read_metadata(path: Path, folder: Path, problem: Problem) -> list[Record]:

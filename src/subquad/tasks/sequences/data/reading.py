@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
 import torch
 
 from subquad.base.hidden import visible
+from subquad.base.suggest import beside
+from subquad.data.shared import data_folder
 from subquad.tasks.sequences.data.bases import bases_of, keep_bases, letter_notes
-from subquad.tasks.sequences.data.files import PACKED, beside, find_file, kind_of, open_text
+from subquad.tasks.sequences.data.files import PACKED, find_file, kind_of, open_text
 from subquad.tasks.sequences.data.genome import FASTA, read_genomes
-from subquad.tasks.sequences.data.grey import read_cifar
+from subquad.tasks.sequences.data.grey import read_grey
 from subquad.tasks.sequences.data.listops import clean_listops
 from subquad.tasks.sequences.data.options import SequenceOptions
 from subquad.tasks.sequences.data.pathfinder_files import read_pathfinder
@@ -46,7 +47,7 @@ def read_splits(options: SequenceOptions, problem: Problem = refuse, note: Note 
     """
     reader = {
         "text": _read_text,
-        "image": lambda options, *_: read_cifar(_root(options, "cifar10")),
+        "image": lambda options, *_: read_grey(_root(options, "cifar10")),
         "long_document": lambda options, problem, _: read_classes(_root(options), problem),
         "genome": _read_genome,
         "listops": _read_listops,
@@ -229,13 +230,10 @@ def _tables(options: SequenceOptions, kinds: tuple[str, ...], prefix: str = "") 
 
 def _root(options: SequenceOptions, shared: str = "") -> Path:
     """Return the folder, or that below the folder of shared data sets."""
+    who, give = f"name={options.name!r}", "root (--data.root)"
+    if shared:
+        return data_folder(shared, options.root, who=who, give=give)
     if options.root is not None:
         return Path(options.root)
-    folder = os.environ.get("SUBQUAD_DATA", "")
-    if shared and folder:
-        return Path(folder) / shared
-    also = " or set SUBQUAD_DATA to the folder above it" if shared else ""
-    also = also or (" or file (--data.file)" if options.name in ("csv", "genome") else "")
-    raise ValueError(
-        f"name={options.name!r} does not know where the data are; give root (--data.root){also}."
-    )
+    also = " or file (--data.file)" if options.name in ("csv", "genome") else ""
+    raise ValueError(f"{who} does not know where the data are; give {give}{also}.")

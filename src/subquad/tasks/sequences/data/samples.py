@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from subquad.data.fingerprint import file_parts, parts_of, tensor_bytes
 from subquad.tasks.sequences.data.vocabulary import Vocabulary
 
 Task = Literal["classification", "regression"]
@@ -136,6 +137,19 @@ class Records(Dataset[SequenceSample]):
         inputs = cut(self.encode(self.records[index]), self.info.length, self.crop)
         return SequenceSample(inputs, self.targets[index])
 
+    def fingerprint_parts(self) -> Iterable[bytes]:
+        """Return labels and sequences; of those in files, names and sizes."""
+        files: list[Path] = []
+        for sequence, label, _ in self.records:
+            if isinstance(sequence, Path):
+                files.append(sequence)
+            elif isinstance(sequence, Tensor):
+                yield tensor_bytes(sequence)
+            else:
+                yield sequence.encode() if isinstance(sequence, str) else sequence
+            yield label.encode()
+        yield from file_parts(files)
+
 
 class WithCLS(Dataset[SequenceSample]):
     """The same samples with one more position in front: the token `<cls>`, or a row of zeros.
@@ -157,3 +171,7 @@ class WithCLS(Dataset[SequenceSample]):
     def __getitem__(self, index: int) -> SequenceSample:
         inputs, target = self.dataset[index]
         return SequenceSample(with_cls(inputs, self.info.vocabulary), target)
+
+    def fingerprint_parts(self) -> Iterable[bytes]:
+        """Return those of the samples without the position in front."""
+        return parts_of(self.dataset)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from subquad.data.loading import mix_seed
+from subquad.base.seeds import mix_seed
 from subquad.tasks.sequences.data.samples import SequenceInfo, SequenceSample
 from subquad.tasks.sequences.data.vocabulary import ORDER
 

@@ -1,0 +1,45 @@
+"""What an evaluation or a look at data tells, whatever the task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to print: the first column to the left, numbers to the right.
+
+    Attributes:
+        title: Above it, or alone if there are no rows.
+        columns: Their names.
+        rows: As many cells each.
+    """
+
+    title: str
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+
+
+class Scores(Protocol):
+    """What an evaluation found."""
+
+    def tables(self) -> list[Table]:
+        """Return what is printed; the first title says what matters most."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `--json` writes; null stands for "not applicable", and no number is not finite."""
+        ...
+
+
+class DataReport(Protocol):
+    """What a look at data found; `str()` of it is a text to read."""
+
+    problems: list[str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are no problems."""
+        ...

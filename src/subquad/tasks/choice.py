@@ -1,0 +1,134 @@
+"""Which task the arguments of a command mean: the first of two passes over them."""
+
+from __future__ import annotations
+
+from argparse import Action, ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from subquad.base.suggest import did_you_mean
+from subquad.engine.checkpoints import checkpoint_path
+from subquad.engine.plain_yaml import read_yaml
+from subquad.models import model_config
+from subquad.models.checkpoint import read_config
+from subquad.tasks import Task, task_called, task_names, task_of
+
+_TAKE_A_VALUE = ("--json", "--output", "--device", "--format", "--batch_size")  # of `test` and `predict`
+
+
+def task_to_fit(arguments: Sequence[str]) -> Task:
+    """Return the task that `--task`, `--model.name` or the recipes ask for; what comes last counts.
+
+    Raises:
+        ValueError: If there is no such task or network, or the two contradict each other.
+    """
+    first = _Lenient()
+    first.add_argument("--config", action=_Told)
+    first.add_argument("--model.name", action=_Told)
+    first.add_argument("--task", action=_Told)
+    told = getattr(first.known_of(arguments)[0], "told", {})
+    task, model = told.get("task"), told.get("model.name")
+    if model is None:
+        return default_task() if task is None else task_called(task)
+    found = task_of(model_config(model))
+    if task is not None and task_called(task).name != found.name:
+        raise ValueError(
+            f"--task {task}, but --model.name {model} is of the task {found.name}; leave --task out, or name "
+            f"another network."
+        )
+    return found
+
+
+def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
+    """Return the task of the checkpoint among the arguments of `test` or `predict`, and its file.
+
+    Without one the file is None, and it is for the parser to complain.
+
+    Raises:
+        FileNotFoundError: If the first argument should be a checkpoint and is not there.
+    """
+    if arguments and not arguments[0].startswith("-"):
+        checkpoint_path(arguments[0])
+    first = _Lenient()
+    for option in _TAKE_A_VALUE:
+        first.add_argument(option)
+    for argument in first.known_of(arguments)[1]:
+        if not argument.startswith("-") and Path(argument).exists():
+            try:
+                file = checkpoint_path(argument)
+                return task_of(read_config(file)), file
+            except (OSError, ValueError):  # a value of an option that this pass does not know
+                continue
+    return default_task(), None
+
+
+def task_to_check(arguments: Sequence[str]) -> tuple[Task, str]:
+    """Return the task that `--format` or what lies at the path names, and the format.
+
+    Raises:
+        ValueError: If no task has such a format.
+    """
+    first = _Lenient()
+    first.add_argument("--format")
+    known, others = first.known_of(arguments)
+    tasks = [task_called(name) for name in task_names()]
+    asked = getattr(known, "format", None)
+    if asked is not None:
+        for task in tasks:
+            if asked in task.formats:
+                return task, asked
+        formats = [name for task in tasks for name in task.formats]
+        raise ValueError(
+            f"unknown format {asked!r}.{did_you_mean(asked, formats)} There are {', '.join(formats)}."
+        )
+    path = next((Path(argument) for argument in others if not argument.startswith("-")), None)
+    for task in tasks:
+        name = None if path is None else task.format_of(path)
+        if name is not None:
+            return task, name
+    return default_task(), default_task().formats[0]
+
+
+def default_task() -> Task:
+    """Return the task that is meant where nothing says which: the first of the table."""
+    return task_called(task_names()[0])
+
+
+class _Lenient(ArgumentParser):
+    """A parser of the few options that it knows; what is wrong is for the second pass to say."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+
+    def known_of(self, arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
+        """Return what is known, and the rest; nothing if it cannot be understood."""
+        try:
+            return self.parse_known_args(arguments)
+        except ValueError:
+            return Namespace(), []
+
+    def error(self, message: str) -> NoReturn:
+        """Raise ValueError rather than leave."""
+        raise ValueError(message)
+
+
+class _Told(Action):
+    """Keeps what the options and recipes say of task and network, each taking the place of the one before."""
+
+    def __call__(
+        self, parser: Any, namespace: Namespace, value: Any, option_string: str | None = None
+    ) -> None:
+        told = dict(getattr(namespace, "told", {}))
+        namespace.told = told | (_in_recipe(Path(value)) if self.dest == "config" else {self.dest: value})
+
+
+def _in_recipe(path: Path) -> dict[str, str]:
+    """Return task and network of a recipe; what is wrong with the file is for the second pass to say."""
+    try:
+        content = read_yaml(path)
+    except (OSError, ValueError):
+        return {}
+    model = content.get("model")
+    told = {"task": content.get("task"), "model.name": model.get("name") if isinstance(model, dict) else None}
+    return {name: value for name, value in told.items() if isinstance(value, str)}

@@ -1,0 +1,101 @@
+"""A training run of any task, from its options to its best weights."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from subquad.engine.learner import Learner
+from subquad.engine.parsing import Parser
+from subquad.engine.plain_yaml import read_yaml
+from subquad.engine.resume import RunOptions
+from subquad.engine.run import (
+    add_run_options,
+    check_seed,
+    is_first_process,
+    load_start,
+    quiet_lightning,
+    tell_unevaluated,
+)
+from subquad.engine.run_folder import is_resumable, lock, refuse_run
+from subquad.engine.tables import best_sentence, print_scores
+from subquad.engine.trainer_options import add_trainer_options
+from subquad.engine.training_run import train
+from subquad.tasks import Task
+
+WEIGHTS = "best.safetensors"
+
+
+def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
+    """Return the options of `subquad fit` of a task."""
+    p = Parser(
+        arguments,
+        prog="subquad fit",
+        description=f"Train a network; these are the options of the task {task.name}. Which task it is, "
+        f"--model.name tells, or --task.",
+    )
+    add_run_options(p, task.name)
+    task.add_fit_options(p)
+    add_trainer_options(p)
+    p.set_defaults(dict(task.fit_defaults))
+    return p
+
+
+def run_fit(task: Task, arguments: Sequence[str]) -> None:
+    """Parse, lock the folder, train, print the scores; refuse what would lose a run."""
+    p = fit_parser(task, arguments)
+    options = p.parse_args()
+    folder = Path(options.output)
+    if is_first_process():
+        lock(folder)
+        refuse_run(folder, options.resume)
+    take_older_defaults(task, p, options, folder)
+    learner = fit(task, p.instantiate(options), folder, RunOptions(p, options))
+    if learner.score is None:
+        tell_unevaluated(folder)
+    elif is_first_process():
+        if learner.scores is not None:
+            print_scores(learner.scores)
+        others = "".join(f"; {what}: {folder / place}" for what, place in learner.files.items())
+        sys.stdout.write(f"{best_sentence(learner, folder / WEIGHTS)}{others}\n")
+
+
+def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None) -> Learner:
+    """Train as the options say; go on if the folder holds a run.
+
+    Args:
+        task: What is trained.
+        options: Of `fit_parser`, with its groups instantiated.
+        folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
+        given: All options as they are saved; None does not save or compare them.
+
+    Returns:
+        The learner, which knows the scores of the last evaluation and which one was the best.
+    """
+    quiet_lightning()
+    check_seed(options.seed)
+    data = task.open_data(options)
+    torch.manual_seed(options.seed)
+    network = task.configure(options, data).build()
+    load_start(network, options.model.weights, folder)
+    learner = task.learner(network, data, options)
+    train(learner, data, options, folder, given)
+    return learner
+
+
+def take_older_defaults(task: Task, p: Parser, options: Any, folder: Path) -> None:
+    """Set what a run of an earlier version, if such a one goes on, does not name as it was then."""
+    if not is_resumable(folder):
+        return
+    try:
+        saved = read_yaml(folder / "config.yaml")
+    except (OSError, ValueError):  # it is compared later, and told
+        return
+    older = task.older_defaults(saved, options)
+    for name, value in older.items():
+        options[name] = value
+    p.set_defaults(older)

@@ -1,0 +1,44 @@
+"""`subquad data check` of images with masks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subquad.base.limits import PICTURE_PIXELS
+from subquad.tasks.segmentation.data.check import check_folder
+from subquad.tasks.segmentation.data.check_published import check_published
+from subquad.tasks.segmentation.data.layouts import published_at
+from subquad.tasks.segmentation.data.report import DataReport
+
+
+def check(options: Any) -> DataReport:
+    """Look over a folder, or a published data set."""
+    if options.format == "folder":
+        return _folder(options)
+    if options.classes is not None or options.num_classes is not None:
+        raise ValueError(f"the classes of {options.format} are known; leave --classes and --num_classes out.")
+    if (options.images, options.masks, options.max_pixels) != ("images", None, PICTURE_PIXELS):
+        raise ValueError(
+            f"the folders and sizes of {options.format} are known; leave --images, --masks and "
+            "--max_pixels out."
+        )
+    return check_published(options.format, options.path, options.splits, most=options.samples)
+
+
+def _folder(options: Any) -> DataReport:
+    published = published_at(options.path)
+    hint = f" Its folders are those of {published}: give --format {published}." if published else ""
+    try:
+        report = check_folder(
+            options.path,
+            classes=options.classes,
+            num_classes=options.num_classes,
+            images=options.images,
+            masks=options.masks,
+            max_pixels=options.max_pixels,
+        )
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}{hint}") from error
+    if report.problems:
+        report.problems[0] += hint
+    return report

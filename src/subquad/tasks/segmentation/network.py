@@ -1,0 +1,38 @@
+"""Which network is trained on which classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subquad.engine.classes import check_class_count
+from subquad.engine.options import given_options, model_options
+from subquad.models import SegmentationConfig, model_config
+from subquad.models.registry import FAMILIES
+from subquad.models.solvers import solver_from_json
+
+ModelOptions = model_options(
+    (family for family in FAMILIES.values() if issubclass(family, SegmentationConfig)),
+    name="light_ham_van_tiny_d256",
+    told=("class_names", "palette"),
+)
+
+
+def resolve(options: Any, labels: Any) -> SegmentationConfig:
+    """Return the configuration of a network for these options and the classes of the data.
+
+    Raises:
+        ValueError: If the network is of another task, the class count asked for is not that of the data,
+            or an option is unknown.
+    """
+    overrides = given_options(options)
+    named = model_config(options.name)
+    if not isinstance(named, SegmentationConfig):
+        raise ValueError(
+            f"{options.name} classifies whole images; give a segmentation network as --model.name, such as "
+            f"{ModelOptions().name}, and weights of {options.name} as --model.weights."
+        )
+    check_class_count(overrides.pop("num_classes", None), labels.names)
+    if isinstance(overrides.get("solver"), dict):
+        overrides["solver"] = solver_from_json(overrides["solver"])
+    told = {"num_classes": labels.num_classes, "class_names": labels.names, "palette": labels.palette}
+    return named.replaced(**{**overrides, **told})

@@ -1,0 +1,182 @@
+"""Segmentation as the commands see it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from subquad.base.limits import PICTURE_PIXELS
+from subquad.engine.classes import check_same_classes
+from subquad.engine.optimizer import OptimizerOptions
+from subquad.engine.options import defaults_of
+from subquad.engine.parsing import Parser
+from subquad.engine.run import evaluate
+from subquad.engine.trainer_options import add_trainer_options
+from subquad.models import SegmentationConfig
+from subquad.tasks import Task
+from subquad.tasks.segmentation.confusion import SegmentationScores
+from subquad.tasks.segmentation.losses.options import LossOptions
+from subquad.tasks.segmentation.network import ModelOptions, resolve
+from subquad.tasks.segmentation.protocol_options import ProtocolOptions, protocol_defaults, resolve_protocol
+
+if TYPE_CHECKING:
+    from subquad.tasks.segmentation.data.module import SegmentationData
+    from subquad.tasks.segmentation.learner import SegmentationLearner
+
+PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
+ClassWeights = Literal["none", "log", "median"]
+
+
+class Segmentation(Task):
+    """A class for each pixel of an image."""
+
+    name = "segmentation"
+    default_model = "light_ham_van_tiny_d256"
+    formats = ("folder", *PUBLISHED_SETS)
+    kept_of_run = ("data", "model", "seed", "protocol")
+
+    def add_fit_options(self, p: Parser) -> None:
+        """Add weights of classes, frozen parts, losses and the protocol of evaluations."""
+        p.add_argument("--class_weights", type=ClassWeights, default="none", help="Weigh rare classes more.")
+        p.add_argument(
+            "--freeze",
+            type=str,
+            nargs="+",
+            default=[],
+            help="Parts that stay as they are, such as backbone.",
+        )
+        p.add_class_arguments(ModelOptions, "model")
+        _add_data(p)
+        p.add_class_arguments(LossOptions, "loss")
+        p.add_class_arguments(OptimizerOptions, "optimizer")
+        _add_protocol(p)
+
+    def open_data(self, options: Any, config: Any = None) -> SegmentationData:
+        """Open images and masks; the scenes are made by the seed."""
+        from subquad.engine.options import build_data
+        from subquad.tasks.segmentation.look_over import look_over
+
+        data = build_data(options.data, getattr(options, "seed", 0), training=config is None)
+        look_over(options.data, data)
+        return data
+
+    def configure(self, options: Any, data: Any) -> SegmentationConfig:
+        """Return the configuration for the classes of the data."""
+        return resolve(options.model, data.labels)
+
+    def learner(self, network: Any, data: Any, options: Any) -> SegmentationLearner:
+        """Return the network in training."""
+        from subquad.engine.options import weights_of_classes
+        from subquad.tasks.segmentation.learner import SegmentationLearner
+
+        return SegmentationLearner(
+            network,
+            options.optimizer,
+            weights_of_classes(options.class_weights, data),
+            options.seed,
+            loss=options.loss,
+            protocol=resolve_protocol(options.protocol),
+            frozen=options.freeze,
+        )
+
+    def learner_of_replay(self, network: Any, options: Mapping[str, Any]) -> SegmentationLearner:
+        """Rebuild a learner."""
+        from subquad.tasks.segmentation.learner import SegmentationLearner
+
+        return SegmentationLearner.for_replay(network, options)
+
+    def add_test_options(self, p: Parser, run: Mapping[str, Any]) -> None:
+        """Add data, protocol and trainer; those of the run are the defaults."""
+        _add_data(p)
+        _add_protocol(p)
+        add_trainer_options(p, training=False)
+        p.set_defaults(defaults_of(run))
+        if not p.is_given("protocol.name"):  # else it is that protocol, and not mixed with the run's
+            p.set_defaults(protocol_defaults(run.get("protocol") or {}))
+
+    def check_fits(self, config: Any, data: Any, checkpoint: str) -> None:
+        """Raise ValueError unless a network was trained on these classes."""
+        check_same_classes(config, data.labels.names, checkpoint)
+
+    def evaluate(self, network: Any, data: Any, options: Any) -> SegmentationScores:
+        """Return IoU and accuracy by the protocol."""
+        from subquad.tasks.segmentation.learner import SegmentationLearner
+
+        learner = SegmentationLearner(network, protocol=resolve_protocol(options.protocol))
+        return dataclasses.replace(evaluate(learner, data, options), names=data.labels.names)
+
+    def classes_of(self, source: str) -> dict[str, Any]:
+        """Return names and colours."""
+        from subquad.tasks.segmentation.data.labels import LabelSet
+        from subquad.tasks.segmentation.data.published import published_labels
+
+        labels = published_labels(source) if source in PUBLISHED_SETS else LabelSet.from_file(source)
+        return {"class_names": labels.names, "palette": labels.palette}
+
+    def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
+        """Add pictures, tiles, overlays and the protocol."""
+        from subquad.tasks.segmentation.commands.predict import add_options
+
+        add_options(p)
+        _add_protocol(p)
+
+    def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
+        """Write a mask and an overlay for each picture."""
+        from subquad.tasks.segmentation.commands.predict import predict
+
+        return predict(network, options)
+
+    def format_of(self, path: Path) -> str | None:
+        """Return "folder" for a folder."""
+        return "folder" if path.is_dir() else None
+
+    def add_check_options(self, p: Parser) -> None:
+        """Add where images and masks are, and what of published data is read."""
+        for name, help in (
+            ("classes", 'File of class names ("folder" only); the folder\'s own if not given.'),
+            ("masks", 'Folder of the masks ("folder" only); labels, masks or annotations if not given.'),
+        ):
+            p.add_argument(f"--{name}", type=str | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+        p.add_argument(
+            "--num_classes",
+            type=int | None,
+            default=None,  # pyright: ignore[reportArgumentType]
+            help='Instead of a file of class names ("folder" only).',
+        )
+        p.add_argument("--images", type=str, default="images", help='Folder of the images ("folder" only).')
+        p.add_argument(
+            "--max_pixels",
+            type=int,
+            default=PICTURE_PIXELS,
+            help='Refuse pictures and masks of more ("folder" only).',
+        )
+        p.add_argument(
+            "--splits", type=str, nargs="+", default=["train", "val"], help="Of a published data set."
+        )
+        p.add_argument(
+            "--samples", type=int, default=200, help="Pictures to read of each split of a published data set."
+        )
+
+    def check_data(self, options: Any) -> Any:
+        """Return a report of pairs, sizes, classes and problems."""
+        from subquad.tasks.segmentation.commands.check import check
+
+        return check(options)
+
+
+def _add_data(p: Parser) -> None:
+    from subquad.engine.options import DataOptions
+
+    p.add_class_arguments(DataOptions, "data")
+    p.paths += ["data.root", "data.classes"]
+    p.may_change.append("data.classes")
+
+
+def _add_protocol(p: Parser) -> None:
+    p.add_class_arguments(ProtocolOptions, "protocol")
+    p.short["--protocol"] = "--protocol.name"
+
+
+TASK = Segmentation()
