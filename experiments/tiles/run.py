@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from subquad import load_model
 from subquad.data.pictures import read_image
-from subquad.engine.options import checkpoint_path
+from subquad.engine.checkpoints import checkpoint_path
 from subquad.tasks.segmentation.commands.predict import find_images
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data.labels import LabelSet

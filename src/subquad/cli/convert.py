@@ -54,10 +54,9 @@ def main(arguments: list[str]) -> None:
     if options.classes is not None:
         told = task_of(model_config(name)).classes_of(options.classes)
         names = told["class_names"]
-        if overrides.get("num_classes") != len(names):
-            raise ValueError(
-                f"{options.classes} names {len(names)} classes, the checkpoint has {overrides.get('num_classes')}."
-            )
+        count = overrides.get("num_classes")
+        if count != len(names):
+            raise ValueError(f"{options.classes} names {len(names)} classes, the checkpoint has {count}.")
         overrides |= told
     network = create_model(name, **overrides)
     report = load_original(network, tensors)

@@ -128,9 +128,7 @@ class Task(ABC):
         Args:
             source: A file of class names, or the name of a published data set.
         """
-        raise ValueError(
-            f"the networks of the task {self.name} take no file of classes; leave --classes out."
-        )
+        raise ValueError(f"networks of the task {self.name} take no file of classes; leave --classes out.")
 
     # subquad predict
 

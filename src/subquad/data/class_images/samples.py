@@ -92,7 +92,7 @@ def scaled(values: Tensor) -> Tensor:
     return values.float() * 2 / 255 - 1
 
 
-def check_same_classes(train: ClassImages, evaluation: ClassImages) -> None:
+def check_splits_agree(train: ClassImages, evaluation: ClassImages) -> None:
     """Raise ValueError unless two splits have the same classes."""
     if train.class_names != evaluation.class_names:
         differ = sorted(set(train.class_names) ^ set(evaluation.class_names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.engine.classes import check_same_classes
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
 PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
-ClassWeights = Literal["none", "log", "median"]
 
 
 class Segmentation(Task):
@@ -39,6 +38,8 @@ class Segmentation(Task):
 
     def add_fit_options(self, p: Parser) -> None:
         """Add weights of classes, frozen parts, losses and the protocol of evaluations."""
+        from subquad.tasks.segmentation.data.options import ClassWeights
+
         p.add_argument("--class_weights", type=ClassWeights, default="none", help="Weigh rare classes more.")
         p.add_argument(
             "--freeze",
@@ -55,7 +56,7 @@ class Segmentation(Task):
 
     def open_data(self, options: Any, config: Any = None) -> SegmentationData:
         """Open images and masks; the scenes are made by the seed."""
-        from subquad.engine.options import build_data
+        from subquad.tasks.segmentation.data.options import build_data
         from subquad.tasks.segmentation.look_over import look_over
 
         data = build_data(options.data, getattr(options, "seed", 0), training=config is None)
@@ -68,7 +69,7 @@ class Segmentation(Task):
 
     def learner(self, network: Any, data: Any, options: Any) -> SegmentationLearner:
         """Return the network in training."""
-        from subquad.engine.options import weights_of_classes
+        from subquad.tasks.segmentation.data.options import weights_of_classes
         from subquad.tasks.segmentation.learner import SegmentationLearner
 
         return SegmentationLearner(
@@ -167,7 +168,7 @@ class Segmentation(Task):
 
 
 def _add_data(p: Parser) -> None:
-    from subquad.engine.options import DataOptions
+    from subquad.tasks.segmentation.data.options import DataOptions
 
     p.add_class_arguments(DataOptions, "data")
     p.paths += ["data.root", "data.classes"]

@@ -1,5 +1,7 @@
 """The options of the command line that are about data, and those that all networks share."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -8,20 +10,19 @@ import jsonargparse
 import pytest
 
 from published_layouts import NUM_CLASSES, write_published
-from subquad.engine.options import (
+from subquad.engine.options import model_options
+from subquad.tasks.segmentation.data.options import (
     DATA_SETS,
-    PUBLISHED_SETS,
     DataOptions,
-    ModelOptions,
     build_data,
-    model_options,
     open_split,
-    resolve_model,
     train_transform,
 )
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED
 from subquad.tasks.segmentation.data.published_transforms import PublishedTransform
 from subquad.tasks.segmentation.data.transforms import TrainTransform
+from subquad.tasks.segmentation.network import ModelOptions, resolve
+from subquad.tasks.segmentation.task import PUBLISHED_SETS
 
 
 def test_names_are_those_of_the_data_layer() -> None:
@@ -120,6 +121,15 @@ def test_classifiers_are_no_segmentation_networks() -> None:
     from subquad.tasks.segmentation.data.published import published_labels
 
     with pytest.raises(ValueError, match="van_tiny classifies whole images; give a segmentation network"):
-        resolve_model(ModelOptions(name="van_tiny"), published_labels("voc"))
-    config = resolve_model(ModelOptions(name="light_ham_van_tiny"), published_labels("ade20k"))
+        resolve(ModelOptions(name="van_tiny"), published_labels("voc"))
+    config = resolve(ModelOptions(name="light_ham_van_tiny"), published_labels("ade20k"))
     assert config.num_classes == 150 and config.class_names[0] == "wall"
+
+
+def test_options_need_no_torchvision() -> None:
+    """It takes seconds to import, and options are read before anything is said."""
+    code = "import sys, subquad.tasks.segmentation.data.options; assert 'torchvision' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    from subquad.tasks.segmentation import data
+
+    assert all(getattr(data, name) is not None for name in data.__all__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from subquad.data.class_images.batches import NumberedPictures, as_it_is, evaluation_keys
-from subquad.data.class_images.samples import ClassImages, check_same_classes
+from subquad.data.class_images.samples import ClassImages, check_splits_agree
 from subquad.data.loading import Batches, TrainingOrder, in_batches
 from subquad.engine.data import RunData
 
@@ -44,7 +44,7 @@ class ClassImageData(RunData[ClassImages]):
             seed=seed,
         )
         if train is not None:
-            check_same_classes(train, evaluation)
+            check_splits_agree(train, evaluation)
         self.class_names = evaluation.class_names
 
     def training_batches(self, dataset: ClassImages, rank: int, processes: int) -> Batches:

@@ -13,6 +13,7 @@ from PIL import Image
 from subquad.base.files import write_whole
 from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
 from subquad.data.decoding import TooManyPixelsError
+from subquad.data.picture_files import SUFFIXES, image_files, left_out
 from subquad.data.pictures import read_image
 from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.outputs import check_outputs
@@ -21,7 +22,6 @@ from subquad.engine.refusals import require_segmentation
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
 from subquad.tasks.segmentation.data.labels import LabelSet
-from subquad.tasks.segmentation.data.pairs import SUFFIXES, image_files, left_out
 from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.protocol import Protocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol

@@ -1,4 +1,12 @@
-"""Images with masks: data sets, paired transforms and checks."""
+"""Images with masks: data sets, paired transforms and checks.
+
+Transforms need torchvision, which takes seconds to import, so they are imported when they are asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from subquad.tasks.segmentation.data.ade20k import ADE20K
 from subquad.tasks.segmentation.data.camvid import CAMVID_LABELS, CamVid
@@ -24,14 +32,25 @@ from subquad.tasks.segmentation.data.labels import (
 from subquad.tasks.segmentation.data.masks import read_mask
 from subquad.tasks.segmentation.data.pairs import paired
 from subquad.tasks.segmentation.data.pascal_context import PascalContext
-from subquad.tasks.segmentation.data.photometric import PhotometricDistortion
 from subquad.tasks.segmentation.data.published import PublishedDataset, published_labels
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED, open_published
-from subquad.tasks.segmentation.data.published_transforms import PublishedTransform, keep_ratio_size
 from subquad.tasks.segmentation.data.report import DataReport, SplitReport
 from subquad.tasks.segmentation.data.scenes import SCENES_LABELS, Scenes
-from subquad.tasks.segmentation.data.transforms import PADDING_COLOR, EvalTransform, TrainTransform
 from subquad.tasks.segmentation.data.voc import PascalVOC, voc_images
+
+if TYPE_CHECKING:
+    from subquad.tasks.segmentation.data.photometric import PhotometricDistortion
+    from subquad.tasks.segmentation.data.published_transforms import PublishedTransform, keep_ratio_size
+    from subquad.tasks.segmentation.data.transforms import PADDING_COLOR, EvalTransform, TrainTransform
+
+_LAZY = {
+    "PADDING_COLOR": "transforms",
+    "EvalTransform": "transforms",
+    "PhotometricDistortion": "photometric",
+    "PublishedTransform": "published_transforms",
+    "TrainTransform": "transforms",
+    "keep_ratio_size": "published_transforms",
+}
 
 __all__ = [
     "ADE20K",
@@ -72,3 +91,9 @@ __all__ = [
     "voc_images",
     "voc_palette",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
