@@ -74,7 +74,7 @@ def registered_mixer(name: str) -> Registered:
         known = [*OURS, *MIXERS]
         raise ValueError(
             f"mixer must be one of {', '.join(known)}, got {shown(name)}.{did_you_mean(name, known)} Rivals "
-            "of other packages come with experiments/rivals, your own by subquad.models.register_mixer."
+            "of other packages come with experiments/rivals, others by subquad.models.register_mixer."
         )
     return MIXERS[name]
 
