@@ -21,8 +21,8 @@ NETWORKS = {
     "hamgan_strong": {"width": 16},
     "paramixer_text": SMALL | {"start": "uniform", "norm": True},
     "paramixer_image": SMALL | {"positions": True, "embedding_range": 0.1, "protocol": "cdil"},
-    "paramixer_adding": SMALL | {"mixer": "transformer"},
-    "paramixer_order": SMALL | {"mixer": "none", "unused_tables": True},
+    "paramixer_adding": SMALL | {"context": "transformer"},
+    "paramixer_order": SMALL | {"context": "none", "unused_tables": True},
 }
 
 
