@@ -25,7 +25,10 @@ FAMILIES = {  # light networks with every solver
 }
 SLOW = {
     "light_ham_vq": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "VQ"} | TINY),
-    "light_ham_attention": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "context": "attention"} | TINY),
+    "light_ham_attention": (
+        "light_ham_van_tiny_d256",
+        {"backbone": "conv_tiny", "context": "attention"} | TINY,
+    ),
     "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),
     "light_ham_van": ("light_ham_van_tiny_d256", {}),
     "segnext": ("segnext_tiny", {}),
@@ -247,7 +250,7 @@ def check(**overrides):
     ids=str,
 )
 def test_what_passes(tmp_path, overrides, passed):
-    result = report.ExportReport(tmp_path / "m", "onnx", 2, 1e-4, (check(**overrides),))
+    result = report.ExportReport(tmp_path / "m", "onnx", 2, "images", 1e-4, (check(**overrides),))
     assert result.passed == passed
 
 
