@@ -1,6 +1,7 @@
 """The documentation is true: its Python runs, its table of models is what the code says."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,24 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_python_of_a_page_runs(page, tmp_path, monkeypatch, own_registry):
-    """The blocks of a page run from top to bottom, in an empty folder; what they register is their own."""
+    """The blocks of a page run from top to bottom, in an empty folder; what they register is their own.
+
+    A block that begins with a path, such as `# clouds/data.py`, is that file.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     namespace = {"__name__": "page"}
+    modules = set(sys.modules)
     for block in blocks:
-        exec(compile(block, str(page), "exec"), namespace)
+        if name := re.match(r"# ([\w/]+\.py)\n", block):
+            Path(name[1]).parent.mkdir(exist_ok=True)
+            Path(name[1]).write_text(block)
+        else:
+            exec(compile(block, str(page), "exec"), namespace)
+    for name in set(sys.modules) - modules:  # or the next page would find them
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def test_no_placeholder_is_left():

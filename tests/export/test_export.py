@@ -25,7 +25,7 @@ FAMILIES = {  # light networks with every solver
 }
 SLOW = {
     "light_ham_vq": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "VQ"} | TINY),
-    "light_ham_attention": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "ham": "attention"} | TINY),
+    "light_ham_attention": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "context": "attention"} | TINY),
     "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),
     "light_ham_van": ("light_ham_van_tiny_d256", {}),
     "segnext": ("segnext_tiny", {}),
@@ -122,7 +122,7 @@ def test_the_file_explains_itself(tmp_path):
 @pytest.mark.parametrize("export", [export_onnx, export_torch])
 def test_no_path_of_this_machine_is_in_the_file(export, tmp_path):
     path = tmp_path / "model"
-    export(small(ham="none"), path)
+    export(small(context="none"), path)
     assert b"light_ham.py" not in path.read_bytes() and b"site-packages" not in path.read_bytes()
 
 

@@ -22,7 +22,7 @@ def test_a_short_demo_leaves_a_report_and_a_checkpoint(call, few_scenes, tmp_pat
     assert page.count("<img ") == 3 and "http" not in page.split("<body>")[1]
     assert "--steps 5" in page and "without the ham" in page
     (checkpoint,) = (line.split()[-1] for line in result.out.splitlines() if line.startswith("checkpoint:"))
-    assert load_model(checkpoint).config.ham == "decomposition"
+    assert load_model(checkpoint).config.context == "hamburger"
     for name in ("gold disk", "teal disk", "mean IoU"):
         assert name in result.out and name in page
     # Again into the same folder: it is a demo's, so it is replaced.
