@@ -11,19 +11,14 @@ import docstring_parser
 from subquad.engine.parsing import Parser
 
 
-def add_checkpoint(p: Parser, *, or_name: bool = False) -> None:
+def add_checkpoint(p: Parser, more: str = "") -> None:
     """Add the network that a command works with.
 
     Args:
         p: The parser.
-        or_name: Whether a name of `subquad models` will do.
+        more: What help says after a comma.
     """
-    p.add_argument(
-        "checkpoint",
-        type=str,
-        help="A .safetensors file, or a folder that `fit` wrote"
-        + (", or a name of `subquad models`." if or_name else ", which tells which data."),
-    )
+    p.add_argument("checkpoint", type=str, help=f"A .safetensors file, or a folder that `fit` wrote{more}.")
 
 
 def add_optional(p: Parser, name: str, kind: Any, help: str) -> None:
@@ -38,18 +33,8 @@ def add_optional(p: Parser, name: str, kind: Any, help: str) -> None:
     p.add_argument(f"--{name}", type=kind | None, default=None, help=help)
 
 
-def add_output(p: Parser, default: str | None, help: str) -> None:
-    """Add `--output`, and `--overwrite`; `subquad.engine.outputs.check_outputs` minds both.
-
-    Args:
-        p: The parser.
-        default: Where to write; None if the command says, or if it must be given.
-        help: What is written.
-    """
-    if default is None:
-        add_optional(p, "output", str, help)
-    else:
-        p.add_argument("--output", type=str, default=default, help=help)
+def add_overwrite(p: Parser) -> None:
+    """Add `--overwrite`; `subquad.engine.outputs.check_outputs` minds it, and `--output`."""
     p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
 
 
@@ -59,7 +44,7 @@ def add_device(p: Parser) -> None:
 
 
 def add_json(p: Parser, what: str) -> None:
-    """Add `--json`; `subquad.engine.outputs.check_scores` minds it.
+    """Add `--json`; `subquad.engine.outputs.check_scores` minds it, `write_scores` writes it.
 
     Args:
         p: The parser.
