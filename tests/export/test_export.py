@@ -25,7 +25,7 @@ FAMILIES = {  # light networks with every solver
 }
 SLOW = {
     "light_ham_vq": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "VQ"} | TINY),
-    "light_ham_attention": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "ham": "attention"} | TINY),
+    "light_ham_attention": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "context": "attention"} | TINY),
     "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),
     "light_ham_van": ("light_ham_van_tiny_d256", {}),
     "segnext": ("segnext_tiny", {}),

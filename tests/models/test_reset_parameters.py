@@ -14,7 +14,7 @@ SMALL = {"length": 64, "dim": 32, "hidden": 32}
 NETWORKS = {
     "van_tiny": {},
     "light_ham_van_tiny_d256": {"start": "learned", "steps": 2, "grad_steps": 2},
-    "segnext_tiny": {"ham": "attention"},
+    "segnext_tiny": {"context": "attention"},
     "hamnet_r50_ade20k": {"channels": 64, "dim": 64, "align_channels": 64, "concat_input": True},
     "hamnet_van_tiny_os8": {"version": "v2plus"},
     "hamgan_baby": {"width": 16, "context": "attention"},

@@ -148,7 +148,7 @@ def test_dilated_convolution_stays_in_float32_on_a_cpu(monkeypatch):
         ),
         ("light_ham_van_tiny", {"backbone": "timm/resnet17"}, "timm knows no network 'resnet17'"),
         ("light_ham_van_tiny", {"num_classes": 0}, "num_classes must be at least 1, got 0"),
-        ("light_ham_van_tiny", {"ham": "hamm"}, "ham must be one of"),
+        ("light_ham_van_tiny", {"context": "hamm"}, "context must be one of"),
         ("light_ham_van_tiny", {"solver": "NFM"}, "unknown solver 'NFM'. Did you mean 'NMF'"),
         ("light_ham_van_tiny", {"ham_channels": 100}, "32 groups, got 100"),
         ("light_ham_van_tiny", {"mean": (0.5,)}, "mean needs one value for each of 3 channels"),

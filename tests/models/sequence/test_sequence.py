@@ -300,7 +300,7 @@ def test_a_registered_mixer_is_built_stored_and_cited(tmp_path, own_registry):
         with pytest.raises(ValueError, match=f"a mixer called '{name}' is registered already"):
             register_mixer(name, build)
     mixer_registry.MIXERS.clear()
-    with pytest.raises(ValueError, match=r"got 'mean'\..*experiments/rivals, one of your own by subq"):
+    with pytest.raises(ValueError, match=r"got 'mean'\..*experiments/rivals, others by subq"):
         load_model(path)
 
 

@@ -13,12 +13,10 @@ from subquad.tasks.segmentation.data.published import (
     Encoding,
     PublishedDataset,
     Source,
-    find_base,
-    find_pairs,
     plain_encoding,
     published_labels,
-    read_list,
 )
+from subquad.tasks.segmentation.data.published_files import find_base, find_pairs, read_list
 
 AUGMENTED, OFFICIAL = "SegmentationClassAug", "SegmentationClass"
 
