@@ -66,7 +66,7 @@ class SequenceConfig(NetworkConfig):
 
     family: ClassVar[str] = "sequence"
     task: ClassVar[str] = "sequences"
-    tracer: ClassVar[str] = "subquad.tasks.sequences.trace:trace_sequences"
+    tracer: ClassVar[str | None] = "subquad.tasks.sequences.trace:trace_sequences"
 
     vocab_size: int | None = None
     token_names: tuple[str, ...] = field(default=(), repr=False)
