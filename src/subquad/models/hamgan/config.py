@@ -12,12 +12,10 @@ from torch import Tensor
 from subquad.base.limits import LARGEST_WIDTH
 from subquad.models.config import ImageConfig, Usage
 from subquad.models.fields import check_range
-from subquad.models.ham_config import WithHam
+from subquad.models.ham_config import Context, WithHam
 from subquad.models.solvers import solver_from_json
 from subquad.ops import Solver
 
-Context = Literal["hamburger", "attention", "none"]
-Version = Literal["v1", "v2"]
 SIZES = (32, 64, 128)
 FIRST_SIDE = 4  # of the generator's first map and the discriminator's last one
 
@@ -50,7 +48,7 @@ class HamGANConfig(WithHam, ImageConfig):
     latent: int = 128
     width: int = 64
     context: Context = "hamburger"
-    version: Version = "v1"
+    version: Literal["v1", "v2"] = "v1"
     generator_rank: int = 32
     discriminator_rank: int = 16
 
