@@ -103,8 +103,9 @@ def frame(boxes):
     width = max(mine)[0] + WIDTH + 14 - x
     return (
         f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT + 28}" rx="14" fill="{TASKS}" '
-        f'fill-opacity="0.07"/>\n<text x="{x + 14}" y="{y - 8}" font-size="13" fill="{TASKS}">one folder for each '
-        f'task; the commands find it in the table of <tspan font-weight="600">tasks</tspan>, by name</text>\n'
+        f'fill-opacity="0.07"/>\n<text x="{x + 14}" y="{y - 8}" font-size="13" fill="{TASKS}">'
+        'one folder for each task; the commands find it in the table of <tspan font-weight="600">tasks</tspan>, '
+        "by name</text>\n"
     )
 
 
@@ -133,8 +134,8 @@ def box(room, x, y):
     return (
         f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="8" fill="#ffffff" stroke="{colour}" '
         f'stroke-width="1.5"/>\n<rect x="{x}" y="{y}" width="5" height="{HEIGHT}" rx="2" fill="{colour}"/>\n'
-        f'<text x="{x + 14}" y="{y + 20}" font-size="14" font-weight="600" fill="{colour}">{escape(room)}</text>\n'
-        f"{lines}"
+        f'<text x="{x + 14}" y="{y + 20}" font-size="14" font-weight="600" fill="{colour}">{escape(room)}'
+        f"</text>\n{lines}"
     )
 
 

@@ -264,7 +264,7 @@ def check(**overrides):
     ids=str,
 )
 def test_what_passes(tmp_path, overrides, passed):
-    result = report.ExportReport(tmp_path / "m", "onnx", 2, 1e-4, (check(**overrides),))
+    result = report.ExportReport(tmp_path / "m", "onnx", 2, "images", 1e-4, (check(**overrides),))
     assert result.passed == passed
 
 

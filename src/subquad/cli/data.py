@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from subquad.base.suggest import did_you_mean
 from subquad.engine.parsing import Parser
-from subquad.tasks import task_called, task_names
+from subquad.tasks import Task, task_called, task_names
 from subquad.tasks.choice import task_to_check
+
+
+def parser(task: Task, format: str, arguments: Sequence[str] = ()) -> Parser:
+    """Return the options of `subquad data check` of a task."""
+    p = Parser(
+        arguments,
+        prog="subquad data check",
+        description=f"Report what is in a data set, and what to mend. The task: {task.name}.",
+    )
+    formats = [name for one in task_names() for name in task_called(one).formats]
+    p.add_argument("path", type=str, help="A folder, or a file.")
+    p.add_argument("--format", type=str, default=format, help=f"One of {', '.join(formats)}.")
+    task.add_check_options(p)
+    return p
 
 
 def main(arguments: list[str]) -> None:
@@ -20,16 +35,7 @@ def main(arguments: list[str]) -> None:
             f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
         )
     task, format = task_to_check(rest)
-    p = Parser(
-        rest,
-        prog="subquad data check",
-        description=f"Report what is in a data set, and what to mend. The task: {task.name}.",
-    )
-    formats = [name for one in task_names() for name in task_called(one).formats]
-    p.add_argument("path", type=str, help="A folder, or a file.")
-    p.add_argument("--format", type=str, default=format, help=f"One of {', '.join(formats)}.")
-    task.add_check_options(p)
-    options = p.parse_args()
+    options = parser(task, format, rest).parse_args()
     report = task.check_data(options)
     sys.stdout.write(f"{report}\n")
     if not report.ok:
