@@ -104,7 +104,7 @@ def frame(boxes):
     return (
         f'<rect x="{x}" y="{y}" width="{width}" height="{HEIGHT + 28}" rx="14" fill="{TASKS}" '
         f'fill-opacity="0.07"/>\n<text x="{x + 14}" y="{y - 8}" font-size="13" fill="{TASKS}">'
-        'one folder for each task; the commands find it in the table of <tspan font-weight="600">tasks</tspan>, '
+        'one folder for each task; commands find it in the table of <tspan font-weight="600">tasks</tspan>, '
         "by name</text>\n"
     )
 

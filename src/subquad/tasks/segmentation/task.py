@@ -104,8 +104,8 @@ class Segmentation(Task):
 
     def evaluate(self, network: Any, data: Any, options: Any) -> SegmentationScores:
         """Return IoU and accuracy by the protocol."""
-        from subquad.tasks.segmentation.look_over import look_over
         from subquad.tasks.segmentation.learner import SegmentationLearner
+        from subquad.tasks.segmentation.look_over import look_over
 
         look_over(options.data, data)
         learner = SegmentationLearner(network, protocol=resolve_protocol(options.protocol))
