@@ -74,7 +74,7 @@ def test_every_command_looks_at_its_device(complains, tmp_path, monkeypatch, com
 
 def test_limits_are_of_options_that_there_are():
     """A name that is spelt wrongly limits nothing."""
-    from subquad.cli import bench, export
+    from subquad.cli import bench, data, export
     from subquad.tasks import task_called, task_names
     from subquad.tasks.asking import ask_parser
     from subquad.tasks.fitting import fit_parser
@@ -85,6 +85,7 @@ def test_limits_are_of_options_that_there_are():
     parsers += [fit_parser(task) for task in tasks]
     parsers += [ask_parser("test", task) for task in tasks]
     parsers += [ask_parser("predict", task) for task in tasks if task.name != "generation"]
+    parsers += [data.parser(task, "") for task in tasks]
     known = {option.dest for p in parsers for option in p._options()}
     assert set(MOST) <= known
 

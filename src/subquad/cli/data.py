@@ -6,9 +6,13 @@ import sys
 from collections.abc import Sequence
 
 from subquad.base.suggest import did_you_mean
+from subquad.engine.options import add_json
+from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 from subquad.tasks import Task, task_called, task_names
 from subquad.tasks.choice import task_to_check
+
+KEY = "data"  # in its files
 
 
 def parser(task: Task, format: str, arguments: Sequence[str] = ()) -> Parser:
@@ -21,6 +25,7 @@ def parser(task: Task, format: str, arguments: Sequence[str] = ()) -> Parser:
     formats = [name for one in task_names() for name in task_called(one).formats]
     p.add_argument("path", type=str, help="A folder, or a file.")
     p.add_argument("--format", type=str, default=format, help=f"One of {', '.join(formats)}.")
+    add_json(p, "problems and notes")
     task.add_check_options(p)
     return p
 
@@ -36,8 +41,11 @@ def main(arguments: list[str]) -> None:
         )
     task, format = task_to_check(rest)
     options = parser(task, format, rest).parse_args()
+    check_scores(options.json, KEY, [options.path])
     report = task.check_data(options)
     sys.stdout.write(f"{report}\n")
+    told = {"task": task.name, "format": options.format, "ok": report.ok, "problems": report.problems}
+    write_scores(options.json, {KEY: options.path, **told, "notes": list(report.notes)})
     if not report.ok:
         raise ValueError(
             f"{options.path} has {len(report.problems)} problem(s), see above; the first: "

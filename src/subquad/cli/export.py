@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
+from subquad.engine.options import add_checkpoint, add_optional, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 
@@ -19,15 +20,10 @@ def parser() -> Parser:
         description="Write a network for onnxruntime or PyTorch. Nothing is written unless the file gives "
         "the network's answers at three sizes it was not made with; PATH.report.json tells the errors.",
     )
-    p.add_argument(
-        "model", type=str, help="A checkpoint of `fit` (a file or its folder), or a name of `subquad models`."
-    )
+    add_checkpoint(p, ", or a name of `subquad models`")
     p.add_argument("--format", type=Literal["onnx", "torch"], default="onnx", help="Of the file.")
-    p.add_argument(
-        "--output",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="File to write; MODEL.onnx or MODEL.pt2 in this folder if not given.",
+    add_optional(
+        p, "output", str, "File to write; CHECKPOINT.onnx or CHECKPOINT.pt2 in this folder if not given."
     )
     p.add_argument(
         "--size",
@@ -37,12 +33,7 @@ def parser() -> Parser:
         default=None,
         help="Of the image that is traced, 192 256 if not given; the file takes any size whatever it is.",
     )
-    p.add_argument(
-        "--opset",
-        type=int | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Version of ONNX's operators; PyTorch's default if not given.",
-    )
+    add_optional(p, "opset", int, "Version of ONNX's operators; PyTorch's default if not given.")
     p.add_argument(
         "--preprocess",
         action="store_true",
@@ -54,7 +45,7 @@ def parser() -> Parser:
         default=1e-4,
         help="Largest allowed error of the logits; relative to the largest logit where that is above 1.",
     )
-    p.add_argument("--overwrite", action="store_true", help="Replace a file that is there.")
+    add_overwrite(p)
     return p
 
 
@@ -66,7 +57,7 @@ def main(arguments: list[str]) -> None:
     from subquad.models import create_model, load_model
 
     options = parser().parse_args(arguments)
-    name: str = options.model
+    name: str = options.checkpoint
     if options.size and min(options.size) < 1:
         raise ValueError(f"--size must be at least 1 1, got {' '.join(map(str, options.size))}.")
     if not options.tolerance > 0:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from subquad.base.files import write_whole
 from subquad.engine.checkpoints import checkpoint_path, move
-from subquad.engine.outputs import check_scores
+from subquad.engine.options import add_checkpoint, add_device, add_json, add_overwrite
+from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import read_yaml
 from subquad.engine.run import is_first_process, quiet_lightning
@@ -37,9 +36,7 @@ def run_test(arguments: Sequence[str]) -> None:
     scores = task.evaluate(network, data, given)
     if is_first_process():
         print_scores(scores)
-        if options.json:
-            content = {TASK_KEY: task.name, **scores.to_json()}
-            write_whole(Path(options.json), f"{json.dumps(content, indent=1)}\n".encode())
+        write_scores(options.json, {TASK_KEY: task.name, **scores.to_json()})
 
 
 def run_predict(arguments: Sequence[str]) -> None:
@@ -66,22 +63,13 @@ def ask_parser(
     """
     what = "Evaluate a checkpoint." if command == "test" else "Predict with a checkpoint."
     p = Parser(arguments, prog=f"subquad {command}", description=f"{what} The task: {task.name}.")
-    p.add_argument(
-        "checkpoint",
-        type=str,
-        help="A .safetensors file, or a folder that `fit` wrote; the folder also tells which data.",
-    )
+    add_checkpoint(p, ", which tells which data")
     if command == "test":
-        p.add_argument(
-            "--json",
-            type=str | None,
-            default=None,  # pyright: ignore[reportArgumentType]
-            help="Write the scores to this file.",
-        )
+        add_json(p, "the scores")
         task.add_test_options(p, run or {})
     else:
-        p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
-        p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
+        add_device(p)
+        add_overwrite(p)
         task.add_predict_options(p, run or {})
     return p
 

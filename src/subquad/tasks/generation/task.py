@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from subquad.data.class_images import ClassImageOptions, open_class_images
 from subquad.engine.classes import check_class_count, check_same_classes
-from subquad.engine.options import defaults_of, given_options, model_options
+from subquad.engine.options import add_device, add_optional, defaults_of, given_options, model_options
 from subquad.engine.parsing import Parser
 from subquad.engine.run import check_seed
 from subquad.models import model_config
@@ -116,7 +116,7 @@ class Generation(Task):
             ("splits", int, "Of the Inception score, instead of the preset's."),
             ("truncation", float, "Bound of the latent vectors; not given: not truncated."),
         ):
-            p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+            add_optional(p, name, kind, help)
         p.add_argument(
             "--seed",
             type=int,
@@ -124,7 +124,7 @@ class Generation(Task):
             help="Of latent vectors and classes, not those that `fit` looks at.",
         )
         p.add_argument("--allow_small", type=bool, default=False, help="Score fewer than 10,000 images.")
-        p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+        add_device(p)
         p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
         _add_data(p)
         p.set_defaults(defaults_of(run))
@@ -180,7 +180,7 @@ def _add_features(p: Parser) -> None:
         "features": "Proxy features of `subquad features`, for a proxy-FID.",
         "inception": "File of Inception's weights, for FID; docs/hamgan.md says where it is had.",
     }.items():
-        p.add_argument(f"--{name}", type=str | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+        add_optional(p, name, str, help)
         p.paths.append(name)
 
 
