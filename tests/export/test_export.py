@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from subquad import create_model
 from subquad.export import export_onnx, export_torch, onnx_graph, report
-from subquad.models import Classifier, ClassifierConfig
+from subquad.models import Classifier, ClassifierConfig, NetworkConfig
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -148,6 +148,20 @@ def test_networks_of_others(tmp_path):
         export_onnx(Small(), tmp_path / "b.onnx")
     with pytest.raises(ValueError, match="a Small does not tell its normalisation"):
         export_onnx(Small(), tmp_path / "b.onnx", in_channels=3, preprocess=True)
+
+
+def test_a_family_without_a_tracer_is_told_so(tmp_path):
+    """Not asked for the channels of images that it may not take."""
+
+    class Other(NetworkConfig):
+        pass
+
+    network = nn.Linear(2, 2)
+    network.config = object.__new__(Other)
+    with pytest.raises(
+        ValueError, match="configuration names a tracer.*a Linear does not; torch.export takes"
+    ):
+        export_onnx(network, tmp_path / "a.onnx")
 
 
 def test_a_classifier(tmp_path):
