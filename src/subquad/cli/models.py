@@ -8,6 +8,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import subquad
+from subquad.engine.options import add_json, add_optional
+from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import doing, note
 from subquad.engine.tables import count_text, print_table
@@ -15,21 +17,29 @@ from subquad.engine.tables import count_text, print_table
 # Written by `subquad.models.cost`, which is not imported: listing what is known needs no PyTorch.
 COSTS = Path(subquad.__file__).parent / "models" / "costs.csv"
 Row = tuple[str, int, int, int]  # name, parameters, multiply-adds, size
+KEY = "models"  # in its files
+
+
+def parser() -> Parser:
+    """Return the options of `subquad models`."""
+    p = Parser(prog="subquad models", description="List the networks.")
+    p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
+    add_optional(
+        p,
+        "size",
+        int,
+        "Height and width of the image, or length of the sequence; what is usual for each if not given.",
+    )
+    add_json(p, "the same")
+    return p
 
 
 def main(arguments: list[str]) -> None:
     """Print name, parameters and multiply-adds of each network."""
-    p = Parser(prog="subquad models", description="List the networks.")
-    p.add_argument("pattern", type=str, nargs="?", default="*", help='Such as "light_ham_*".')
-    p.add_argument(
-        "--size",
-        type=int | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Height and width of the image, or length of the sequence; what is usual for each if not given.",
-    )
-    options = p.parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.size is not None and options.size < 1:
         raise ValueError(f"--size must be at least 1, got {options.size}.")
+    check_scores(options.json, KEY)
     rows = [row for row in known_costs() if fnmatch(row[0], options.pattern)]
     if not rows:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
@@ -40,6 +50,8 @@ def main(arguments: list[str]) -> None:
         ("model", "parameters", "multiply-adds", "size"),
         [(name, f"{weights:,}", count_text(work), str(size)) for name, weights, work, size in rows],
     )
+    names = ("name", "parameters", "multiply_adds", "size")
+    write_scores(options.json, {KEY: [dict(zip(names, row, strict=True)) for row in rows]})
 
 
 def known_costs() -> list[Row]:

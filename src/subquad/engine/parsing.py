@@ -61,7 +61,9 @@ class Parser(ArgumentParser):
     """
 
     def __init__(self, arguments: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(parser_mode="plain", default_env=False, add_help=False, **options)
+        super().__init__(
+            parser_mode="plain", default_env=False, add_help=False, allow_abbrev=False, **options
+        )
         self.add_argument("-h", "--help", action=Help, help="Show this, or all options.")
         self._default_env = False  # nor if the environment asks for options of the environment
         self.arguments = list(arguments)

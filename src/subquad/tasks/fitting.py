@@ -84,7 +84,6 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
     Returns:
         The learner, which knows the scores of the last evaluation and which one was the best.
     """
-    quiet_lightning()
     check_seed(options.seed)
     with doing("reading data"):
         data = task.open_data(options)
@@ -95,6 +94,7 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
     with doing("preparing training", beats=not sys.stderr.isatty()) as progress:  # a terminal has a bar
         from subquad.engine.training_run import train  # Lightning takes seconds
 
+        quiet_lightning()
         learner = task.learner(network, data, options)
         train(learner, data, options, folder, progress, given)
     return learner

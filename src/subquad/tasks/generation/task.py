@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from subquad.data.class_images import ClassImageOptions, open_class_images
 from subquad.engine.classes import check_class_count, check_same_classes
-from subquad.engine.options import defaults_of, given_options, model_options
+from subquad.engine.options import add_device, add_optional, defaults_of, given_options, model_options
 from subquad.engine.parsing import Parser
 from subquad.engine.run import check_seed
 from subquad.models import model_config
@@ -85,9 +85,10 @@ class Generation(Task):
         if options.features is not None or options.inception is not None:
             features = open_features(options.features, options.inception)
             check_features(features, network.config)
-            if len(data.evaluation) < 2:
+            real = data.datasets["val"]
+            if len(real) < 2:
                 raise ValueError(
-                    f"{data.evaluation.where} holds {len(data.evaluation)} picture, but a "
+                    f"{real.where} holds {len(real)} picture, but a "
                     f"{features.distance_name} needs two at least; add pictures, or leave --features and "
                     f"--inception out."
                 )
@@ -116,7 +117,7 @@ class Generation(Task):
             ("splits", int, "Of the Inception score, instead of the preset's."),
             ("truncation", float, "Bound of the latent vectors; not given: not truncated."),
         ):
-            p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+            add_optional(p, name, kind, help)
         p.add_argument(
             "--seed",
             type=int,
@@ -124,7 +125,7 @@ class Generation(Task):
             help="Of latent vectors and classes, not those that `fit` looks at.",
         )
         p.add_argument("--allow_small", type=bool, default=False, help="Score fewer than 10,000 images.")
-        p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+        add_device(p)
         p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
         _add_data(p)
         p.usual += ["features", "inception", "preset", "samples", "allow_small"]
@@ -141,13 +142,14 @@ class Generation(Task):
         from subquad.tasks.generation.commands.evaluate import score
 
         check_seed(options.seed)
-        return score(network, data.evaluation, options)
+        return score(network, data.datasets["test"], options)
 
     def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
-        """Add nothing: see `predict`."""
+        """Raise ValueError: it is another command that makes images."""
+        raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
 
     def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
-        """Raise ValueError: it is another command that makes images."""
+        """Raise ValueError, as `add_predict_options` did."""
         raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
 
 
@@ -180,7 +182,7 @@ def _add_features(p: Parser) -> None:
         "features": "Proxy features of `subquad features`, for a proxy-FID.",
         "inception": "File of Inception's weights, for FID; docs/hamgan.md says where it is had.",
     }.items():
-        p.add_argument(f"--{name}", type=str | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+        add_optional(p, name, str, help)
         p.paths.append(name)
 
 

@@ -16,6 +16,7 @@ from subquad.data.decoding import TooManyPixelsError
 from subquad.data.picture_files import SUFFIXES, image_files, left_out
 from subquad.data.pictures import read_image
 from subquad.engine.checkpoints import checkpoint_path
+from subquad.engine.options import add_optional
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
@@ -60,7 +61,7 @@ def add_options(p: Parser) -> None:
             "Refuse pictures of more; if not given, 33 million at once and 268 million in tiles.",
         ),
     ):
-        p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+        add_optional(p, name, kind, help)
     p.add_argument(
         "--share_dictionary",
         action="store_true",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from subquad.tasks.sequences.data.pathfinder import Difficulty
-from subquad.tasks.sequences.data.samples import Crop, Task
+from subquad.tasks.sequences.data.samples import Crop, TargetKind
 from subquad.tasks.sequences.data.vocabulary import Case
 
 Kind = Literal[
@@ -92,7 +92,7 @@ class SequenceOptions:
     tokens: Tokens = "characters"
     case: Case = "keep"
     unknown: Literal["refuse", "allow"] = "refuse"
-    task: Task = "classification"
+    task: TargetKind = "classification"
     standard_units: bool = True
     min_length: int = 1
     val_fraction: float = 0.1
@@ -106,7 +106,12 @@ class SequenceOptions:
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
         kinds: tuple[str, ...] = get_args(Kind)
-        choices = {"name": kinds, "tokens": get_args(Tokens), "task": get_args(Task), "crop": get_args(Crop)}
+        choices = {
+            "name": kinds,
+            "tokens": get_args(Tokens),
+            "task": get_args(TargetKind),
+            "crop": get_args(Crop),
+        }
         choices |= {"pad": ("batch", "length"), "case": get_args(Case), "unknown": ("refuse", "allow")}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
