@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subquad.engine.progress import note
 from subquad.engine.scores import Table
 from subquad.tasks.generation.features import FeatureNet
 from subquad.tasks.generation.frechet import FeatureStatistics, frechet_distance
@@ -200,7 +199,6 @@ def score_generator(
     drawn = latents(protocol.seed, indices, generator.config.latent, protocol.truncation)
     made, logits, right = FeatureStatistics(network.length, device), [], 0
     for first, images in generate(generator, drawn, labels, batch_size=batch_size):
-        note(f"image {first + 1:,} of {protocol.samples:,}")
         features, told = network(to_bytes(images))
         made.update(features)
         if network.class_names:
