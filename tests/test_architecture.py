@@ -83,12 +83,42 @@ def test_imports_point_downwards(path):
         assert not {name.split(".")[0] for name in imports(path)} & (OPTIONAL | {"numpy", "safetensors"})
 
 
-# Rooms without a circle of imports, those inside of functions included.
-CIRCLE_FREE = {"base", "ops", "nn", "models"}
-
-
 def test_no_modules_import_each_other():
-    assert circles(import_graph(ROOT, CIRCLE_FREE)) == []
+    """Not by what they import inside of functions either."""
+    assert circles(import_graph(ROOT)) == []
+
+
+def below(name, *rooms):
+    return any(f"{name}.".startswith(f"{room}.") for room in rooms)
+
+
+def of_tasks():
+    """Return, for each module of a task's folder, the folder and what of subquad it imports."""
+    folders = [f"subquad.tasks.{path.parent.name}" for path in ROOT.glob("tasks/*/task.py")]
+    assert len(folders) >= 3
+    return [
+        (name, folder, imported)
+        for name, imported in import_graph(ROOT).items()
+        for folder in folders
+        if below(name, folder)
+    ]
+
+
+def test_no_task_imports_another():
+    """Nor does anything else import what is in the folder of a task: the table finds it by name."""
+    modules = of_tasks()
+    inside = {name for name, *_ in modules}
+    for name, folder, imported in modules:
+        assert not {other for other in imported & inside if not below(other, folder)}, name
+    for name, imported in import_graph(ROOT).items():
+        assert name in inside or not imported & inside, name
+
+
+def test_data_of_a_task_knows_no_network():
+    for name, folder, imported in of_tasks():
+        if below(name, f"{folder}.data"):
+            known = ("subquad.base", "subquad.data", "subquad.engine.data", f"{folder}.data")
+            assert not {other for other in imported if not below(other, *known)}, name
 
 
 @pytest.mark.parametrize(
