@@ -16,7 +16,7 @@ from subquad.models.solvers import solver_from_json
 from subquad.tasks import Task
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.scores import GenerationScores
-from subquad.tasks.generation.trainer import check_trainer
+from subquad.tasks.generation.trainer import check_gan_trainer
 from subquad.tasks.generation.watch import GridOptions
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Generation(Task):
         p.paths.append("model.weights")
         p.may_change += ["grids.*", "features", "inception"]  # these compare themselves, by a fingerprint
         p.former["optimizer.check_every"] = 50  # how often NaN was looked for: each step is looked at now
-        p.checks.append(lambda options: check_trainer(options.trainer))
+        p.checks.append(lambda options: check_gan_trainer(options.trainer))
 
     def open_data(self, options: Any, config: Any = None) -> ClassImageData:
         """Open pictures of the size of the network: both splits for training, else those to compare with."""

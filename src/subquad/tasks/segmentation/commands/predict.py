@@ -24,7 +24,7 @@ from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
 from subquad.tasks.segmentation.data.labels import LabelSet
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.protocol import Protocol
+from subquad.tasks.segmentation.protocol import EvaluationProtocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 from subquad.tasks.segmentation.tiles import predict_tiles
@@ -149,7 +149,7 @@ def _predictor(
             return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
 
         return read, at_once
-    if protocol != Protocol():
+    if protocol != EvaluationProtocol():
         raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
     overlap = Tiling.overlap if options.overlap is None else options.overlap
     tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)
