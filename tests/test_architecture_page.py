@@ -33,8 +33,8 @@ def test_the_tests_that_hold_the_rules_are_there():
 
 
 def test_the_way_of_x(data, tmp_path):
-    """A step of training passes the stops of the table in their order."""
-    stops = re.findall(r"^\| \d+ \| `([\w/]+\.py)` \| `([\w.]+)` \|", PAGE, re.MULTILINE)
+    """A step of training passes the stops of the page in their order."""
+    stops = re.findall(r"^\d+\. `([\w/]+\.py)`, `([\w.]+)`: ", PAGE, re.MULTILINE)
     assert len(stops) == 12
     waiting = [(str(ROOT / path), name) for path, name in stops]
 
