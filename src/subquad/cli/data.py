@@ -8,7 +8,6 @@ from subquad.base.suggest import did_you_mean
 from subquad.engine.options import add_json
 from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
-from subquad.tasks import task_called, task_names
 from subquad.tasks.choice import task_to_check
 
 KEY = "data"  # in its files
@@ -23,13 +22,12 @@ def main(arguments: list[str]) -> None:
         raise ValueError(
             f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
         )
-    task, format = task_to_check(rest)
+    task, format, formats = task_to_check(rest)
     p = Parser(
         rest,
         prog="subquad data check",
         description=f"Report what is in a data set, and what to mend. The task: {task.name}.",
     )
-    formats = [name for one in task_names() for name in task_called(one).formats]
     p.add_argument("path", type=str, help="A folder, or a file.")
     p.add_argument("--format", type=str, default=format, help=f"One of {', '.join(formats)}.")
     add_json(p, "problems and notes")

@@ -140,9 +140,7 @@ def add_trainer_options(p: Parser, *, training: bool = True) -> None:
     def check_device_alone(options: Any) -> None:
         others = [name for name in ("accelerator", "devices") if p.is_given(f"trainer.{name}")]
         if options.device is not None and others:
-            raise ValueError(
-                f"--device {options.device} and --trainer.{others[0]} say two things; give one."
-            )
+            raise ValueError(f"--device {options.device} and --trainer.{others[0]} say two things; give one.")
 
     p.checks.append(check_device_alone)
 
