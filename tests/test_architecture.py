@@ -83,12 +83,52 @@ def test_imports_point_downwards(path):
         assert not {name.split(".")[0] for name in imports(path)} & (OPTIONAL | {"numpy", "safetensors"})
 
 
-# Rooms without a circle of imports, those inside of functions included.
-CIRCLE_FREE = {"base", "ops", "nn", "models"}
+TASKS = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/__init__.py"))
+# Configurations that belong to one task: no file outside of models and of that task names them.
+CONFIGS = {
+    "segmentation": {"SegmentationConfig", "HamConfig", "LightHamConfig", "HamNetConfig"},
+    "sequences": {"SequenceConfig"},
+    "generation": {"HamGANConfig"},
+}
 
 
 def test_no_modules_import_each_other():
-    assert circles(import_graph(ROOT, CIRCLE_FREE)) == []
+    """Anywhere, imports inside of functions included."""
+    assert circles(import_graph(ROOT)) == []
+
+
+def is_in(name, packages):
+    return f"{name}.".startswith(tuple(f"{package}." for package in packages))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_imports_no_other_and_its_data_know_nothing_of_it(task):
+    others = {f"subquad.tasks.{name}" for name in TASKS} - {f"subquad.tasks.{task}"}
+    shared = ("subquad.base", "subquad.data", "subquad.engine.data", f"subquad.tasks.{task}.data")
+    for path in sorted((ROOT / "tasks" / task).rglob("*.py")):
+        found = {name for name in imports(path) if name.startswith("subquad.")}
+        assert not [name for name in found if any(f"{name}.".startswith(f"{other}.") for other in others)], (
+            path
+        )
+        if "data" in path.relative_to(ROOT / "tasks" / task).parts[:-1]:
+            assert not [
+                name for name in found if not f"{name}.".startswith(tuple(f"{s}." for s in shared))
+            ], path
+
+
+def test_nothing_outside_a_task_names_it():
+    """No table but that of the tasks: in code, prose apart, nothing below or beside a task knows its name."""
+    known = {config: task for task, names in CONFIGS.items() for config in names}
+    for path in SOURCES:
+        room, *inside = path.relative_to(ROOT).parts
+        if room == "models" or (path.name == "__init__.py" and inside == ["__init__.py"]):
+            continue
+        tree = ast.parse(path.read_text())
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert not [name for name in names & known.keys() if inside[:1] != [known[name]]], path
+        if room in ("base", "ops", "nn", "data", "engine", "export", "explain", "bench", "cli"):
+            words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+            assert not words & {*TASKS, "hamgan", "sequence"}, path
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+ADD_A_TASK = ROOT / "docs" / "add_a_task.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -47,3 +48,12 @@ def test_every_recipe_is_documented_and_every_link_leads_somewhere():
         prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
         for target in re.findall(r"\]\(([^)#:]+?)(?:#[\w-]+)?\)", prose):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_task_of_the_guide_is_short():
+    """What its four files hold, blank lines and the names of the files left out."""
+    blocks = re.findall(
+        r"^```python\n# \w+/\w+\.py\n(.*?)^```", ADD_A_TASK.read_text(), re.MULTILINE | re.DOTALL
+    )
+    assert len(blocks) == 4
+    assert sum(bool(line.strip()) for block in blocks for line in block.splitlines()) < 150

@@ -64,7 +64,11 @@ def test_complaints(complains, tmp_path):
     assert target.read_text() == "mine"
     complains("convert", original, "--output", tmp_path / "a.pt", quoting="must end in .safetensors")
     complains(
-        "convert", tmp_path / "no.pth", "--output", tmp_path / "b.safetensors", quoting="there is no checkpoint"
+        "convert",
+        tmp_path / "no.pth",
+        "--output",
+        tmp_path / "b.safetensors",
+        quoting="there is no checkpoint",
     )
     (tmp_path / "bad.pth").write_bytes(b"PK\x03\x04 not really")
     complains("convert", tmp_path / "bad.pth", "--output", tmp_path / "b.safetensors", quoting="bad.pth")
@@ -83,7 +87,9 @@ def test_complaints(complains, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04 not really"])
 def test_broken_files(complains, tmp_path, content):
     (tmp_path / "x.pth").write_bytes(content)
-    complains("convert", tmp_path / "x.pth", "--output", tmp_path / "b.safetensors", quoting="or a damaged one")
+    complains(
+        "convert", tmp_path / "x.pth", "--output", tmp_path / "b.safetensors", quoting="or a damaged one"
+    )
 
 
 class Payload:

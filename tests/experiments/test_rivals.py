@@ -74,7 +74,7 @@ def test_what_cannot_be_exported_is_said(tmp_path):
         "paramixer_genome", vocab_size=6, length=40, context="linformer", dim=8, hidden=8, depth=1
     )
     with pytest.raises(
-        ValueError, match="cannot follow SequenceNetwork with mixer 'linformer' for sequences"
+        ValueError, match="cannot follow SequenceNetwork with context 'linformer' for sequences"
     ):
         export_onnx(network, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from subquad import create_model
 from subquad.export import export_onnx, export_torch, onnx_graph, report
-from subquad.models import Classifier, ClassifierConfig
+from subquad.models import Classifier, ClassifierConfig, NetworkConfig
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -25,7 +25,10 @@ FAMILIES = {  # light networks with every solver
 }
 SLOW = {
     "light_ham_vq": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "VQ"} | TINY),
-    "light_ham_attention": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "context": "attention"} | TINY),
+    "light_ham_attention": (
+        "light_ham_van_tiny_d256",
+        {"backbone": "conv_tiny", "context": "attention"} | TINY,
+    ),
     "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),
     "light_ham_van": ("light_ham_van_tiny_d256", {}),
     "segnext": ("segnext_tiny", {}),
@@ -147,6 +150,20 @@ def test_networks_of_others(tmp_path):
         export_onnx(Small(), tmp_path / "b.onnx", in_channels=3, preprocess=True)
 
 
+def test_a_family_without_a_tracer_is_told_so(tmp_path):
+    """Not asked for the channels of images that it may not take."""
+
+    class Other(NetworkConfig):
+        pass
+
+    network = nn.Linear(2, 2)
+    network.config = object.__new__(Other)
+    with pytest.raises(
+        ValueError, match="configuration names a tracer.*a Linear does not; torch.export takes"
+    ):
+        export_onnx(network, tmp_path / "a.onnx")
+
+
 def test_a_classifier(tmp_path):
     network = Classifier(ClassifierConfig(backbone="conv_tiny", num_classes=7))
     assert export_onnx(network, tmp_path / "a.onnx").passed
@@ -247,7 +264,7 @@ def check(**overrides):
     ids=str,
 )
 def test_what_passes(tmp_path, overrides, passed):
-    result = report.ExportReport(tmp_path / "m", "onnx", 2, 1e-4, (check(**overrides),))
+    result = report.ExportReport(tmp_path / "m", "onnx", 2, "images", 1e-4, (check(**overrides),))
     assert result.passed == passed
 
 

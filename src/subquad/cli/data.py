@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from subquad.base.suggest import did_you_mean
 from subquad.engine.options import add_json
 from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
+from subquad.tasks import Task
 from subquad.tasks.choice import task_to_check
 
 KEY = "data"  # in its files
+
+
+def parser(task: Task, format: str, formats: Sequence[str] = (), arguments: Sequence[str] = ()) -> Parser:
+    """Return the options of `subquad data check` of a task.
+
+    Args:
+        task: Of the data.
+        format: The default.
+        formats: All that there are, of all tasks.
+        arguments: Of the command.
+    """
+    p = Parser(
+        arguments,
+        prog="subquad data check",
+        description=f"Report what is in a data set, and what to mend. The task: {task.name}.",
+    )
+    p.add_argument("path", type=str, help="A folder, or a file.")
+    p.add_argument("--format", type=str, default=format, help=f"One of {', '.join(formats)}.")
+    add_json(p, "problems and notes")
+    task.add_check_options(p)
+    return p
 
 
 def main(arguments: list[str]) -> None:
@@ -23,16 +46,7 @@ def main(arguments: list[str]) -> None:
             f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
         )
     task, format, formats = task_to_check(rest)
-    p = Parser(
-        rest,
-        prog="subquad data check",
-        description=f"Report what is in a data set, and what to mend. The task: {task.name}.",
-    )
-    p.add_argument("path", type=str, help="A folder, or a file.")
-    p.add_argument("--format", type=str, default=format, help=f"One of {', '.join(formats)}.")
-    add_json(p, "problems and notes")
-    task.add_check_options(p)
-    options = p.parse_args()
+    options = parser(task, format, formats, rest).parse_args()
     check_scores(options.json, KEY, [options.path])
     report = task.check_data(options)
     sys.stdout.write(f"{report}\n")

@@ -26,12 +26,14 @@ def main(arguments: list[str]) -> None:
     from subquad.engine.replay import replay
     from subquad.engine.tables import print_table
 
-    def rebuild(name: str, network: Any, told: Mapping[str, Any]) -> Learner:
-        return task_called(name).learner_of_replay(network, told)
-
     result = replay(options.file, rebuild, options.device)
     print_table(f"{options.file}: {result.found.reason}", ("what", "value"), rows(result))
     sys.stdout.write(f"{verdict(result)}\n")
+
+
+def rebuild(name: str, network: Any, told: Mapping[str, Any]) -> Learner:
+    """Return the learner of a task."""
+    return task_called(name).learner_of_replay(network, told)
 
 
 def rows(result: Replayed) -> list[tuple[str, str]]:

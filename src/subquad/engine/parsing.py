@@ -62,7 +62,7 @@ class Parser(ArgumentParser):
     """
 
     def __init__(self, arguments: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(parser_mode="plain", default_env=False, **options)
+        super().__init__(parser_mode="plain", default_env=False, allow_abbrev=False, **options)
         self._default_env = False  # nor if the environment asks for options of the environment
         self.arguments = list(arguments)
         self.recipes: Sequence[str] = given_recipes(arguments)

@@ -43,9 +43,9 @@ def task_to_fit(arguments: Sequence[str]) -> Task:
 
 
 def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
-    """Return the task of the checkpoint among the arguments of `test` or `predict`, and its file.
+    """Return the task of the checkpoint among the arguments of `test` or `predict`, and where it is.
 
-    Without one the file is None, and it is for the parser to complain.
+    Without one that is None, and it is for the parser to complain.
 
     Raises:
         FileNotFoundError: If the first argument should be a checkpoint and is not there.
@@ -58,8 +58,7 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
     for argument in first.known_of(arguments)[1]:
         if not argument.startswith("-") and Path(argument).exists():
             try:
-                file = checkpoint_path(argument)
-                return task_of(read_config(file)), file
+                return task_of(read_config(checkpoint_path(argument))), Path(argument)
             except (OSError, ValueError):  # a value of an option that this pass does not know
                 continue
     return default_task(), None

@@ -47,7 +47,7 @@ def test_any_image_size(size):
 
 @pytest.mark.parametrize("ham", ["hamburger", "attention", "none"])
 def test_same_answer_alone_in_a_batch_and_in_channels_last(ham):
-    network = tiny(ham=ham).eval()
+    network = tiny(context=ham).eval()
     x = torch.randn(3, 3, 40, 56)
     with torch.no_grad():
         y = network(x)
@@ -84,7 +84,7 @@ def test_only_the_ham_sees_the_whole_image():
 
 def test_without_the_ham_the_parameters_are_the_same():
     def names(ham):
-        return {n: p.shape for n, p in tiny(ham=ham).named_parameters()}
+        return {n: p.shape for n, p in tiny(context=ham).named_parameters()}
 
     assert names("none") == names("hamburger")
 

@@ -3,8 +3,8 @@
 import pytest
 
 from subquad import load_model
-from subquad.engine import options
 from subquad.tasks.segmentation.commands.demo import _make_room
+from subquad.tasks.segmentation.data import options
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Unpack
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.models.segmentation.light_ham import Context, LightHamConfig, LightHamHead
+from subquad.models.ham_config import Context
+from subquad.models.segmentation.light_ham import LightHamConfig, LightHamHead
 from subquad.nn.ham import HamOptions, handed_on
 from subquad.nn.hamburger import Norm
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,13 @@ from torch.nn import functional as F
 from subquad.base.limits import LARGEST_WIDTH
 from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.fields import check_range
+from subquad.models.ham_config import Context
 from subquad.models.registry import register
 from subquad.models.segmentation.config import HamConfig
 from subquad.models.segmentation.heads import ConvNormReLU, init_head
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Hamburger, NoContext, SelfAttention
 from subquad.nn.hamburger import Norm
-
-Context = Literal["hamburger", "attention", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from subquad.base.limits import LARGEST_SCALE, LARGEST_WIDTH, LONGEST_SEQUENCE, 
 from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
 from subquad.models.sequence.mixer_registry import OURS, registered_mixer
-from subquad.nn.paramixer import Protocol, Residual, Start
+from subquad.nn.paramixer import LinkProtocol, Residual, StartLinks
 
 Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
@@ -66,7 +66,7 @@ class SequenceConfig(NetworkConfig):
 
     family: ClassVar[str] = "sequence"
     task: ClassVar[str] = "sequences"
-    tracer: ClassVar[str] = "subquad.tasks.sequences.trace:trace_sequences"
+    tracer: ClassVar[str | None] = "subquad.tasks.sequences.trace:trace_sequences"
 
     vocab_size: int | None = None
     token_names: tuple[str, ...] = field(default=(), repr=False)
@@ -82,12 +82,12 @@ class SequenceConfig(NetworkConfig):
     depth: int = 1
     context: str = "paramixer"
     heads: int = 1
-    protocol: Protocol = "chord"
+    protocol: LinkProtocol = "chord"
     links: int = 9
     factors: Rounding | int = "ceil"
     residual: Residual | None = "running"
     norm: bool = False
-    start: Start = "random"
+    start: StartLinks = "random"
     pooling: Pooling = "flatten"
     positions: bool = False
     dropout: float = 0.0

@@ -84,9 +84,10 @@ class Generation(Task):
         if options.features is not None or options.inception is not None:
             features = open_features(options.features, options.inception)
             check_features(features, network.config)
-            if len(data.evaluation) < 2:
+            real = data.datasets["val"]
+            if len(real) < 2:
                 raise ValueError(
-                    f"{data.evaluation.where} holds {len(data.evaluation)} picture, but a "
+                    f"{real.where} holds {len(real)} picture, but a "
                     f"{features.distance_name} needs two at least; add pictures, or leave --features and "
                     f"--inception out."
                 )
@@ -139,13 +140,14 @@ class Generation(Task):
         from subquad.tasks.generation.commands.evaluate import score
 
         check_seed(options.seed)
-        return score(network, data.evaluation, options)
+        return score(network, data.datasets["test"], options)
 
     def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
-        """Add nothing: see `predict`."""
+        """Raise ValueError: it is another command that makes images."""
+        raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
 
     def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
-        """Raise ValueError: it is another command that makes images."""
+        """Raise ValueError, as `add_predict_options` did."""
         raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
 
 

@@ -60,7 +60,8 @@ class Segmentation(Task):
         from subquad.tasks.segmentation.look_over import look_over
 
         data = build_data(options.data, getattr(options, "seed", 0), training=config is None)
-        look_over(options.data, data)
+        if config is None:
+            look_over(options.data, data)
         return data
 
     def configure(self, options: Any, data: Any) -> SegmentationConfig:
@@ -104,7 +105,9 @@ class Segmentation(Task):
     def evaluate(self, network: Any, data: Any, options: Any) -> SegmentationScores:
         """Return IoU and accuracy by the protocol."""
         from subquad.tasks.segmentation.learner import SegmentationLearner
+        from subquad.tasks.segmentation.look_over import look_over
 
+        look_over(options.data, data)
         learner = SegmentationLearner(network, protocol=resolve_protocol(options.protocol))
         return dataclasses.replace(evaluate(learner, data, options), names=data.labels.names)
 

@@ -102,7 +102,7 @@ def _write_report(
     options: Any,
 ) -> None:
     import subquad
-    from subquad.explain import Report, code_maps, telling_columns
+    from subquad.explain import HtmlReport, code_maps, telling_columns
     from subquad.explain.figures import curves, map_grid, side_by_side
     from subquad.tasks.segmentation.data.colors import index_to_color
     from subquad.tasks.segmentation.data.scenes import Scenes
@@ -120,7 +120,7 @@ def _write_report(
     def painted(labels: Any) -> list[Any]:
         return [torch.from_numpy(index_to_color(item.numpy(), palette)) for item in labels[:SHOWN]]
 
-    report = Report(
+    report = HtmlReport(
         "What global context adds",
         "In these scenes the class of a disk is told by the colour of one small marker far away. The "
         "backbone sees 31 pixels, so it cannot know; the ham, a matrix decomposition of the whole "
