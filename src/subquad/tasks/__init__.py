@@ -32,7 +32,6 @@ __all__ = [
     "task_called",
     "task_names",
     "task_of",
-    "tasks_that_load",
 ]
 
 
