@@ -32,7 +32,7 @@ _FROM_MODELS = (
     "load_original",
     "save_model",
 )
-_LAYERS = ("data", "evaluation", "explain", "export", "models", "nn", "ops", "training")
+_LAYERS = ("bench", "data", "engine", "explain", "export", "models", "nn", "ops", "tasks")
 
 __all__ = [
     "LoadReport",
