@@ -9,6 +9,7 @@ from subquad.base.suggest import did_you_mean
 from subquad.engine.options import add_json
 from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 from subquad.tasks import Task
 from subquad.tasks.choice import task_to_check
 
@@ -48,7 +49,8 @@ def main(arguments: list[str]) -> None:
     task, format, formats = task_to_check(rest)
     options = parser(task, format, formats, rest).parse_args()
     check_scores(options.json, KEY, [options.path])
-    report = task.check_data(options)
+    with doing(f"checking {options.path}"):
+        report = task.check_data(options)
     sys.stdout.write(f"{report}\n")
     told = {"task": task.name, "format": options.format, "ok": report.ok, "problems": report.problems}
     write_scores(options.json, {KEY: options.path, **told, "notes": list(report.notes)})

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from subquad.engine.options import add_checkpoint, add_optional, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
+from subquad.engine.tables import print_table
+
+if TYPE_CHECKING:
+    from subquad.export.report import ExportReport
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -51,27 +56,36 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Parse, export, print the table of errors."""
-    from subquad.engine.checkpoints import checkpoint_path, is_checkpoint
-    from subquad.engine.tables import print_table
-    from subquad.export import export_onnx, export_torch
-    from subquad.models import create_model, load_model
-
     options = parser().parse_args(arguments)
-    name: str = options.checkpoint
     if options.size and min(options.size) < 1:
         raise ValueError(f"--size must be at least 1 1, got {' '.join(map(str, options.size))}.")
     if not options.tolerance > 0:
         raise ValueError(f"--tolerance must be positive, got {options.tolerance}.")
     if options.opset is not None and options.format == "torch":
         raise ValueError("--opset belongs to --format onnx.")
-    is_path = is_checkpoint(name)
-    path = Path(options.output or f"{Path(name).resolve().stem}{SUFFIXES[options.format]}")
+    path = Path(options.output or f"{Path(options.checkpoint).resolve().stem}{SUFFIXES[options.format]}")
     for other, suffix in SUFFIXES.items():
         if other != options.format and path.suffix == suffix:
             raise ValueError(
                 f"--output {path} ends in {suffix}, but --format {options.format} writes "
                 f"{SUFFIXES[options.format]}; change one of the two."
             )
+    with doing(f"exporting {options.checkpoint}"):
+        report, weights = export(options, path)
+    columns = ("shape", "max error", "largest logit", "same class", "twice the same")
+    print_table(f"{path}: the file against the network", columns, report.rows())
+    sys.stdout.write(f"weights: {weights}\n{report.takes}\n")
+    sys.stdout.write(f"wrote {path} and {report.report_path}\n")
+
+
+def export(options: Any, path: Path) -> tuple[ExportReport, str]:
+    """Load or build the network, and write it; returns how it compares, and which weights it has."""
+    from subquad.engine.checkpoints import checkpoint_path, is_checkpoint
+    from subquad.export import export_onnx, export_torch
+    from subquad.models import create_model, load_model
+
+    name: str = options.checkpoint
+    is_path = is_checkpoint(name)
     written = [path, path.with_name(f"{path.name}.report.json")]
     check_outputs(written, [checkpoint_path(name)] if is_path else [], overwrite=options.overwrite)
     network: Any = load_model(checkpoint_path(name)) if is_path else create_model(name)
@@ -85,8 +99,4 @@ def main(arguments: list[str]) -> None:
         report = export_onnx(network, path, opset=options.opset, **common)
     else:
         report = export_torch(network, path, **common)
-    columns = ("shape", "max error", "largest logit", "same class", "twice the same")
-    print_table(f"{path}: the file against the network", columns, report.rows())
-    weights = name if is_path else "random: a name was given, not a checkpoint"
-    sys.stdout.write(f"weights: {weights}\n{report.takes}\n")
-    sys.stdout.write(f"wrote {path} and {report.report_path}\n")
+    return report, name if is_path else "random: a name was given, not a checkpoint"

@@ -26,6 +26,7 @@ from subquad.base.deprecation import Deprecated, note_deprecated
 from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
 from subquad.base.suggest import did_you_mean
 from subquad.engine.bounds import check_values
+from subquad.engine.help import Help
 from subquad.engine.plain_yaml import check_text, plain_yaml, read_yaml
 from subquad.engine.recipes import given_recipes
 
@@ -53,6 +54,7 @@ class Parser(ArgumentParser):
 
     Attributes:
         recipes: Named in complaints, which may be about them.
+        usual: Full names of the options that `--help` shows; all of them if there are none.
         paths: Full names of options that are paths to be kept as absolute ones.
         short: Options by shorter names, such as "--protocol" for "--protocol.name".
         checks: Each raises ValueError for values out of range.
@@ -62,10 +64,14 @@ class Parser(ArgumentParser):
     """
 
     def __init__(self, arguments: Sequence[str] = (), **options: Any) -> None:
-        super().__init__(parser_mode="plain", default_env=False, allow_abbrev=False, **options)
+        super().__init__(
+            parser_mode="plain", default_env=False, add_help=False, allow_abbrev=False, **options
+        )
+        self.add_argument("-h", "--help", action=Help, help="Show this, or all options.")
         self._default_env = False  # nor if the environment asks for options of the environment
         self.arguments = list(arguments)
         self.recipes: Sequence[str] = given_recipes(arguments)
+        self.usual: list[str] = []
         self.paths: list[str] = []
         self.short: dict[str, str] = {}
         self.checks: list[Callable[[Any], None]] = []

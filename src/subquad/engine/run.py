@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subquad.engine.learner import Learner
 from subquad.engine.options import add_optional
 from subquad.engine.parsing import Parser, Recipe
+from subquad.engine.progress import is_first_process
 from subquad.engine.recipes import check_start
-from subquad.engine.resume import check_resumable as check_resumable  # where it was before it had a file
 from subquad.engine.run_folder import is_resumable
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
+
+    from subquad.engine.learner import Learner
 
 
 def add_run_options(p: Parser, task: str) -> None:
@@ -70,6 +70,9 @@ def evaluate(learner: Learner, data: LightningDataModule, options: Any) -> Any:
     """Return the scores of a learner on the data's test set, on `options.device` if that is given."""
     from lightning.pytorch import Trainer
 
+    from subquad.engine.callbacks import EvaluatedBatches
+
+    quiet_lightning()
     place: dict[str, Any] = {}
     if options.device is not None:
         kind, _, number = options.device.partition(":")
@@ -77,6 +80,7 @@ def evaluate(learner: Learner, data: LightningDataModule, options: Any) -> Any:
     trainer = Trainer(
         **options.trainer.as_dict() | place,
         logger=False,
+        callbacks=[EvaluatedBatches()],
         enable_checkpointing=False,
         enable_progress_bar=False,
         use_distributed_sampler=False,
@@ -92,7 +96,7 @@ def check_seed(seed: int) -> None:
 
 
 def quiet_lightning() -> None:
-    """Leave out Lightning's remarks on hardware, workers and tips."""
+    """Leave out Lightning's remarks on hardware, workers and tips; once it is imported, which undoes it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
@@ -104,12 +108,3 @@ def quiet_lightning() -> None:
         ".*GPU available but not used.*",
     ):
         warnings.filterwarnings("ignore", message)
-
-
-def is_first_process() -> bool:
-    """Say whether this process is the one that prints and writes."""
-    from lightning.pytorch.utilities import rank_zero_only
-
-    # Before Lightning knows the rank, the first process of another machine takes itself for the first.
-    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
-    return getattr(rank_zero_only, "rank", 0) in (0, None) and node == "0"

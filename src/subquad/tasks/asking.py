@@ -12,7 +12,7 @@ from subquad.engine.options import add_checkpoint, add_device, add_json, add_ove
 from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import read_yaml
-from subquad.engine.run import is_first_process, quiet_lightning
+from subquad.engine.progress import doing, is_first_process
 from subquad.engine.tables import print_scores
 from subquad.models import load_model
 from subquad.tasks import Task
@@ -20,6 +20,11 @@ from subquad.tasks.choice import task_to_ask
 from subquad.tasks.fitting import fit_parser
 
 TASK_KEY = "task"  # in files of scores
+USUAL = (  # what `--help` shows of any task; a task adds its own
+    *("json", "seed", "output", "overwrite", "device", "batch_size", "data.name", "data.root"),
+    *("data.evaluation", "data.eval_batch_size", "data.workers", "trainer.accelerator", "trainer.devices"),
+    "trainer.precision",
+)
 
 
 def run_test(arguments: Sequence[str]) -> None:
@@ -27,13 +32,14 @@ def run_test(arguments: Sequence[str]) -> None:
     task, p, _ = _asked("test", arguments)
     options = p.parse_args()
     path = checkpoint_path(options.checkpoint)
-    quiet_lightning()
     check_scores(options.json, TASK_KEY, [path])
     given: Any = p.instantiate(options)
-    network: Any = load_model(path)
-    data = task.open_data(given, network.config)
-    task.check_fits(network.config, data, options.checkpoint)
-    scores = task.evaluate(network, data, given)
+    with doing("reading network and data"):
+        network: Any = load_model(path)
+        data = task.open_data(given, network.config)
+        task.check_fits(network.config, data, options.checkpoint)
+    with doing("evaluating"):
+        scores = task.evaluate(network, data, given)
     if is_first_process():
         print_scores(scores)
         write_scores(options.json, {TASK_KEY: task.name, **scores.to_json()})
@@ -43,8 +49,10 @@ def run_predict(arguments: Sequence[str]) -> None:
     """Parse, load the network, let its task predict, print what it says."""
     task, p, run = _asked("predict", arguments)
     options = p.parse_args()
-    network = load_model(checkpoint_path(options.checkpoint))
-    sys.stdout.write(f"{task.predict(move(network, options.device), p.instantiate(options), run)}\n")
+    with doing("predicting"):
+        network = load_model(checkpoint_path(options.checkpoint))
+        told = task.predict(move(network, options.device), p.instantiate(options), run)
+    sys.stdout.write(f"{told}\n")
 
 
 def ask_parser(
@@ -71,6 +79,7 @@ def ask_parser(
         add_device(p)
         add_overwrite(p)
         task.add_predict_options(p, run or {})
+    p.usual += USUAL
     return p
 
 

@@ -4,13 +4,13 @@ import pytest
 
 from subquad import load_model
 from subquad.tasks.segmentation.commands.demo import _make_room
-from subquad.tasks.segmentation.data import options
+from subquad.tasks.segmentation.data import opening
 
 
 @pytest.fixture
 def few_scenes(monkeypatch):
     """Evaluation on 200 scenes is most of the time of so short a demo."""
-    monkeypatch.setattr(options, "SCENES_EVALUATED", 4)
+    monkeypatch.setattr(opening, "SCENES_EVALUATED", 4)
 
 
 def test_a_short_demo_leaves_a_report_and_a_checkpoint(call, few_scenes, tmp_path):

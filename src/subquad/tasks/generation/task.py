@@ -14,10 +14,10 @@ from subquad.models import model_config
 from subquad.models.hamgan import HamGANConfig
 from subquad.models.solvers import solver_from_json
 from subquad.tasks import Task
+from subquad.tasks.generation.grids import GridOptions
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.scores import GenerationScores
 from subquad.tasks.generation.trainer import check_gan_trainer
-from subquad.tasks.generation.watch import GridOptions
 
 if TYPE_CHECKING:
     from subquad.tasks.generation.data.module import ClassImageData
@@ -43,6 +43,7 @@ class Generation(Task):
         p.add_class_arguments(HamGANOptions, "optimizer")
         p.add_class_arguments(GridOptions, "grids")
         p.paths.append("model.weights")
+        p.usual += ["features", "inception", "optimizer.generator_lr", "optimizer.discriminator_lr"]
         p.may_change += ["grids.*", "features", "inception"]  # these compare themselves, by a fingerprint
         p.former["optimizer.check_every"] = 50  # how often NaN was looked for: each step is looked at now
         p.checks.append(lambda options: check_gan_trainer(options.trainer))
@@ -127,6 +128,7 @@ class Generation(Task):
         add_device(p)
         p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
         _add_data(p)
+        p.usual += ["features", "inception", "preset", "samples", "allow_small"]
         p.set_defaults(defaults_of(run))
         if not (p.is_given("features") or p.is_given("inception")):
             p.set_defaults({name: run.get(name) for name in ("features", "inception")})

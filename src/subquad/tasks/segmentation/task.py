@@ -53,10 +53,11 @@ class Segmentation(Task):
         p.add_class_arguments(LossOptions, "loss")
         p.add_class_arguments(OptimizerOptions, "optimizer")
         _add_protocol(p)
+        p.usual += ["class_weights", "data.crop", "protocol.name"]
 
     def open_data(self, options: Any, config: Any = None) -> SegmentationData:
         """Open images and masks; the scenes are made by the seed."""
-        from subquad.tasks.segmentation.data.options import build_data
+        from subquad.tasks.segmentation.data.opening import build_data
         from subquad.tasks.segmentation.look_over import look_over
 
         data = build_data(options.data, getattr(options, "seed", 0), training=config is None)
@@ -70,7 +71,7 @@ class Segmentation(Task):
 
     def learner(self, network: Any, data: Any, options: Any) -> SegmentationLearner:
         """Return the network in training."""
-        from subquad.tasks.segmentation.data.options import weights_of_classes
+        from subquad.tasks.segmentation.data.opening import weights_of_classes
         from subquad.tasks.segmentation.learner import SegmentationLearner
 
         return SegmentationLearner(
@@ -93,6 +94,7 @@ class Segmentation(Task):
         """Add data, protocol and trainer; those of the run are the defaults."""
         _add_data(p)
         _add_protocol(p)
+        p.usual.append("protocol.name")
         add_trainer_options(p, training=False)
         p.set_defaults(defaults_of(run))
         if not p.is_given("protocol.name"):  # else it is that protocol, and not mixed with the run's
@@ -125,6 +127,7 @@ class Segmentation(Task):
 
         add_options(p)
         _add_protocol(p)
+        p.usual += ["submission", "tile", "share_dictionary", "protocol.name"]
 
     def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
         """Write a mask and an overlay for each picture."""

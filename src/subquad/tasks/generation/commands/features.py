@@ -10,6 +10,7 @@ from subquad.data.class_images import ClassImageOptions, open_class_images
 from subquad.engine.options import add_device, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 
 
 def parser() -> Parser:
@@ -70,16 +71,17 @@ def main(arguments: list[str]) -> None:
         width=options.width,
         data=f"{options.data.name}, {len(train):,} pictures",
     )
-    network = train_proxy(
-        config,
-        of_epoch,
-        data.val_dataloader(),
-        steps=len(loader),
-        epochs=options.epochs,
-        lr=options.lr,
-        seed=options.seed,
-        device=options.device,
-    )
+    with doing("training features"):
+        network = train_proxy(
+            config,
+            of_epoch,
+            data.val_dataloader(),
+            steps=len(loader),
+            epochs=options.epochs,
+            lr=options.lr,
+            seed=options.seed,
+            device=options.device,
+        )
     save_proxy(network, target)
     assert network.config.accuracy is not None
     sys.stdout.write(

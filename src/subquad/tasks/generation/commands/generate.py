@@ -11,6 +11,7 @@ from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.options import add_checkpoint, add_device, add_optional, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 from subquad.models import load_model
 from subquad.models.hamgan import HamGANConfig
 
@@ -58,11 +59,13 @@ def main(arguments: list[str]) -> None:
     if options.interpolate is not None:
         written = [folder / "interpolation.png"]
         check_outputs(written, read, overwrite=options.overwrite)
-        _interpolate(network, classes, count, options, written[0])
+        with doing("making images"):
+            _interpolate(network, classes, count, options, written[0])
     else:
         written = [folder / f"{number:03d}_{i:05d}.png" for number in classes for i in range(count)]
         check_outputs([*written, folder / "grid.png"], read, overwrite=options.overwrite)
-        _single(network, classes, count, options, written)
+        with doing("making images"):
+            _single(network, classes, count, options, written)
     sys.stdout.write(f"{len(written)} image(s) in {folder}\n")
 
 

@@ -19,6 +19,7 @@ from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.options import add_optional
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import note
 from subquad.engine.refusals import require_segmentation
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
@@ -85,6 +86,7 @@ def predict(model: Any, options: Any) -> str:
     check_outputs([*masks, *overlays, *packed], read_files, overwrite=options.overwrite)
     unread: list[str] = []
     for index, source in enumerate(images):
+        note(f"picture {index + 1:,} of {len(images):,}")
         try:
             image = read(source)
         except (OSError, ValueError) as error:
