@@ -253,3 +253,4 @@ register_task(
         ),
     },
 )
+register_task("classification", "subquad.tasks.classification.task:TASK")

@@ -18,7 +18,6 @@ from subquad.data.pictures import read_image
 from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
-from subquad.engine.refusals import require_segmentation
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
 from subquad.tasks.segmentation.data.labels import LabelSet
@@ -72,7 +71,6 @@ def predict(model: Any, options: Any) -> str:
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
     read, label = _predictor(options, resolve_protocol(options.protocol))
-    require_segmentation(model.config, options.checkpoint)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
