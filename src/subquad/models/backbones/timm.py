@@ -49,12 +49,7 @@ def create_timm(name: str, options: Mapping[str, Any], wanted: Mapping[str, Any]
     Raises:
         ValueError: If timm is not installed or does not know the name.
     """
-    timm = _import_timm()
-    # A name and a tag of its list alone: other forms of a name would be looked up elsewhere.
-    if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
-        raise ValueError(f"timm knows no network {name!r}; near it: {near}.")
-    left = dict(wanted)
+    timm, left = _timm_with(name), dict(wanted)
     while True:
         try:
             return timm.create_model(name, pretrained=False, **options, **left)
@@ -66,13 +61,18 @@ def create_timm(name: str, options: Mapping[str, Any], wanted: Mapping[str, Any]
 
 def takes_one_size(name: str) -> bool:
     """Say whether a network of timm takes images of the size only that it is built for."""
-    known = _import_timm().get_pretrained_cfg(name, allow_unregistered=True)
+    known = _timm_with(name).get_pretrained_cfg(name, allow_unregistered=True)
     return bool(known is not None and known.fixed_input_size)
 
 
-def _import_timm() -> Any:
+def _timm_with(name: str) -> Any:
+    """Return timm, if it is there and knows a network."""
     try:
         import timm
     except ImportError as error:
         raise ValueError("a timm/ backbone needs timm: pip install 'subquad[train]'.") from error
+    # A name and a tag of its list alone: other forms of a name would be looked up elsewhere.
+    if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
+        raise ValueError(f"timm knows no network {name!r}; near it: {near}.")
     return timm
