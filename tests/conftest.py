@@ -42,7 +42,8 @@ def deterministic():
 
 @pytest.fixture
 def own_registry(monkeypatch):
-    """Families, networks, names, solvers and mixers that a test registers are gone after it."""
+    """Families, networks, names, solvers, mixers and tasks that a test registers are gone after it."""
+    from subquad import tasks
     from subquad.models import registry, solvers
     from subquad.models.sequence import mixer_registry
 
@@ -50,6 +51,7 @@ def own_registry(monkeypatch):
         (registry, ("FAMILIES", "NETWORKS", "NAMES")),
         (solvers, ("SOLVERS",)),
         (mixer_registry, ("MIXERS",)),
+        (tasks, ("_PLACES", "_COMMANDS")),
     ):
         for name in names:
             monkeypatch.setattr(module, name, dict(getattr(module, name)))

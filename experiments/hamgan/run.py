@@ -72,7 +72,7 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
     device = "cuda" if on_gpu else "cpu"
     megabytes = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else most_memory()
     network = task.network.to(device).eval()
-    real = TASK.open_data(options, network.config).evaluation
+    real = TASK.open_data(options, network.config).datasets["test"]
     others = open_others(network.config, options.data, real)
     protocol = GenerationProtocol(samples=10_000, seed=1000)
     scores = score_generator(

@@ -135,7 +135,9 @@ def weights(base: Base) -> Iterator[Case]:
     """Files of weights to start from, or to convert."""
     good = (base.run / "last.ckpt").read_bytes()
     for name, data in broken.broken_bytes(good, seed=7):
-        yield Case(f"convert {name}", writing({"w.pth": data}), ["convert", "w.pth", "--to", "n.safetensors"])
+        yield Case(
+            f"convert {name}", writing({"w.pth": data}), ["convert", "w.pth", "--output", "n.safetensors"]
+        )
     for name, data in broken.broken_bytes(good, seed=8, flips=4):
         fit = ["fit", f"--data.root={base.data}", *TINY, "--model.weights=w.pth", "--output=out"]
         yield Case(f"fit {name}", writing({"w.pth": data}), fit)
@@ -253,7 +255,7 @@ def no_files(base: Base) -> Iterator[Case]:
             ["fit", "--config", "x.yaml"],
             ["fit", "--model.name=paramixer", "--data.file=x.csv", "--output=out"],
             ["fit", f"--data.root={base.data}", *TINY, "--model.weights=x.pth", "--output=out"],
-            ["convert", "x.pth", "--to", "n.safetensors"],
+            ["convert", "x.pth", "--output", "n.safetensors"],
             ["data", "check", "x.csv"],
             ["data", "check", "."],
         ):

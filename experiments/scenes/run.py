@@ -21,17 +21,22 @@ HERE = Path(__file__).parent
 RECIPE = HERE.parents[1] / "recipes" / "scenes_light_ham.yaml"
 HAMS = {
     "none": [],
-    "decomposition": [],
+    "hamburger": [],
     # Four heads: with one, attention needs half the learning rate to learn as much.
     "attention": ["--model.heads=4"],
-    "decomposition, one-step gradient": ["--model.grad_steps=0"],
+    "hamburger, one-step gradient": ["--model.grad_steps=0"],
 }
 
 
 def run(name: str, seed: int, extra: list[str]) -> dict:
     p = fit_parser(TASK)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [f"--config={RECIPE}", f"--model.ham={name.split(',')[0]}", f"--seed={seed}", *HAMS[name]]
+        arguments = [
+            f"--config={RECIPE}",
+            f"--model.context={name.split(',')[0]}",
+            f"--seed={seed}",
+            *HAMS[name],
+        ]
         options = p.instantiate(p.parse_args([*arguments, *extra]))
         started = time.monotonic()
         scores = fit(TASK, options, Path(folder)).scores

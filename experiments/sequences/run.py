@@ -34,7 +34,7 @@ def run(
     p = fit_parser(TASK)
     arguments = [
         f"--config={RECIPES / f'{task}_cls.yaml'}",
-        f"--model.mixer={mixer}",
+        f"--model.context={mixer}",
         f"--model.pooling={readout}",
         f"--seed={seed}",
         *extra,

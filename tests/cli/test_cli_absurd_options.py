@@ -74,25 +74,19 @@ def test_every_command_looks_at_its_device(complains, tmp_path, monkeypatch, com
 
 def test_limits_are_of_options_that_there_are():
     """A name that is spelt wrongly limits nothing."""
-    from subquad.cli import bench, export
-    from subquad.cli import data as data_check
+    from subquad.cli import bench, data, export
+    from subquad.tasks import task_called, task_names
+    from subquad.tasks.asking import ask_parser
+    from subquad.tasks.fitting import fit_parser
     from subquad.tasks.generation.commands import features, generate
-    from subquad.tasks.generation.commands import test as test_hamgan
-    from subquad.tasks.segmentation.commands import fit as fit_segmentation
-    from subquad.tasks.segmentation.commands import predict as predict_segmentation
-    from subquad.tasks.sequences.commands import fit as fit_sequence
 
-    makers = (
-        bench,
-        export,
-        fit_segmentation,
-        fit_sequence,
-        generate,
-        predict_segmentation,
-        data_check,
-        features,
-    )
-    known = {option.dest for m in (*makers, test_hamgan) for option in m.parser()._options()}
+    tasks = [task_called(name) for name in task_names()]
+    parsers = [command.parser() for command in (bench, export, features, generate)]
+    parsers += [fit_parser(task) for task in tasks]
+    parsers += [ask_parser("test", task) for task in tasks]
+    parsers += [ask_parser("predict", task) for task in tasks if task.name != "generation"]
+    parsers += [data.parser(task, "") for task in tasks]
+    known = {option.dest for p in parsers for option in p._options()}
     assert set(MOST) <= known
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,12 +11,11 @@ from hypothesis import strategies as st
 
 from subquad.base.limits import LARGEST_YAML
 from subquad.engine.plain_yaml import plain_yaml
-from subquad.tasks.generation.commands import fit as fit_hamgan
-from subquad.tasks.segmentation.commands import fit as fit_segmentation
-from subquad.tasks.sequences.commands import fit as fit_sequence
+from subquad.tasks import task_called, task_names
+from subquad.tasks.fitting import fit_parser
 
 CANARY = "somebodys_module"
-PARSERS = [fit_segmentation.parser, fit_sequence.parser, fit_hamgan.parser]
+PARSERS = [partial(fit_parser, task_called(name)) for name in task_names()]
 
 
 @pytest.fixture
@@ -62,7 +62,9 @@ def test_no_group_of_options_is_a_class_or_a_file(canary, tmp_path, make):
     for group in groups:
         for value in (canary, str(tmp_path / "data.yaml"), "null", f"{{class_path: {canary}}}"):
             (tmp_path / "recipe.yaml").write_text(f"{group}: {value}\n")
-            for arguments in ([f"--config={tmp_path / 'recipe.yaml'}"], [f"--{group}", value]):
+            by_recipe, by_name = [f"--config={tmp_path / 'recipe.yaml'}"], [f"--{group}", value]
+            # `--protocol NAME` is short for an option that is text.
+            for arguments in [by_recipe] if f"--{group}" in p.short else [by_recipe, by_name]:
                 with pytest.raises(ValueError, match=group):
                     p.parse_args(arguments)
 
@@ -82,7 +84,7 @@ def test_the_environment_holds_no_options(monkeypatch, canary):
     monkeypatch.setenv("JSONARGPARSE_DEFAULT_ENV", "true")
     monkeypatch.setenv("SUBQUAD_FIT_CONFIG", canary)
     monkeypatch.setenv("SUBQUAD_FIT_MODEL__RANK", "7")
-    p = fit_segmentation.parser()
+    p = fit_parser(task_called("segmentation"))
     p.env_prefix = "SUBQUAD_FIT"
     assert p.parse_args([]).model.rank is None
 
@@ -151,7 +153,7 @@ def test_a_long_argument_is_refused(complains):
 def test_an_empty_recipe_changes_nothing(tmp_path):
     for text in ("", "# nothing\n", "---\n", "{}\n"):
         (tmp_path / "r.yaml").write_text(text)
-        found = fit_segmentation.parser().parse_args([f"--config={tmp_path / 'r.yaml'}"])
+        found = fit_parser(task_called("segmentation")).parse_args([f"--config={tmp_path / 'r.yaml'}"])
         assert found.seed == 0
 
 
@@ -175,7 +177,7 @@ VALUES = st.recursive(
 )
 
 
-PARSER = fit_segmentation.parser()
+PARSER = fit_parser(task_called("segmentation"))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

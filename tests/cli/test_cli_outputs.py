@@ -81,7 +81,7 @@ def test_no_command_writes_onto_its_checkpoint(complains, checkpoint, data, tmp_
         complains("test", checkpoint, f"--data.root={data}", "--json", path, quoting=str(path))
         complains("bench", "mixing", "--json", path, quoting=[str(path), "--json"])
         complains("export", checkpoint, "--output", path, "--format=torch", "--overwrite", quoting=str(path))
-    complains("convert", checkpoint, "--to", checkpoint, "--overwrite", quoting=str(checkpoint))
+    complains("convert", checkpoint, "--output", checkpoint, "--overwrite", quoting=str(checkpoint))
     complains(
         "predict", checkpoint, pictures, "--output", tmp_path / "out", "--overwrite", quoting="is read by"
     )

@@ -158,7 +158,7 @@ def test_targets_are_tried_before_the_work(complains, trained, monkeypatch):
     complains("export", trained.weights, "--output=/proc/m.pt2", "--format=torch", quoting=quoting)
     monkeypatch.setattr("subquad.models.originals.load.read_weights", work)
     complains(
-        "convert", trained.weights, "--to=/proc/m.safetensors", quoting=["/proc/m.safetensors", quoting]
+        "convert", trained.weights, "--output=/proc/m.safetensors", quoting=["/proc/m.safetensors", quoting]
     )
     monkeypatch.setattr("subquad.models.load_model", work)
     sentence = complains(
@@ -188,7 +188,7 @@ def test_files_that_convert_cannot_take(complains, classifier, tmp_path):
         (tmp_path, "is a folder"),
         (classifier, "is a checkpoint of subquad already"),
     ):
-        sentence = complains("convert", source, "--to", target, quoting=[str(source), quoting])
+        sentence = complains("convert", source, "--output", target, quoting=[str(source), quoting])
         assert "_Ignored" not in sentence and "subquad fit" not in sentence
     assert not target.exists()
 

@@ -13,7 +13,8 @@ from lightning.pytorch.callbacks import Timer
 
 from cli_helpers import contents, fit_arguments, write_pair
 from subquad.engine.learner import CONFIG_KEY
-from subquad.engine.resume import LENGTHS, MAY_CHANGE, RUN_KEY, RunOptions, check_resumable
+from subquad.engine.resume import RUN_KEY, check_resumable
+from subquad.engine.run_record import LENGTHS, MAY_CHANGE, RunOptions
 from subquad.engine.trainer_options import FORMER
 from subquad.models import create_model
 from subquad.models.checkpoint import config_to_json

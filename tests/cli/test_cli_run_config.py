@@ -3,7 +3,9 @@
 import shutil
 
 import pytest
-from subquad.engine.evaluation_run import config_of_run
+
+from subquad.tasks import task_called
+from subquad.tasks.asking import run_of
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def test_values_are_those_of_the_options(run):
     text = "data: {crop: [8, 8], name: scenes}\nprotocol: {flip: true}\ntrainer: {profiler: null}\nnew: 3\n"
     (run / "config.yaml").write_text(text)
     known = {"data": {"crop": (8, 8), "name": "scenes"}, "protocol": {"flip": True}}
-    assert config_of_run([str(run)], "segmentation") == known
-    assert config_of_run([str(run / "best.safetensors")], "segmentation") == {}
-    assert config_of_run([str(run / "best.safetensors")], "segmentation", or_file=True) == known
+    task = task_called("segmentation")
+    assert run_of(task, run) == known
+    assert run_of(task, run / "best.safetensors") == {}
+    assert run_of(task, run / "best.safetensors", or_file=True) == known

@@ -14,6 +14,7 @@ from hamgan_training import network as hamgan
 from hamgan_training import trained as train_hamgan
 from subquad import create_model
 from subquad.base.seeds import step_seed
+from subquad.cli.replay import rebuild
 from subquad.engine import finite
 from subquad.engine.callbacks import ModelAverage, SaveFinal
 from subquad.engine.finite import LOSS, TOLERATED_SKIPS, FiniteGuard
@@ -121,7 +122,7 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_move(make, batches, s
     assert found.state.keys() == task.state_dict().keys()
     moved = dict(task.named_parameters())
     assert all(torch.equal(found.state[name], moved[name]) for name in moved), "the weights before the step"
-    again = replay(tmp_path / "nan_batch.pt")
+    again = replay(tmp_path / "nan_batch.pt", rebuild)
     assert again.loss != again.loss and again.module and not again.weights and not again.inputs
 
 
@@ -130,7 +131,7 @@ def test_a_generator_and_its_discriminator_stop_alike(tmp_path):
     with pytest.raises(ValueError, match="training became NaN by step 1 .*lower --optimizer.generator_lr"):
         train_hamgan(task, 9, tmp_path, limit_val_batches=0)
     assert is_finite(task)
-    again = replay(tmp_path / "nan_batch.pt")
+    again = replay(tmp_path / "nan_batch.pt", rebuild)
     assert again.is_repeated and again.module[0].startswith("behind_average.")
 
 
@@ -146,7 +147,7 @@ def test_the_pass_of_the_generator_is_repeated_from_where_it_began(tmp_path, mon
     monkeypatch.setattr(FiniteGuard, "see_loss", see_loss)
     with pytest.raises(ValueError, match="by step 1 "):
         train_hamgan(task, 9, tmp_path, limit_val_batches=0)
-    again = replay(tmp_path / "nan_batch.pt")
+    again = replay(tmp_path / "nan_batch.pt", rebuild)
     assert again.found.part == "generator" and again.loss == pytest.approx(losses[3], rel=1e-6)
     assert not again.is_repeated
 
@@ -161,7 +162,7 @@ def test_dropout_and_start_dictionaries_are_those_of_the_pass(tmp_path, monkeypa
     monkeypatch.setattr(FiniteGuard, "see_loss", see_loss)
     with pytest.raises(ValueError, match="by step 2 "):
         fit(task, pictures(), tmp_path)
-    assert replay(tmp_path / "nan_batch.pt").loss == pytest.approx(losses[2], rel=1e-6)
+    assert replay(tmp_path / "nan_batch.pt", rebuild).loss == pytest.approx(losses[2], rel=1e-6)
 
 
 class Root(nn.Module):
@@ -242,7 +243,7 @@ def test_an_evaluation_that_is_no_number_stops(tmp_path):
     with pytest.raises(ValueError, match="outputs of the evaluation are not finite.*samples number 4"):
         fit(task, sequences(), tmp_path, sequences(poisoned=[1]))
     assert task.score is None and is_finite(task)
-    again = replay(tmp_path / "nan_batch.pt")
+    again = replay(tmp_path / "nan_batch.pt", rebuild)
     assert again.found.part == "evaluation" and again.inputs == ["inputs"] and again.module
     tester = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
     with pytest.raises(ValueError, match="not finite for samples number 4.*there is no score"):
@@ -353,7 +354,7 @@ def damaged(path, how):
         (lambda content: {n: v for n, v in content.items() if n != "batch"}, "batch is wrong"),
         (lambda content: content | {"config": "{}"}, "does not fit together"),
         (lambda content: content | {"config": "nonsense"}, "does not fit together"),
-        (lambda content: content | {"kind": "os.system"}, "'os.system' is none of segmentation, sequences"),
+        (lambda content: content | {"kind": "os.system"}, "unknown task 'os.system'"),
         (lambda content: content | {"precision": "os.system"}, "precision 'os.system'"),
         (lambda content: content | {"state": {}}, "does not fit together"),
         (lambda content: content | {"batch": {"inputs": torch.zeros(2)}}, "does not fit together"),
@@ -365,10 +366,10 @@ def test_a_damaged_file_is_refused_in_one_sentence(stopped, how, message, tmp_pa
     path.write_bytes(stopped.read_bytes())
     damaged(path, how)
     with pytest.raises(ValueError, match=message) as refused:
-        replay(path)
+        replay(path, rebuild)
     assert "\n" not in str(refused.value) and str(path) in str(refused.value)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        replay(tmp_path / "nan_batch.pt")
+        replay(tmp_path / "nan_batch.pt", rebuild)

@@ -1,23 +1,23 @@
-"""What a log that is no terminal says while a run trains."""
+"""What a command says while it works, and what a log that is no terminal says while a run trains."""
 
+import os
+import sys
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
 
-from subquad.engine import callbacks
+from subquad.engine import callbacks, progress
 from subquad.engine.callbacks import PlainProgress
+from subquad.engine.progress import Progress, doing, is_first_process, note
 
 
 class Log:
-    """A trainer of 40 steps that keeps what it prints."""
+    """A trainer of 40 steps."""
 
     global_step, estimated_stepping_batches, is_global_zero = 0, 40, True
-
-    def __init__(self):
-        self.lines = []
-
-    def print(self, line):
-        self.lines.append(line)
+    num_val_batches = (9,)
 
 
 @pytest.fixture
@@ -27,24 +27,127 @@ def clock(monkeypatch):
     return now
 
 
-def test_it_says_where_training_begins_and_how_far_it_is_when_nothing_else_is_said(clock):
-    progress, log, task = PlainProgress(), Log(), SimpleNamespace(device="cpu")
-    progress.on_train_start(log, task)
-    for step in range(1, 8):
-        log.global_step = step
+@pytest.fixture
+def hasty(monkeypatch):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.02)
+
+
+def said_until(capsys, text):
+    """Return all lines up to the first that holds a text."""
+    out, end = "", time.monotonic() + 5
+    while text not in out and time.monotonic() < end:
+        time.sleep(0.005)
+        out += capsys.readouterr().out
+    return out.splitlines()
+
+
+def test_it_says_where_training_begins_and_how_far_it_is_when_nothing_else_is_said(clock, capsys):
+    said = Progress("training")
+    plain, log = PlainProgress(said), Log()
+    plain.on_train_start(log, SimpleNamespace(device="cpu"))
+    lines = []
+    for step in range(7):
         clock.seconds += 10
-        progress.on_train_batch_end(log, task, None, None, step)
-    assert log.lines == [
-        "training on cpu from step 0/40 on",
-        "at step 3/40, left 0:06:10",
-        "at step 6/40, left 0:05:40",
+        lines.append(said.line())
+        log.global_step = step + 1
+    assert capsys.readouterr().out == "training on cpu from step 0/40 on\n"
+    assert lines[:3] == [
+        "at step 0/40 for 0:00:10",
+        "at step 1/40, left 0:13:00",
+        "at step 2/40, left 0:09:30",
     ]
+    assert lines[6] == "at step 6/40, left 0:06:37"
 
 
-def test_other_processes_are_silent(clock):
-    progress, log, task = PlainProgress(), Log(), SimpleNamespace(device="cpu")
-    progress.on_train_start(log, task)
+def test_it_says_at_which_batch_an_evaluation_is(clock, capsys):
+    with doing("training", beats=False) as said:
+        plain, log = PlainProgress(said), Log()
+        plain.on_validation_start(log, None)
+        plain.on_validation_batch_start(log, None, None, 2)
+        assert said.line() == "at step 0, evaluating batch 3 of 9"
+
+
+def test_other_processes_are_silent(clock, capsys):
+    plain, log = PlainProgress(Progress("training")), Log()
     log.is_global_zero = False
-    clock.seconds += 100
-    progress.on_train_batch_end(log, task, None, None, 1)
-    assert len(log.lines) == 1
+    plain.on_train_start(log, SimpleNamespace(device="cpu"))
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_done_is_said_at_once_and_again_while_it_lasts(hasty, capsys):
+    with doing("reading data"):
+        assert capsys.readouterr().out == "reading data ...\n"
+        assert said_until(capsys, "\n")[0] == "reading data: 0:00:00"
+        note("file 3 of 40")
+        assert said_until(capsys, "file")[-1] == "reading data: file 3 of 40, 0:00:00"
+    note("nothing is being done")
+    assert threading.active_count() == 1
+
+
+def test_what_was_just_said_is_followed_by_quiet(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.3)
+    with doing("training") as said:
+        for _ in range(4):
+            time.sleep(0.1)
+            said.say("step")
+        assert capsys.readouterr().out.splitlines() == ["training ...", *["step"] * 4]
+
+
+def test_an_error_ends_what_is_said(hasty, capsys):
+    with pytest.raises(ValueError, match="no such file"), doing("reading data"):
+        raise ValueError("no such file")
+    assert threading.active_count() == 1
+    with pytest.raises(ValueError, match="closed"), doing("reading data") as said:
+        said._to = open(os.devnull, "w")  # noqa: SIM115  nobody reads any more
+        said._to.close()
+        time.sleep(0.1)
+        said.say("this the command notices itself")
+
+
+def test_a_bar_takes_the_place_of_lines(hasty, capsys):
+    with doing("preparing training", beats=False):
+        time.sleep(0.1)
+    assert capsys.readouterr().out == "preparing training ...\n"
+
+
+def test_it_can_be_said_on_another_stream(capsys):
+    with doing("counting", to=sys.stderr):
+        pass
+    assert capsys.readouterr() == ("", "counting ...\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_that_is_forked_amid_a_line_can_say_its_own(monkeypatch):
+    """Without the lock, a loader would inherit one that nobody in it ever gives back."""
+    held, forked = threading.Event(), threading.Event()
+
+    class Slow:
+        def write(self, text):
+            held.set()
+            assert not forked.wait(0.1), "a process was forked amid a line"
+
+        def flush(self):
+            pass
+
+    thread = threading.Thread(target=Progress("reading", Slow()).say, args=("a line",))  # pyright: ignore
+    thread.start()
+    held.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if progress._writing.acquire(timeout=5) else 1)
+    forked.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_only_the_first_process_speaks_before_lightning_knows_which_it_is(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name == "lightning.pytorch"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert is_first_process()
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "1")
+            with doing("reading data"):
+                assert not is_first_process()
+    assert capsys.readouterr().out == ""

@@ -124,7 +124,7 @@ def test_a_command_gives_its_locks_back(tmp_path):
 
 def test_only_the_first_process_of_all_machines_writes(monkeypatch):
     """Before Lightning knows its rank, the first process of the second machine has rank 0, too."""
-    from subquad.engine.run import is_first_process
+    from subquad.engine.progress import is_first_process
 
     assert is_first_process()
     monkeypatch.setenv("NODE_RANK", "1")

@@ -11,8 +11,10 @@ import torch
 from subquad.base.interruption import Interrupted, raising
 from subquad.engine import save_last
 from subquad.engine.callbacks import PlainProgress
-from subquad.engine.generations import Generations, previous_of
+from subquad.engine.generations import Generations
 from subquad.engine.interruption import Interruption
+from subquad.engine.progress import Progress
+from subquad.engine.run_folder import previous_of
 from subquad.engine.save_last import SaveLast
 
 
@@ -263,7 +265,7 @@ def test_a_step_that_does_not_end_is_not_waited_for(tmp_path, monkeypatch):
             signal.pause()
 
 
-def test_the_last_evaluation_of_several_processes_asks_nothing_of_the_others():
+def test_the_last_evaluation_of_several_processes_asks_nothing_of_the_others(capsys):
     """The first prints alone: what all must count together, it must know already."""
 
     class OneOfTwo(SimpleNamespace):
@@ -273,9 +275,7 @@ def test_the_last_evaluation_of_several_processes_asks_nothing_of_the_others():
 
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
-    printed = []
-    trainer = OneOfTwo(
-        sanity_checking=False, is_global_zero=True, global_step=2, callback_metrics={}, print=printed.append
-    )
-    PlainProgress().on_validation_end(trainer, SegmentationLearner.__new__(SegmentationLearner))
-    assert printed == ["step 2: "]
+    trainer = OneOfTwo(sanity_checking=False, is_global_zero=True, global_step=2, callback_metrics={})
+    learner = SegmentationLearner.__new__(SegmentationLearner)
+    PlainProgress(Progress("training")).on_validation_end(trainer, learner)
+    assert capsys.readouterr().out == "step 2: \n"

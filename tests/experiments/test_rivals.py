@@ -25,7 +25,7 @@ def small(**options):
 def test_rivals_are_not_causal(mixer):
     # In the published comparison some were, and their first position could not see the text.
     torch.manual_seed(0)
-    network = small(vocab_size=None, length=300, mixer=mixer, pooling="cls", heads=2)
+    network = small(vocab_size=None, length=300, context=mixer, pooling="cls", heads=2)
     values = torch.randn(1, 300, 1, requires_grad=True)
     network(values).sum().backward()
     assert values.grad is not None
@@ -34,7 +34,7 @@ def test_rivals_are_not_causal(mixer):
 
 @pytest.mark.parametrize("mixer", RIVALS)
 def test_rivals_are_saved_and_loaded(mixer, tmp_path):
-    network = small(length=128, mixer=mixer, pooling="cls").eval()
+    network = small(length=128, context=mixer, pooling="cls").eval()
     path = tmp_path / "network.safetensors"
     save_model(network, path)
     tokens = torch.randint(7, (2, 128))
@@ -46,7 +46,7 @@ def test_rivals_are_saved_and_loaded(mixer, tmp_path):
 
 
 def test_the_random_features_of_performer_are_drawn_anew():
-    performer = small(mixer="performer").train().blocks[0].network
+    performer = small(context="performer").train().blocks[0].network
     name = "net.layers.0.0.fn.fast_attention.projection_matrix"
     before = performer.state_dict()[name].clone()
     performer.proj_updater.calls_since_last_redraw.fill_(performer.proj_updater.feature_redraw_interval)
@@ -56,12 +56,12 @@ def test_the_random_features_of_performer_are_drawn_anew():
 
 @pytest.mark.parametrize("mixer", RIVALS)
 def test_rivals_say_that_they_do_not_mix_lengths(mixer):
-    assert not small(mixer=mixer).config.mixes_lengths and small().config.mixes_lengths
+    assert not small(context=mixer).config.mixes_lengths and small().config.mixes_lengths
 
 
 @pytest.mark.parametrize("mixer", RIVALS)
 def test_rivals_without_an_exact_mask_refuse_mixed_lengths(mixer):
-    network = small(mixer=mixer)
+    network = small(context=mixer)
     with pytest.raises(ValueError, match="has no exact mask"):
         network(torch.zeros(2, 21, dtype=torch.int64), lengths=torch.tensor([21, 3]))
 
@@ -71,10 +71,10 @@ def test_what_cannot_be_exported_is_said(tmp_path):
 
     pytest.importorskip("onnx")
     network = create_model(
-        "paramixer_genome", vocab_size=6, length=40, mixer="linformer", dim=8, hidden=8, depth=1
+        "paramixer_genome", vocab_size=6, length=40, context="linformer", dim=8, hidden=8, depth=1
     )
     with pytest.raises(
-        ValueError, match="cannot follow SequenceNetwork with mixer 'linformer' for sequences"
+        ValueError, match="cannot follow SequenceNetwork with context 'linformer' for sequences"
     ):
         export_onnx(network, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
@@ -86,11 +86,11 @@ def test_a_missing_package_is_named(mixer, monkeypatch):
     monkeypatch.setitem(sys.modules, missing, None)
     name = missing.replace("_", "-")
     with pytest.raises(ValueError, match=f"needs the package {name}: pip install ./experiments/rivals"):
-        small(mixer=mixer)
+        small(context=mixer)
 
 
 def test_their_papers_are_named():
-    papers = {small(mixer=mixer).config.sources for mixer in RIVALS}
+    papers = {small(context=mixer).config.sources for mixer in RIVALS}
     assert papers == {
         ("Wang et al., Linformer, 2020",),
         ("Choromanski et al., ICLR 2021",),

@@ -66,7 +66,7 @@ def test_a_frozen_part_stays_frozen_while_codes_are_read():
 @pytest.mark.parametrize(
     ("network", "name"),
     [
-        (lambda: tiny(ham="none"), "LightHam"),
+        (lambda: tiny(context="none"), "LightHam"),
         (lambda: nn.Sequential(Ham(4, 2, over="channel")), "Sequential"),
     ],
     ids=["no ham", "over channel"],

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from subquad.explain import Report
+from subquad.explain import HtmlReport
 
 NASTY = "<script>alert(\"x\")</script> & 'more'"
 LOADS = {"script", "link", "iframe", "object", "embed", "base", "video", "audio", "source"}
@@ -39,7 +39,7 @@ def figure_of(color):
 
 @pytest.fixture
 def page(tmp_path):
-    report = Report(f"title {NASTY}", f"lead {NASTY}")
+    report = HtmlReport(f"title {NASTY}", f"lead {NASTY}")
     report.heading(f"heading {NASTY}")
     report.text(f"text {NASTY}")
     report.note(f"note {NASTY}")
@@ -83,7 +83,7 @@ def test_parts_keep_their_order(page):
 def test_saving_again_replaces(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("earlier")
-    Report("one", "lead").save(path)
-    Report("two", "Größe").save(str(path))
+    HtmlReport("one", "lead").save(path)
+    HtmlReport("two", "Größe").save(str(path))
     assert "two" in Page(path).words and "Größe" in Page(path).words
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]

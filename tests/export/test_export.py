@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from subquad import create_model
 from subquad.export import export_onnx, export_torch, onnx_graph, report
-from subquad.models import Classifier, ClassifierConfig
+from subquad.models import Classifier, ClassifierConfig, NetworkConfig
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -25,7 +25,10 @@ FAMILIES = {  # light networks with every solver
 }
 SLOW = {
     "light_ham_vq": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "VQ"} | TINY),
-    "light_ham_attention": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "ham": "attention"} | TINY),
+    "light_ham_attention": (
+        "light_ham_van_tiny_d256",
+        {"backbone": "conv_tiny", "context": "attention"} | TINY,
+    ),
     "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),
     "light_ham_van": ("light_ham_van_tiny_d256", {}),
     "segnext": ("segnext_tiny", {}),
@@ -122,7 +125,7 @@ def test_the_file_explains_itself(tmp_path):
 @pytest.mark.parametrize("export", [export_onnx, export_torch])
 def test_no_path_of_this_machine_is_in_the_file(export, tmp_path):
     path = tmp_path / "model"
-    export(small(ham="none"), path)
+    export(small(context="none"), path)
     assert b"light_ham.py" not in path.read_bytes() and b"site-packages" not in path.read_bytes()
 
 
@@ -145,6 +148,20 @@ def test_networks_of_others(tmp_path):
         export_onnx(Small(), tmp_path / "b.onnx")
     with pytest.raises(ValueError, match="a Small does not tell its normalisation"):
         export_onnx(Small(), tmp_path / "b.onnx", in_channels=3, preprocess=True)
+
+
+def test_a_family_without_a_tracer_is_told_so(tmp_path):
+    """Not asked for the channels of images that it may not take."""
+
+    class Other(NetworkConfig):
+        pass
+
+    network = nn.Linear(2, 2)
+    network.config = object.__new__(Other)
+    with pytest.raises(
+        ValueError, match="configuration names a tracer.*a Linear does not; torch.export takes"
+    ):
+        export_onnx(network, tmp_path / "a.onnx")
 
 
 def test_a_classifier(tmp_path):
@@ -247,7 +264,7 @@ def check(**overrides):
     ids=str,
 )
 def test_what_passes(tmp_path, overrides, passed):
-    result = report.ExportReport(tmp_path / "m", "onnx", 2, 1e-4, (check(**overrides),))
+    result = report.ExportReport(tmp_path / "m", "onnx", 2, "images", 1e-4, (check(**overrides),))
     assert result.passed == passed
 
 

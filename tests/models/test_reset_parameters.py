@@ -14,15 +14,15 @@ SMALL = {"length": 64, "dim": 32, "hidden": 32}
 NETWORKS = {
     "van_tiny": {},
     "light_ham_van_tiny_d256": {"start": "learned", "steps": 2, "grad_steps": 2},
-    "segnext_tiny": {"ham": "attention"},
+    "segnext_tiny": {"context": "attention"},
     "hamnet_r50_ade20k": {"channels": 64, "dim": 64, "align_channels": 64, "concat_input": True},
     "hamnet_van_tiny_os8": {"version": "v2plus"},
     "hamgan_baby": {"width": 16, "context": "attention"},
     "hamgan_strong": {"width": 16},
     "paramixer_text": SMALL | {"start": "uniform", "norm": True},
     "paramixer_image": SMALL | {"positions": True, "embedding_range": 0.1, "protocol": "cdil"},
-    "paramixer_adding": SMALL | {"mixer": "transformer"},
-    "paramixer_order": SMALL | {"mixer": "none", "unused_tables": True},
+    "paramixer_adding": SMALL | {"context": "transformer"},
+    "paramixer_order": SMALL | {"context": "none", "unused_tables": True},
 }
 
 

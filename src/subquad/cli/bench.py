@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from subquad.base.suggest import did_you_mean
-from subquad.engine.outputs import check_scores
+from subquad.engine.options import add_device, add_json
+from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def parser() -> Parser:
     p.add_argument("--links", type=int, default=15, help="Links of a row.")
     p.add_argument("--repeats", type=int, default=20, help="Rounds; each runs every way once.")
     p.add_argument("--compile", type=bool, default=True, help="Also compiled; needs a C++ compiler.")
-    p.add_argument("--device", type=str, default="cpu", help='Such as "cuda".')
+    add_device(p)
     p.add_argument("--curve", action="store_true", help="Time over length, next to attention.")
     p.add_argument("--smallest", type=int, default=10, help="Power of two of the first length of the curve.")
     p.add_argument("--largest", type=int, default=20, help="Power of two of its last length.")
@@ -40,18 +40,12 @@ def parser() -> Parser:
         default=0,
         help="Instead: one forward pass over so many tokens, such as 1048576, with its peak memory.",
     )
-    p.add_argument(
-        "--json",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="File to write the numbers to.",
-    )
+    add_json(p, "the numbers")
     return p
 
 
 def main(arguments: list[str]) -> None:
     """Measure, print the table, write the file."""
-    from subquad.base.files import write_whole
     from subquad.bench import bench_mixing, long_forward, mixing_curve
 
     what, *rest = arguments or [""]
@@ -86,10 +80,8 @@ def main(arguments: list[str]) -> None:
             device=options.device,
         )
         _print_mixing(result)
-    if options.json is not None:
-        values: dict[str, Any] = {"command": f"subquad bench {' '.join(arguments)}"}
-        values |= dataclasses.asdict(result)
-        write_whole(options.json, json.dumps(values, indent=2).encode() + b"\n")
+    command = f"subquad bench {' '.join(arguments)}"
+    write_scores(options.json, {"command": command, **dataclasses.asdict(result)})
 
 
 def _print_mixing(result: MixingBench) -> None:

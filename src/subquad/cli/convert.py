@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from subquad.engine.options import add_optional, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 
@@ -16,9 +17,10 @@ def parser() -> Parser:
         description="Turn a checkpoint of HamNet, Light-Ham, SegNeXt, VAN, Paramixer or HamGAN into a "
         ".safetensors file with its configuration; the network is recognised by its names and shapes.",
     )
-    p.add_argument("file", type=str, help="The original checkpoint: .pth, .safetensors or .npz.")
-    p.add_argument("--to", type=str, required=True, help="The file to write.")
-    p.add_argument("--overwrite", action="store_true", help="Replace the file if it is there.")
+    p.add_argument("checkpoint", type=str, help="That of the originals: .pth, .safetensors or .npz.")
+    p.add_argument("--output", type=str, required=True, help="The file to write; --to is the same.")
+    p.short["--to"] = "--output"
+    add_overwrite(p)
     for name, kind, what in (
         (
             "classes",
@@ -28,7 +30,7 @@ def parser() -> Parser:
         ("rank", int, "Of the decomposition, which no checkpoint tells; as published if not given."),
         ("solver", str, "NMF, VQ or CD, where the checkpoint does not tell."),
     ):
-        p.add_argument(f"--{name}", type=kind | None, default=None, help=what)
+        add_optional(p, name, kind, what)
     return p
 
 
@@ -41,14 +43,14 @@ def main(arguments: list[str]) -> None:
     from subquad.tasks import task_of
 
     options = parser().parse_args(arguments)
-    target = Path(options.to)
+    original, target = options.checkpoint, Path(options.output)
     if target.suffix != ".safetensors":
-        raise ValueError(f"--to {target} must end in .safetensors.")
+        raise ValueError(f"--output {target} must end in .safetensors.")
     check_writable(target)
-    read = [options.file, *([options.classes] if options.classes is not None else [])]
-    check_outputs([target], read, overwrite=options.overwrite, option="--to")
-    _refuse_ours(Path(options.file))
-    tensors = read_weights(options.file)
+    read = [original, *([options.classes] if options.classes is not None else [])]
+    check_outputs([target], read, overwrite=options.overwrite)
+    _refuse_ours(Path(original))
+    tensors = read_weights(original)
     given = {n: options[n] for n in ("rank", "solver") if options[n] is not None}
     name, overrides, assumed = recognise(tensors, given)
     if options.classes is not None:
@@ -61,7 +63,7 @@ def main(arguments: list[str]) -> None:
     network = create_model(name, **overrides)
     report = load_original(network, tensors)
     save_model(network, target)
-    sys.stdout.write(f"{options.file}: {name}\n{report}\n")
+    sys.stdout.write(f"{original}: {name}\n{report}\n")
     if assumed:
         unknown = [f"--{option}" for option in ("rank", "solver") if f"{option} " in assumed]
         remedy = f"; {' and '.join(unknown)} change{'' if unknown[1:] else 's'} it" if unknown else ""

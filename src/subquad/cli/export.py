@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from subquad.engine.options import add_checkpoint, add_optional, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
+from subquad.engine.tables import print_table
+
+if TYPE_CHECKING:
+    from subquad.export.report import ExportReport
 
 SUFFIXES = {"onnx": ".onnx", "torch": ".pt2"}
 
@@ -19,15 +25,10 @@ def parser() -> Parser:
         description="Write a network for onnxruntime or PyTorch. Nothing is written unless the file gives "
         "the network's answers at three sizes it was not made with; PATH.report.json tells the errors.",
     )
-    p.add_argument(
-        "model", type=str, help="A checkpoint of `fit` (a file or its folder), or a name of `subquad models`."
-    )
+    add_checkpoint(p, ", or a name of `subquad models`")
     p.add_argument("--format", type=Literal["onnx", "torch"], default="onnx", help="Of the file.")
-    p.add_argument(
-        "--output",
-        type=str | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="File to write; MODEL.onnx or MODEL.pt2 in this folder if not given.",
+    add_optional(
+        p, "output", str, "File to write; CHECKPOINT.onnx or CHECKPOINT.pt2 in this folder if not given."
     )
     p.add_argument(
         "--size",
@@ -37,12 +38,7 @@ def parser() -> Parser:
         default=None,
         help="Of the image that is traced, 192 256 if not given; the file takes any size whatever it is.",
     )
-    p.add_argument(
-        "--opset",
-        type=int | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Version of ONNX's operators; PyTorch's default if not given.",
-    )
+    add_optional(p, "opset", int, "Version of ONNX's operators; PyTorch's default if not given.")
     p.add_argument(
         "--preprocess",
         action="store_true",
@@ -54,33 +50,42 @@ def parser() -> Parser:
         default=1e-4,
         help="Largest allowed error of the logits; relative to the largest logit where that is above 1.",
     )
-    p.add_argument("--overwrite", action="store_true", help="Replace a file that is there.")
+    add_overwrite(p)
     return p
 
 
 def main(arguments: list[str]) -> None:
     """Parse, export, print the table of errors."""
-    from subquad.engine.checkpoints import checkpoint_path, is_checkpoint
-    from subquad.engine.tables import print_table
-    from subquad.export import export_onnx, export_torch
-    from subquad.models import create_model, load_model
-
     options = parser().parse_args(arguments)
-    name: str = options.model
     if options.size and min(options.size) < 1:
         raise ValueError(f"--size must be at least 1 1, got {' '.join(map(str, options.size))}.")
     if not options.tolerance > 0:
         raise ValueError(f"--tolerance must be positive, got {options.tolerance}.")
     if options.opset is not None and options.format == "torch":
         raise ValueError("--opset belongs to --format onnx.")
-    is_path = is_checkpoint(name)
-    path = Path(options.output or f"{Path(name).resolve().stem}{SUFFIXES[options.format]}")
+    path = Path(options.output or f"{Path(options.checkpoint).resolve().stem}{SUFFIXES[options.format]}")
     for other, suffix in SUFFIXES.items():
         if other != options.format and path.suffix == suffix:
             raise ValueError(
                 f"--output {path} ends in {suffix}, but --format {options.format} writes "
                 f"{SUFFIXES[options.format]}; change one of the two."
             )
+    with doing(f"exporting {options.checkpoint}"):
+        report, weights = export(options, path)
+    columns = ("shape", "max error", "largest logit", "same class", "twice the same")
+    print_table(f"{path}: the file against the network", columns, report.rows())
+    sys.stdout.write(f"weights: {weights}\n{report.takes}\n")
+    sys.stdout.write(f"wrote {path} and {report.report_path}\n")
+
+
+def export(options: Any, path: Path) -> tuple[ExportReport, str]:
+    """Load or build the network, and write it; returns how it compares, and which weights it has."""
+    from subquad.engine.checkpoints import checkpoint_path, is_checkpoint
+    from subquad.export import export_onnx, export_torch
+    from subquad.models import create_model, load_model
+
+    name: str = options.checkpoint
+    is_path = is_checkpoint(name)
     written = [path, path.with_name(f"{path.name}.report.json")]
     check_outputs(written, [checkpoint_path(name)] if is_path else [], overwrite=options.overwrite)
     network: Any = load_model(checkpoint_path(name)) if is_path else create_model(name)
@@ -94,8 +99,4 @@ def main(arguments: list[str]) -> None:
         report = export_onnx(network, path, opset=options.opset, **common)
     else:
         report = export_torch(network, path, **common)
-    columns = ("shape", "max error", "largest logit", "same class", "twice the same")
-    print_table(f"{path}: the file against the network", columns, report.rows())
-    weights = name if is_path else "random: a name was given, not a checkpoint"
-    sys.stdout.write(f"weights: {weights}\n{report.takes}\n")
-    sys.stdout.write(f"wrote {path} and {report.report_path}\n")
+    return report, name if is_path else "random: a name was given, not a checkpoint"

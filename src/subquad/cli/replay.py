@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.suggest import and_more
+from subquad.engine.options import add_device
 from subquad.engine.parsing import Parser
 from subquad.tasks import task_called
 
@@ -15,22 +16,29 @@ if TYPE_CHECKING:
     from subquad.engine.replay import Replayed
 
 
-def main(arguments: list[str]) -> None:
-    """Parse, repeat, print where it begins."""
+def parser() -> Parser:
+    """Return the options of `subquad replay`."""
     p = Parser(prog="subquad replay", description="Repeat the pass in which training became NaN.")
     p.add_argument("file", type=str, help="The nan_batch.pt that `subquad fit` left in the folder of a run.")
-    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
-    options = p.parse_args(arguments)
+    add_device(p)
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, repeat, print where it begins."""
+    options = parser().parse_args(arguments)
 
     from subquad.engine.replay import replay
     from subquad.engine.tables import print_table
 
-    def rebuild(name: str, network: Any, told: Mapping[str, Any]) -> Learner:
-        return task_called(name).learner_of_replay(network, told)
-
     result = replay(options.file, rebuild, options.device)
     print_table(f"{options.file}: {result.found.reason}", ("what", "value"), rows(result))
     sys.stdout.write(f"{verdict(result)}\n")
+
+
+def rebuild(name: str, network: Any, told: Mapping[str, Any]) -> Learner:
+    """Return the learner of a task."""
+    return task_called(name).learner_of_replay(network, told)
 
 
 def rows(result: Replayed) -> list[tuple[str, str]]:

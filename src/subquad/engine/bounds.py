@@ -72,7 +72,7 @@ def check_values(options: Any) -> None:
             raise ValueError(f"--{name} may be {MOST[name]:,.0f} at most, got {whole}.")
         if value < LEAST.get(name, -math.inf):
             raise ValueError(f"--{name} must be at least {LEAST[name]}, got {whole}.")
-    if "device" in options:
+    if options.get("device") is not None:
         check_device(options.device)
 
 

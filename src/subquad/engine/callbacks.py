@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EMAWeightAveraging, TQDMProgressBar
 
 from subquad.engine.learner import Learner
+from subquad.engine.progress import Progress, duration, note
 from subquad.models import save_model
 
 
@@ -78,40 +79,57 @@ class TimeLeft(TQDMProgressBar):
         return metrics
 
 
-QUIET_SECONDS = 30.0
+class EvaluatedBatches(Callback):
+    """Notes at which batch an evaluation is."""
+
+    def on_validation_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Note it."""
+        note(_batch(batch_idx, trainer.num_val_batches[dataloader_idx]))
+
+    def on_test_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Note it."""
+        note(_batch(batch_idx, trainer.num_test_batches[dataloader_idx]))
 
 
-def duration(seconds: float) -> str:
-    """Return hours, minutes and seconds, such as 0:12:03; "unknown" if it is infinite."""
-    if math.isinf(seconds):
-        return "unknown"
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+class PlainProgress(EvaluatedBatches):
+    """A line at the start, after each evaluation and every ten seconds: for logs that are no terminals.
 
+    Args:
+        progress: Of training; it is told what to say.
+    """
 
-class PlainProgress(Callback):
-    """A line at the start, after each evaluation and every half minute: for logs that are no terminals."""
-
-    def __init__(self) -> None:
+    def __init__(self, progress: Progress) -> None:
         self._clock = Clock()
-        self._told = 0.0  # seconds of the clock at the last line
+        self._progress = progress
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and say that training begins."""
         self._clock.start(trainer)
-        self._told = 0.0
-        trainer.print(f"training on {pl_module.device} from step {self._step(trainer)} on")
+        self._progress.line = lambda: self._line(trainer)
+        if trainer.is_global_zero:
+            self._progress.say(f"training on {pl_module.device} from step {self._step(trainer)} on")
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Say how far it is, if nothing was said for long."""
-        if self._clock.spent() - self._told >= QUIET_SECONDS and trainer.is_global_zero:
-            self._told = self._clock.spent()
-            trainer.print(f"at step {self._step(trainer)}, left {duration(self._clock.left(trainer))}")
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have it said of an evaluation as well that follows no training."""
+        self._progress.line = lambda: self._line(trainer)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print step, loss, score and the time left."""
+        note("")
         if trainer.sanity_checking or not trainer.is_global_zero:
             return
         metrics = trainer.callback_metrics
@@ -121,17 +139,29 @@ class PlainProgress(Callback):
         scores = ", ".join(f"{name} {value:.4f}" for name, value in values.items())
         steps = self._clock.steps
         if steps is None:  # training had ended before
-            trainer.print(f"step {trainer.global_step}: {scores}")
+            self._progress.say(f"step {trainer.global_step}: {scores}")
             return
-        self._told = self._clock.spent()
         spent, left = duration(self._clock.spent()), duration(self._clock.left(trainer))
-        trainer.print(f"step {self._step(trainer)}: {scores}, spent {spent}, left {left}")
+        self._progress.say(f"step {self._step(trainer)}: {scores}, spent {spent}, left {left}")
+
+    def _line(self, trainer: Trainer) -> str:
+        """Return how far training is; the first step, which may compile, tells nothing of the rest."""
+        line = f"at step {self._step(trainer)}"
+        if self._progress.place:
+            return f"{line}, evaluating {self._progress.place}"
+        if trainer.global_step == self._clock.first_step:
+            return f"{line} for {duration(self._clock.spent())}"
+        return f"{line}, left {duration(self._clock.left(trainer))}"
 
     def _step(self, trainer: Trainer) -> str:
         steps = self._clock.steps
         if steps is None or math.isinf(steps):
             return str(trainer.global_step)
         return f"{trainer.global_step}/{int(steps)}"
+
+
+def _batch(index: int, count: float) -> str:
+    return f"batch {index + 1}" + ("" if math.isinf(count) else f" of {int(count)}")
 
 
 class ModelAverage(EMAWeightAveraging):

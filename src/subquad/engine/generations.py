@@ -13,12 +13,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 
 from subquad.base.archives import check_archive
 from subquad.base.files import replacing
-
-
-def previous_of(path: str | Path) -> Path:
-    """Return where the generation before a checkpoint lies: `last.previous.ckpt` beside `last.ckpt`."""
-    path = Path(path)
-    return path.with_name(f"{path.stem}.previous{path.suffix}")
+from subquad.engine.run_folder import previous_of
 
 
 class Generations(TorchCheckpointIO):

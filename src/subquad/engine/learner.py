@@ -51,7 +51,8 @@ class Learner(LightningModule):
         optimizer: Hyper-parameters of training; None: their defaults.
 
     A learner gives `loss_of`, `outputs_of`, the hooks of an evaluation (`on_validation_epoch_start`,
-    `validation_step`, `on_validation_epoch_end`, which sets `scores` and `score`), and the two of a replay.
+    `validation_step`, `on_validation_epoch_end`, which sets `scores` and `score`), and, unless the network
+    decides all of that, `replay_options` and `for_replay`.
 
     Attributes:
         config: Of the network.
@@ -97,14 +98,14 @@ class Learner(LightningModule):
     def outputs_of(self, batch: Any) -> Tensor:
         """Return what an evaluation makes of a batch."""
 
-    @abstractmethod
     def replay_options(self) -> dict[str, Any]:
         """Return what besides the network decides `loss_of` and `outputs_of`, as plain values."""
+        return {}
 
     @classmethod
-    @abstractmethod
     def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
         """Rebuild the learner of `replay_options`; ValueError, TypeError or KeyError if they are wrong."""
+        return cls(network, seed=0)
 
     def strategy(self, trainer: Any) -> str:
         """Return how the devices that Lightning's options ask for work together."""

@@ -1,4 +1,4 @@
-"""The options of networks on the command line, as typed values; recipes hold what differs from them."""
+"""Options that commands have in common, under the same names; and those of networks, as typed values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,50 @@ from collections.abc import Iterable, Mapping
 from typing import Any, get_type_hints
 
 import docstring_parser
+
+from subquad.engine.parsing import Parser
+
+
+def add_checkpoint(p: Parser, more: str = "") -> None:
+    """Add the network that a command works with.
+
+    Args:
+        p: The parser.
+        more: What help says after a comma.
+    """
+    p.add_argument("checkpoint", type=str, help=f"A .safetensors file, or a folder that `fit` wrote{more}.")
+
+
+def add_optional(p: Parser, name: str, kind: Any, help: str) -> None:
+    """Add an option that is None if it is not given.
+
+    Args:
+        p: The parser.
+        name: Without dashes.
+        kind: Of its value, if there is one.
+        help: What it means.
+    """
+    p.add_argument(f"--{name}", type=kind | None, default=None, help=help)
+
+
+def add_overwrite(p: Parser) -> None:
+    """Add `--overwrite`; `subquad.engine.outputs.check_outputs` minds it, and `--output`."""
+    p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
+
+
+def add_device(p: Parser) -> None:
+    """Add `--device`."""
+    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+
+
+def add_json(p: Parser, what: str) -> None:
+    """Add `--json`; `subquad.engine.outputs.check_scores` minds it, `write_scores` writes it.
+
+    Args:
+        p: The parser.
+        what: What it writes.
+    """
+    add_optional(p, "json", str, f"Write {what} to this file.")
 
 
 def model_options(families: Iterable[type[Any]], name: str, told: Iterable[str]) -> type[Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from subquad.base.files import check_writable, read_file
+from subquad.base.files import check_writable, read_file, write_whole
 from subquad.base.limits import LARGEST_SCORES
 
 
@@ -52,6 +53,17 @@ def check_scores(path: str | None, key: str, inputs: Sequence[str | Path] = ()) 
     check_outputs([Path(path)], inputs, overwrite=True, option="--json")
     if os.path.lexists(path) and not _holds(Path(path), key):
         raise ValueError(f"{path} is there already and holds no such scores; give another --json.")
+
+
+def write_scores(path: str | None, content: Mapping[str, Any]) -> None:
+    """Write the file of `--json`, if it is asked for.
+
+    Args:
+        path: Of the file; None writes nothing.
+        content: With the key by which `check_scores` knows such a file.
+    """
+    if path is not None:
+        write_whole(path, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def _identity(path: str | Path) -> tuple[int, int]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from subquad.engine.learner import Learner
+from subquad.engine.options import add_optional
 from subquad.engine.parsing import Parser, Recipe
+from subquad.engine.progress import is_first_process
 from subquad.engine.recipes import check_start
-from subquad.engine.resume import check_resumable as check_resumable  # where it was before it had a file
 from subquad.engine.run_folder import is_resumable
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
+
+    from subquad.engine.learner import Learner
 
 
 def add_run_options(p: Parser, task: str) -> None:
@@ -33,11 +34,8 @@ def add_run_options(p: Parser, task: str) -> None:
         "--task", type=str, default=task, help="Kind of work, where --model.name does not tell it."
     )
     p.add_argument("--seed", type=int, default=0, help="Of everything random.")
-    p.add_argument(
-        "--ema",
-        type=float | None,
-        default=None,  # pyright: ignore[reportArgumentType]
-        help="Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999.",
+    add_optional(
+        p, "ema", float, "Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999."
     )
     p.add_argument(
         "--save_every",
@@ -69,12 +67,20 @@ def tell_unevaluated(folder: Path) -> None:
 
 
 def evaluate(learner: Learner, data: LightningDataModule, options: Any) -> Any:
-    """Return the scores of a learner on the data's test set."""
+    """Return the scores of a learner on the data's test set, on `options.device` if that is given."""
     from lightning.pytorch import Trainer
 
+    from subquad.engine.callbacks import EvaluatedBatches
+
+    quiet_lightning()
+    place: dict[str, Any] = {}
+    if options.device is not None:
+        kind, _, number = options.device.partition(":")
+        place = {"accelerator": kind, "devices": [int(number)] if number and kind != "cpu" else 1}
     trainer = Trainer(
-        **options.trainer.as_dict(),
+        **options.trainer.as_dict() | place,
         logger=False,
+        callbacks=[EvaluatedBatches()],
         enable_checkpointing=False,
         enable_progress_bar=False,
         use_distributed_sampler=False,
@@ -90,7 +96,7 @@ def check_seed(seed: int) -> None:
 
 
 def quiet_lightning() -> None:
-    """Leave out Lightning's remarks on hardware, workers and tips."""
+    """Leave out Lightning's remarks on hardware, workers and tips; once it is imported, which undoes it."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
@@ -102,12 +108,3 @@ def quiet_lightning() -> None:
         ".*GPU available but not used.*",
     ):
         warnings.filterwarnings("ignore", message)
-
-
-def is_first_process() -> bool:
-    """Say whether this process is the one that prints and writes."""
-    from lightning.pytorch.utilities import rank_zero_only
-
-    # Before Lightning knows the rank, the first process of another machine takes itself for the first.
-    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
-    return getattr(rank_zero_only, "rank", 0) in (0, None) and node == "0"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from subquad.base.files import is_running, remove_unfinished
-from subquad.engine.generations import previous_of
 
 try:
     import fcntl
@@ -35,6 +34,12 @@ def _let_go() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go)
+
+
+def previous_of(path: str | Path) -> Path:
+    """Return where the generation before a checkpoint lies: `last.previous.ckpt` beside `last.ckpt`."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def is_resumable(folder: Path) -> bool:

@@ -40,6 +40,11 @@ class DataReport(Protocol):
     problems: list[str]
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What is not wrong, but good to know."""
+        ...
+
+    @property
     def ok(self) -> bool:
         """Whether there are no problems."""
         ...

@@ -28,6 +28,11 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         console.print(table)
 
 
+def count_text(count: int) -> str:
+    """Return a number of multiply-adds as text, such as "6.3 G" or "19.8 M"."""
+    return f"{count / 1e9:.1f} G" if count >= 5e8 else f"{count / 1e6:.1f} M"
+
+
 def print_scores(scores: Scores) -> None:
     """Print what an evaluation found."""
     for table in scores.tables():

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from subquad.engine.options import add_optional
 from subquad.engine.parsing import Parser
 
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps"]
@@ -127,12 +128,21 @@ TRAINING_DEFAULTS = {
 
 
 def add_trainer_options(p: Parser, *, training: bool = True) -> None:
-    """Add Lightning's options, of training with our defaults."""
+    """Add Lightning's options, of training with our defaults; of an evaluation `--device` as well."""
     p.add_class_arguments(TrainerOptions, "trainer", instantiate=False)
     p.former |= FORMER
     p.checks.append(lambda options: check_trainer(options.trainer))
     if training:
         p.set_defaults(TRAINING_DEFAULTS)
+        return
+    add_optional(p, "device", str, "Such as cpu or cuda:1: for --trainer.accelerator and --trainer.devices.")
+
+    def check_device_alone(options: Any) -> None:
+        others = [name for name in ("accelerator", "devices") if p.is_given(f"trainer.{name}")]
+        if options.device is not None and others:
+            raise ValueError(f"--device {options.device} and --trainer.{others[0]} say two things; give one.")
+
+    p.checks.append(check_device_alone)
 
 
 def check_trainer(trainer: Any) -> None:

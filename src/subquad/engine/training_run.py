@@ -18,14 +18,20 @@ from subquad.engine.callbacks import ModelAverage, PlainProgress, SaveFinal, Tim
 from subquad.engine.data import RunData
 from subquad.engine.interruption import Interruption
 from subquad.engine.learner import Learner
-from subquad.engine.resume import KeepRecord, RunOptions, RunRecord, prepare_resume
-from subquad.engine.run import is_first_process
+from subquad.engine.progress import Progress, is_first_process
+from subquad.engine.resume import KeepRecord, prepare_resume
 from subquad.engine.run_folder import CHECKPOINT, is_resumable
+from subquad.engine.run_record import RunOptions, RunRecord
 from subquad.engine.save_last import SaveLast
 
 
 def train(
-    learner: Learner, data: RunData[Any], options: Any, folder: Path, given: RunOptions | None = None
+    learner: Learner,
+    data: RunData[Any],
+    options: Any,
+    folder: Path,
+    progress: Progress,
+    given: RunOptions | None = None,
 ) -> Path:
     """Train, or continue the run that the folder holds.
 
@@ -34,6 +40,7 @@ def train(
         data: Its batches.
         options: Those of `add_run_options` and `add_trainer_options`.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt`, `config.yaml` and `logs`.
+        progress: Says how far it is, where no bar does.
         given: All options, to be saved, and compared with those of the run that is continued; None
             leaves that out.
 
@@ -46,7 +53,7 @@ def train(
     csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
     interruption = Interruption(folder, is_resumable=given is not None)
     loggers = [csv, TensorBoardLogger(folder, "logs", version=csv.version)]
-    trainer = _trainer(learner, options, folder, loggers, interruption)
+    trainer = _trainer(learner, options, folder, loggers, interruption, progress)
     _check_length(trainer)
     is_evaluated = trainer.limit_val_batches != 0
     if is_evaluated:
@@ -131,12 +138,16 @@ def _tell_time(trainer: Any) -> None:
 
 
 def _trainer(
-    learner: Learner, options: Any, folder: Path, loggers: list[Any], interruption: Interruption
+    learner: Learner,
+    options: Any,
+    folder: Path,
+    loggers: list[Any],
+    interruption: Interruption,
+    progress: Progress,
 ) -> Any:
-    is_terminal = sys.stderr.isatty()
     callbacks: list[Callback] = [interruption, SaveBest(folder)]
     callbacks.append(SaveLast(folder, options.save_every, interruption))
-    callbacks.append(TimeLeft() if is_terminal else PlainProgress())
+    callbacks.append(PlainProgress(progress) if progress.beats else TimeLeft())
     if options.ema is not None and not learner.averages:
         if not 0 < options.ema < 1:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
@@ -148,7 +159,7 @@ def _trainer(
         callbacks=callbacks,
         default_root_dir=folder,
         enable_checkpointing=True,
-        enable_progress_bar=is_terminal,
+        enable_progress_bar=not progress.beats,
         use_distributed_sampler=False,
     )
     check_sync_batchnorm(trainer, options.trainer.sync_batchnorm)

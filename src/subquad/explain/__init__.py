@@ -1,6 +1,6 @@
 """Explanations: code maps, figures and the report."""
 
 from subquad.explain.code_maps import code_maps, telling_columns
-from subquad.explain.report import Report
+from subquad.explain.report import HtmlReport
 
-__all__ = ["Report", "code_maps", "telling_columns"]
+__all__ = ["HtmlReport", "code_maps", "telling_columns"]

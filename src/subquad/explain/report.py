@@ -33,7 +33,7 @@ code { background: #eef1f5; padding: .1rem .3rem; border-radius: 4px; }
 """
 
 
-class Report:
+class HtmlReport:
     """Collects text, tables and figures in order, then writes them.
 
     Args:

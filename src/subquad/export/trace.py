@@ -71,4 +71,10 @@ def trace(
         ValueError: If it cannot be traced, or an option is not for such networks.
     """
     where = getattr(getattr(network, "config", None), "tracer", ImageConfig.tracer)
+    if where is None:
+        raise ValueError(
+            f"only networks whose configuration names a tracer, as those that map images or sequences to "
+            f"logits do, are exported like this, and a {type(network).__name__} does not; torch.export takes "
+            f"it as it is, see docs/export.md."
+        )
     return load(where)(network, size=size, in_channels=in_channels, preprocess=preprocess)

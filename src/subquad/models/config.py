@@ -53,7 +53,7 @@ class NetworkConfig:
 
     family: ClassVar[str]
     task: ClassVar[str]  # the kind of work that it is for, as `subquad.tasks` calls it
-    tracer: ClassVar[str] = "subquad.export.trace_images:trace_images"  # what makes its graph for an export
+    tracer: ClassVar[str | None] = None  # what makes its graph for an export, "package.module:function"
 
     num_classes: int
     class_names: tuple[str, ...] = ()
@@ -145,6 +145,7 @@ class ImageConfig(NetworkConfig):
         std: Per channel, divided by after that; None: ImageNet's for three channels, 0.25 for others.
     """
 
+    tracer: ClassVar[str | None] = "subquad.export.trace_images:trace_images"
     usual_size: ClassVar[int]
 
     in_channels: int = 3

@@ -1,9 +1,13 @@
 """Configurations as the text in a checkpoint: one writer, one reader that trusts nothing.
 
-Formats: 1, since 0.1.0: {"format": 1, "family": name, "config": {option: value}}. An option that a
-file does not have takes its default. So a new option whose default is not what versions before it did,
-a renamed option and a removed one need a new format, and an entry in `UPGRADES` that turns the
-content of the format before into it.
+{"format": number, "family": name, "config": {option: value}}, the format being
+
+1  that of drafts of 0.1.0, which are still read
+2  since 0.1.0: what stands in the place of the mixing is `context` in every family
+
+An option that a file does not have takes its default. So a new option whose default is not what
+versions before it did, a renamed option and a removed one need a new format, and an entry in
+`UPGRADES` that turns the content of the format before into it.
 """
 
 from __future__ import annotations
@@ -21,10 +25,21 @@ from subquad.models.registry import family_called
 from subquad.models.solvers import solver_from_json, solver_to_json
 from subquad.ops import Solver
 
-FORMAT = 1
+FORMAT = 2
+
+
+def _one_name_for_context(content: dict[str, Any]) -> dict[str, Any]:
+    """`ham` of Light-Ham and `mixer` of sequences became `context`, "decomposition" "hamburger"."""
+    former = {"light_ham": "ham", "sequence": "mixer"}.get(content["family"])
+    config = dict(content["config"])
+    if former in config:
+        value = config.pop(former)
+        config["context"] = "hamburger" if value == "decomposition" else value
+    return {**content, "config": config}
+
 
 # From a format to the next one, by the format that they start from.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _one_name_for_context}
 
 
 def config_to_json(config: NetworkConfig) -> str:

@@ -1,14 +1,22 @@
-"""What a network costs: parameters, and multiply-adds by PyTorch's own counter."""
+"""What a network costs: parameters, and multiply-adds by PyTorch's own counter.
+
+costs.csv beside this file keeps them, so that they need not be counted to be listed. `make costs` renews it,
+after a network was added or changed.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from subquad.base.files import write_whole
 from subquad.models.config import NetworkConfig
 from subquad.models.network import Network
-from subquad.models.registry import model_config
+from subquad.models.registry import list_models, model_config
+
+COSTS = Path(__file__).with_name("costs.csv")
 
 
 def on_meta(name: str, **overrides: Any) -> Network:
@@ -47,9 +55,21 @@ def multiply_adds(name: str, size: int | tuple[int, int] | None = None, **overri
     return counter.get_total_flops() // 2 + config.uncounted_multiply_adds(size)
 
 
-def count_text(count: int) -> str:
-    """Return a number of multiply-adds as text, such as "6.3 G" or "19.8 M"."""
-    return f"{count / 1e9:.1f} G" if count >= 5e8 else f"{count / 1e6:.1f} M"
+def cost(name: str, size: int | None = None) -> tuple[str, int, int, int]:
+    """Return name, parameters, multiply-adds and size of a network: a row of costs.csv.
+
+    Args:
+        name: One of `list_models()`.
+        size: Of an image, its side; of a sequence, its length; None for the usual one.
+    """
+    size = model_config(name).cost_size(size)
+    return name, parameters(name), multiply_adds(name, size), size
+
+
+def write_costs() -> None:
+    """Count all networks at their usual sizes, and write costs.csv."""
+    rows = [("name", "parameters", "multiply_adds", "size"), *map(cost, list_models())]
+    write_whole(COSTS, "".join(f"{','.join(map(str, row))}\n" for row in rows).encode())
 
 
 def _on_meta(config: NetworkConfig) -> Network:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from subquad.base.limits import MOST_STEPS
 from subquad.models.config import NetworkConfig
 from subquad.models.fields import check_range
 from subquad.models.solvers import check_known_solver, solver_from_json
-from subquad.nn.ham import HamOptions, Start
+from subquad.nn.ham import HamOptions, StartDictionary
 from subquad.ops import NMF, Solver
+
+Context = Literal["hamburger", "attention", "none"]  # what gives global context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class WithHam(NetworkConfig):
     steps: int = 6
     eval_steps: int | None = None
     grad_steps: int = 0
-    start: Start = "random"
+    start: StartDictionary = "random"
 
     def __post_init__(self) -> None:
         super().__post_init__()

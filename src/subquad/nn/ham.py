@@ -16,7 +16,7 @@ from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Factors, Solver, decompose, encode
 from subquad.ops.decompose import autocast_off
 
-Start = Literal["random", "fixed", "learned", "running"]
+StartDictionary = Literal["random", "fixed", "learned", "running"]
 Over = Literal["space", "channel"]
 
 
@@ -29,7 +29,7 @@ class HamOptions(TypedDict, total=False):
     steps: int
     eval_steps: int | None
     grad_steps: int
-    start: Start
+    start: StartDictionary
 
 
 def handed_on(options: HamOptions) -> HamOptions:
@@ -87,7 +87,7 @@ class Ham(nn.Module):
         steps: int = 6,
         eval_steps: int | None = None,
         grad_steps: int = 0,
-        start: Start = "random",
+        start: StartDictionary = "random",
         over: Over = "space",
     ) -> None:
         super().__init__()
@@ -260,8 +260,8 @@ def _check_arguments(
         raise ValueError(f"heads must divide dim, got {heads} heads for dim {dim}.")
     if not 0 <= grad_steps <= steps:
         raise ValueError(f"grad_steps must be 0 to steps = {steps}, got {grad_steps}.")
-    if start not in get_args(Start):
-        raise ValueError(f"start must be one of {', '.join(get_args(Start))}, got {start!r}.")
+    if start not in get_args(StartDictionary):
+        raise ValueError(f"start must be one of {', '.join(get_args(StartDictionary))}, got {start!r}.")
     if over not in get_args(Over):
         raise ValueError(f'over must be "space" or "channel", got {over!r}.')
     if start == "running" and over == "channel":

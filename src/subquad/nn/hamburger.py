@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.nn.conv import Pointwise, apply_norm, make_norm
-from subquad.nn.ham import Ham, Over, Start
+from subquad.nn.ham import Ham, Over, StartDictionary
 from subquad.nn.precision import in_range
 from subquad.nn.reset import start_with
 from subquad.nn.tracing import one_node
@@ -69,7 +69,7 @@ class Hamburger(nn.Module):
         steps: int = 6,
         eval_steps: int | None = None,
         grad_steps: int = 0,
-        start: Start = "random",
+        start: StartDictionary = "random",
         over: Over = "space",
         norm: Norm | None = "batch",
         norm_groups: int = 32,

@@ -19,7 +19,7 @@ Layout = Literal["channels_first", "channels_last", "tokens"]
 CHILD = "context"  # what the inserted module is called below the one it follows
 
 
-class Context(nn.Module):
+class InsertedContext(nn.Module):
     """A Hamburger for feature maps of any layout; what `insert_context` inserts.
 
     Args:
@@ -119,7 +119,7 @@ def insert_context(
         ham=ham,
         **handed_on(options),
     )
-    context = Context(hamburger, layout or "channels_first", prefix_tokens).train(target.training)
+    context = InsertedContext(hamburger, layout or "channels_first", prefix_tokens).train(target.training)
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     target.add_module(CHILD, context.to(like.device, like.dtype))
     if not _is_plain_sequential(target):  # which runs its last part anyway
@@ -142,7 +142,7 @@ def remove_context(model: nn.Module, name: str) -> nn.Module:
     """
     target = _module(model, name)
     context = getattr(target, CHILD, None)
-    if not isinstance(context, Context):
+    if not isinstance(context, InsertedContext):
         raise ValueError(f"insert_context has put nothing into {name!r}.")
     if context.handle is not None:
         context.handle.remove()

@@ -15,9 +15,9 @@ from subquad.nn.tracing import one_node
 from subquad.ops import cdil_offsets, chord_offsets, link_mix
 from subquad.ops.transforms import is_transformed
 
-Protocol = Literal["chord", "cdil"]
+LinkProtocol = Literal["chord", "cdil"]
 Residual = Literal["running", "fixed"]
-Start = Literal["random", "identity", "uniform"]
+StartLinks = Literal["random", "identity", "uniform"]
 
 CDIL_LINKS = 9  # of the original
 
@@ -71,13 +71,13 @@ class Paramixer(nn.Module):
         dim: int,
         hidden: int,
         *,
-        protocol: Protocol = "chord",
+        protocol: LinkProtocol = "chord",
         links: int = CDIL_LINKS,
         factors: int | None = None,
         length: int | None = None,
         residual: Residual | None = "running",
         norm: bool = False,
-        start: Start = "random",
+        start: StartLinks = "random",
         dropout: float = 0.0,
         recompute: bool = False,
     ) -> None:
@@ -201,7 +201,7 @@ def _number_of_factors(factors: int | None, length: int | None) -> int:
     return max(1, (length - 1).bit_length())
 
 
-def _offsets(protocol: Protocol, links: int, factors: int) -> tuple[tuple[int, ...], ...]:
+def _offsets(protocol: LinkProtocol, links: int, factors: int) -> tuple[tuple[int, ...], ...]:
     """Return the offsets of each factor."""
     if protocol == "cdil":
         return tuple(cdil_offsets(factor, links) for factor in range(factors))
@@ -236,11 +236,11 @@ def _check_arguments(
     for name, value in {"dim": dim, "hidden": hidden, "factors": factors}.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}.")
-    if protocol not in get_args(Protocol):
-        raise ValueError(f"protocol must be one of {', '.join(get_args(Protocol))}, got {protocol!r}.")
+    if protocol not in get_args(LinkProtocol):
+        raise ValueError(f"protocol must be one of {', '.join(get_args(LinkProtocol))}, got {protocol!r}.")
     if residual is not None and residual not in get_args(Residual):
         raise ValueError(f'residual must be "running", "fixed" or None, got {residual!r}.')
-    if start not in get_args(Start):
-        raise ValueError(f"start must be one of {', '.join(get_args(Start))}, got {start!r}.")
+    if start not in get_args(StartLinks):
+        raise ValueError(f"start must be one of {', '.join(get_args(StartLinks))}, got {start!r}.")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}.")

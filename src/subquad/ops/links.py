@@ -14,11 +14,9 @@ import torch
 from torch import Tensor
 
 from subquad.ops.dispatch import Impl, use_triton
-from subquad.ops.link_product import mix
+from subquad.ops.link_product import Offsets, mix
 from subquad.ops.link_shifts import mix_shifts
 from subquad.ops.transforms import is_differentiated, is_known
-
-Offsets = tuple[int, ...]
 
 
 def chord_offsets(factors: int) -> Offsets:

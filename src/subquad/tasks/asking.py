@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from subquad.base.files import write_whole
 from subquad.engine.checkpoints import checkpoint_path, move
-from subquad.engine.outputs import check_scores
+from subquad.engine.options import add_checkpoint, add_device, add_json, add_overwrite
+from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import read_yaml
-from subquad.engine.run import is_first_process, quiet_lightning
+from subquad.engine.progress import doing, is_first_process
 from subquad.engine.tables import print_scores
 from subquad.models import load_model
 from subquad.tasks import Task
@@ -21,70 +20,96 @@ from subquad.tasks.choice import task_to_ask
 from subquad.tasks.fitting import fit_parser
 
 TASK_KEY = "task"  # in files of scores
+USUAL = (  # what `--help` shows of any task; a task adds its own
+    *("json", "seed", "output", "overwrite", "device", "batch_size", "data.name", "data.root"),
+    *("data.evaluation", "data.eval_batch_size", "data.workers", "trainer.accelerator", "trainer.devices"),
+    "trainer.precision",
+)
 
 
 def run_test(arguments: Sequence[str]) -> None:
     """Parse, evaluate, print the scores, and write them if asked to."""
-    task, p, options, _ = _parsed("test", "Evaluate a checkpoint.", arguments)
+    task, p, _ = _asked("test", arguments)
+    options = p.parse_args()
     path = checkpoint_path(options.checkpoint)
-    quiet_lightning()
     check_scores(options.json, TASK_KEY, [path])
     given: Any = p.instantiate(options)
-    network: Any = load_model(path)
-    data = task.open_data(given, network.config)
-    task.check_fits(network.config, data, options.checkpoint)
-    scores = task.evaluate(network, data, given)
+    with doing("reading network and data"):
+        network: Any = load_model(path)
+        data = task.open_data(given, network.config)
+        task.check_fits(network.config, data, options.checkpoint)
+    with doing("evaluating"):
+        scores = task.evaluate(network, data, given)
     if is_first_process():
         print_scores(scores)
-        if options.json:
-            content = {TASK_KEY: task.name, **scores.to_json()}
-            write_whole(Path(options.json), f"{json.dumps(content, indent=1)}\n".encode())
+        write_scores(options.json, {TASK_KEY: task.name, **scores.to_json()})
 
 
 def run_predict(arguments: Sequence[str]) -> None:
     """Parse, load the network, let its task predict, print what it says."""
-    task, p, options, run = _parsed("predict", "Predict with a checkpoint.", arguments)
-    network = load_model(checkpoint_path(options.checkpoint))
-    sys.stdout.write(f"{task.predict(move(network, options.device), p.instantiate(options), run)}\n")
+    task, p, run = _asked("predict", arguments)
+    options = p.parse_args()
+    with doing("predicting"):
+        network = load_model(checkpoint_path(options.checkpoint))
+        told = task.predict(move(network, options.device), p.instantiate(options), run)
+    sys.stdout.write(f"{told}\n")
 
 
-def _parsed(
-    command: str, description: str, arguments: Sequence[str]
-) -> tuple[Task, Parser, Any, dict[str, Any]]:
-    """Return the task, its parser, what it parsed, and what is kept of the run."""
-    task, file = task_to_ask(arguments)
-    # The data of a run are those of its folder: its weights alone are tested on the data that are given.
-    run_of_file = command == "predict" or str(file) not in arguments
-    run = _kept_of_run(task, file) if file is not None and run_of_file else {}
-    p = Parser(arguments, prog=f"subquad {command}", description=f"{description} The task: {task.name}.")
-    p.add_argument(
-        "checkpoint",
-        type=str,
-        help="A .safetensors file, or a folder that `fit` wrote, which tells which data.",
-    )
+def ask_parser(
+    command: Literal["test", "predict"],
+    task: Task,
+    run: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+) -> Parser:
+    """Return the options of `subquad test` or `subquad predict` of a task.
+
+    Args:
+        command: Which of the two.
+        task: Of the checkpoint.
+        run: What is kept of the run that it is of.
+        arguments: Of the command.
+    """
+    what = "Evaluate a checkpoint." if command == "test" else "Predict with a checkpoint."
+    p = Parser(arguments, prog=f"subquad {command}", description=f"{what} The task: {task.name}.")
+    add_checkpoint(p, ", which tells which data")
     if command == "test":
-        p.add_argument(
-            "--json",
-            type=str | None,
-            default=None,  # pyright: ignore[reportArgumentType]
-            help="Write the scores to this file.",
-        )
-        task.add_test_options(p, run)
+        add_json(p, "the scores")
+        task.add_test_options(p, run or {})
     else:
-        p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
-        p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
-        task.add_predict_options(p, run)
-    return task, p, p.parse_args(), run
+        add_device(p)
+        add_overwrite(p)
+        task.add_predict_options(p, run or {})
+    p.usual += USUAL
+    return p
 
 
-def _kept_of_run(task: Task, file: Path) -> dict[str, Any]:
-    """Return what config.yaml beside the weights of a run tells of it; {} without one.
+def _asked(
+    command: Literal["test", "predict"], arguments: Sequence[str]
+) -> tuple[Task, Parser, dict[str, Any]]:
+    """Return the task, its parser, and what is kept of the run."""
+    task, checkpoint = task_to_ask(arguments)
+    # A folder is tested on the data of its run, weights alone on the data that are given; but how
+    # sequences or pictures are read is that of the run in either case.
+    run = {} if checkpoint is None else run_of(task, checkpoint, or_file=command == "predict")
+    return task, ask_parser(command, task, run, arguments), run
+
+
+def run_of(task: Task, checkpoint: Path, *, or_file: bool = False) -> dict[str, Any]:
+    """Return what config.yaml tells of the run that a checkpoint is of; {} without one.
+
+    Only what an evaluation asks for is read: a trainer of another version changes nothing.
+
+    Args:
+        task: Of the run.
+        checkpoint: The folder of a run, or weights.
+        or_file: Whether a run may be given by the file of its weights, too.
 
     Raises:
         OSError: If it cannot be read.
         ValueError: If it is no YAML of plain values, has no section `data`, or holds what is no option.
     """
-    config = file.parent / "config.yaml"
+    is_file = or_file and checkpoint.suffix == ".safetensors"
+    config = (checkpoint.parent if is_file else checkpoint) / "config.yaml"
     if not config.is_file():
         return {}
     content = read_yaml(config)

@@ -5,29 +5,36 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from subquad.engine.learner import Learner
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import read_yaml
-from subquad.engine.resume import RunOptions
+from subquad.engine.progress import doing, is_first_process
 from subquad.engine.run import (
     add_run_options,
     check_seed,
-    is_first_process,
     load_start,
     quiet_lightning,
     tell_unevaluated,
 )
 from subquad.engine.run_folder import is_resumable, lock, refuse_run
+from subquad.engine.run_record import RunOptions
 from subquad.engine.tables import best_sentence, print_scores
 from subquad.engine.trainer_options import add_trainer_options
-from subquad.engine.training_run import train
 from subquad.tasks import Task
 
+if TYPE_CHECKING:
+    from subquad.engine.learner import Learner
+
 WEIGHTS = "best.safetensors"
+USUAL = (  # what `--help` shows of any task; a task adds its own
+    *("config", "output", "resume", "task", "seed", "model.name", "model.weights", "model.num_classes"),
+    *("data.name", "data.root", "data.batch_size", "data.workers", "optimizer.lr", "optimizer.warmup_steps"),
+    *("trainer.max_epochs", "trainer.max_steps", "trainer.accelerator", "trainer.devices"),
+    "trainer.precision",
+)
 
 
 def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
@@ -42,6 +49,7 @@ def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
     task.add_fit_options(p)
     add_trainer_options(p)
     p.set_defaults(dict(task.fit_defaults))
+    p.usual += USUAL
     return p
 
 
@@ -76,14 +84,19 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
     Returns:
         The learner, which knows the scores of the last evaluation and which one was the best.
     """
-    quiet_lightning()
     check_seed(options.seed)
-    data = task.open_data(options)
+    with doing("reading data"):
+        data = task.open_data(options)
     torch.manual_seed(options.seed)
-    network = task.configure(options, data).build()
+    with doing("building network"):
+        network = task.configure(options, data).build()
     load_start(network, options.model.weights, folder)
-    learner = task.learner(network, data, options)
-    train(learner, data, options, folder, given)
+    with doing("preparing training", beats=not sys.stderr.isatty()) as progress:  # a terminal has a bar
+        from subquad.engine.training_run import train  # Lightning takes seconds
+
+        quiet_lightning()
+        learner = task.learner(network, data, options)
+        train(learner, data, options, folder, progress, given)
     return learner
 
 

@@ -10,6 +10,7 @@ import torch
 
 from helpers import fill, load_case, relative_error, sampled, set_dictionaries, weights_of
 from subquad import create_model, list_models, load_original
+from subquad.engine.tables import count_text
 from subquad.models import cost, model_config
 from subquad.models.cost import parameters
 
@@ -313,4 +314,4 @@ def test_tables_in_the_documentation_are_computed_ones(page):
         assert {name for name, *_ in rows} == set(list_models())
     for name, count, costs in rows:
         assert int(count.replace(",", "")) == parameters(name), name
-        assert cost.count_text(multiply_adds(name)) == costs, name
+        assert count_text(multiply_adds(name)) == costs, name

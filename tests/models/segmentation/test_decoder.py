@@ -29,7 +29,7 @@ def test_decodes_features_of_timm(name):
 
 
 def test_is_the_head_of_light_ham():
-    options = {"ham_channels": 64, "channels": 96, "rank": 4, "norm": "batch", "ham": "attention"}
+    options = {"ham_channels": 64, "channels": 96, "rank": 4, "norm": "batch", "context": "attention"}
     network = create_model("light_ham_van_tiny_d256", backbone="conv_tiny", num_classes=5, **options).eval()
     decoder = LightHamDecoder(network.backbone.channels, 5, **options).eval()
     decoder.load_state_dict(network.head.state_dict())

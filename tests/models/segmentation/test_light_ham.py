@@ -45,9 +45,9 @@ def test_any_image_size(size):
     assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("ham", ["decomposition", "attention", "none"])
+@pytest.mark.parametrize("ham", ["hamburger", "attention", "none"])
 def test_same_answer_alone_in_a_batch_and_in_channels_last(ham):
-    network = tiny(ham=ham).eval()
+    network = tiny(context=ham).eval()
     x = torch.randn(3, 3, 40, 56)
     with torch.no_grad():
         y = network(x)
@@ -76,17 +76,17 @@ def test_conv_tiny_sees_at_most_31_pixels():
 def test_only_the_ham_sees_the_whole_image():
     """With batch norm nothing else is global; group norm would be."""
     # 31 pixels of the backbone, and the resizing of the logits reaches the next cell's.
-    assert reach(tiny(ham="none", norm="batch")) <= 31 + 4
-    assert reach(tiny(ham="decomposition", norm="batch", grad_steps=6)) > 90
-    assert reach(tiny(ham="attention", norm="batch")) > 90
-    assert reach(tiny(ham="none", norm="group")) > 90
+    assert reach(tiny(context="none", norm="batch")) <= 31 + 4
+    assert reach(tiny(context="hamburger", norm="batch", grad_steps=6)) > 90
+    assert reach(tiny(context="attention", norm="batch")) > 90
+    assert reach(tiny(context="none", norm="group")) > 90
 
 
 def test_without_the_ham_the_parameters_are_the_same():
     def names(ham):
-        return {n: p.shape for n, p in tiny(ham=ham).named_parameters()}
+        return {n: p.shape for n, p in tiny(context=ham).named_parameters()}
 
-    assert names("none") == names("decomposition")
+    assert names("none") == names("hamburger")
 
 
 @pytest.mark.parametrize("backbone", ["timm/resnet18", "timm/mobilenetv3_small_050", "timm/convnext_atto"])
@@ -148,7 +148,7 @@ def test_dilated_convolution_stays_in_float32_on_a_cpu(monkeypatch):
         ),
         ("light_ham_van_tiny", {"backbone": "timm/resnet17"}, "timm knows no network 'resnet17'"),
         ("light_ham_van_tiny", {"num_classes": 0}, "num_classes must be at least 1, got 0"),
-        ("light_ham_van_tiny", {"ham": "hamm"}, "ham must be one of"),
+        ("light_ham_van_tiny", {"context": "hamm"}, "context must be one of"),
         ("light_ham_van_tiny", {"solver": "NFM"}, "unknown solver 'NFM'. Did you mean 'NMF'"),
         ("light_ham_van_tiny", {"ham_channels": 100}, "32 groups, got 100"),
         ("light_ham_van_tiny", {"mean": (0.5,)}, "mean needs one value for each of 3 channels"),

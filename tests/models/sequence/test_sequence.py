@@ -258,7 +258,7 @@ def test_any_length_runs(length):
 
 @pytest.mark.parametrize(("mixer", "mixes"), [("paramixer", True), ("none", False)])
 def test_one_position_knows_of_the_others_by_mixing_alone(mixer, mixes):
-    network = small(vocab_size=None, in_features=1, mixer=mixer, pooling="cls")
+    network = small(vocab_size=None, in_features=1, context=mixer, pooling="cls")
     values = torch.randn(1, 21, 1, requires_grad=True)
     network(values).sum().backward()
     assert values.grad is not None
@@ -269,7 +269,7 @@ def test_one_position_knows_of_the_others_by_mixing_alone(mixer, mixes):
 
 
 def test_the_transformer_is_not_causal():
-    network = small(vocab_size=None, length=300, mixer="transformer", pooling="cls", heads=2)
+    network = small(vocab_size=None, length=300, context="transformer", pooling="cls", heads=2)
     values = torch.randn(1, 300, 1, requires_grad=True)
     network(values).sum().backward()
     assert values.grad is not None
@@ -277,7 +277,7 @@ def test_the_transformer_is_not_causal():
 
 
 def test_the_transformer_is_saved_and_loaded(tmp_path):
-    network = small(length=128, mixer="transformer", pooling="cls").eval()
+    network = small(length=128, context="transformer", pooling="cls").eval()
     save_model(network, tmp_path / "network.safetensors")
     tokens = torch.randint(7, (2, 128))
     assert torch.equal(load_model(tmp_path / "network.safetensors").eval()(tokens), network(tokens))
@@ -285,12 +285,12 @@ def test_the_transformer_is_saved_and_loaded(tmp_path):
 
 def test_a_registered_mixer_is_built_stored_and_cited(tmp_path, own_registry):
     with pytest.raises(ValueError, match=r"one of paramixer, none, transformer.* got 'meen'\."):
-        small(mixer="meen")
+        small(context="meen")
     for _ in range(2):  # the second time as a reload does
         register_mixer("mean", MeanMixer, paper="A. Verage, 2024")
     with pytest.raises(ValueError, match=r"got 'meen'\. Did you mean 'mean'\?"):
-        small(mixer="meen")
-    network = small(mixer="mean", pooling="cls").eval()
+        small(context="meen")
+    network = small(context="mean", pooling="cls").eval()
     assert network.config.sources == ("A. Verage, 2024",) and not network.config.mixes_lengths
     path = tmp_path / "network.safetensors"
     save_model(network, path)
@@ -300,7 +300,7 @@ def test_a_registered_mixer_is_built_stored_and_cited(tmp_path, own_registry):
         with pytest.raises(ValueError, match=f"a mixer called '{name}' is registered already"):
             register_mixer(name, build)
     mixer_registry.MIXERS.clear()
-    with pytest.raises(ValueError, match=r"got 'mean'\..*experiments/rivals, one of your own by subq"):
+    with pytest.raises(ValueError, match=r"got 'mean'\..*experiments/rivals, others by subq"):
         load_model(path)
 
 
@@ -313,12 +313,12 @@ def test_a_package_announces_its_mixer(monkeypatch, own_registry):
 
     asked = []
     monkeypatch.setattr(plugins, "entry_points", lambda **which: asked.append(which) or [Point()])
-    assert small(mixer="far").config.mixes_lengths
+    assert small(context="far").config.mixes_lengths
     assert asked == [{"group": "subquad.mixers", "name": "far"}]
 
 
 def test_the_transformer_does_not_read_the_padding():
-    network = small(length=128, mixer="transformer", pooling="cls").eval()
+    network = small(length=128, context="transformer", pooling="cls").eval()
     tokens, lengths = torch.randint(7, (2, 128)), torch.tensor([128, 60])
     before = network(tokens, lengths=lengths)
     tokens[1, 60:] = (tokens[1, 60:] + 1) % 7
@@ -392,11 +392,11 @@ def test_a_sequence_without_a_real_position_is_refused():
     ("options", "message"),
     [
         ({"pooling": "max"}, "pooling must be one of"),
-        ({"mixer": "mamba"}, "mixer must be one of"),
+        ({"context": "mamba"}, "context must be one of"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"length": 0}, "length must be at least 1, got 0"),
         ({"protocol": "cdil", "links": 4}, "odd number of links"),
-        ({"protocol": "CHORD", "mixer": "none"}, "protocol must be one of"),
+        ({"protocol": "CHORD", "context": "none"}, "protocol must be one of"),
         ({"residual": "sum"}, "residual must be one of"),
         ({"heads": 3}, "heads must divide dim = 8, got 3"),
         ({"regression": True}, "num_classes must be 1, got 3"),

@@ -32,7 +32,7 @@ def test_gradients_of_each_sample(vocab_size):
 @pytest.mark.parametrize("mixer", ["paramixer", "none", "transformer"])
 @pytest.mark.parametrize("vocab_size", [20, None])
 def test_dynamic_quantisation(vocab_size, mixer, dtype):
-    network = create_model("paramixer_text", vocab_size=vocab_size, mixer=mixer, **SMALL).eval()
+    network = create_model("paramixer_text", vocab_size=vocab_size, context=mixer, **SMALL).eval()
     inputs = torch.randint(20, (2, 9)) if vocab_size else torch.rand(2, 9, 1, dtype=torch.float64)
     small = torch.ao.quantization.quantize_dynamic(network, {torch.nn.Linear}, dtype=dtype)
     lengths = torch.tensor([9, 5])

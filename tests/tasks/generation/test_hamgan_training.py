@@ -13,12 +13,12 @@ from subquad.models import load_model
 from subquad.nn import ConditionalBatchNorm
 from subquad.tasks.fitting import fit, fit_parser
 from subquad.tasks.generation.features import Proxy
+from subquad.tasks.generation.grids import GridOptions
 from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.loss import average_into, discriminator_loss, generator_loss
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.proxy import ProxyConfig, ProxyFeatures
 from subquad.tasks.generation.task import TASK
-from subquad.tasks.generation.watch import GridOptions
 
 
 def state(module):

@@ -6,11 +6,12 @@ import torch
 from PIL import Image
 
 from hamgan_training import NAMES, network, pictures, trained
+from subquad.tasks.generation.grids import GridOptions, class_samples
 from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.proxy import ProxyConfig
 from subquad.tasks.generation.proxy_training import proxy_accuracy, train_proxy
-from subquad.tasks.generation.watch import CollapseWatch, GridOptions, SampleGrids, class_samples
+from subquad.tasks.generation.watch import CollapseWatch, SampleGrids
 
 
 def test_a_saturated_discriminator_is_warned_of_once():

@@ -3,14 +3,14 @@
 import pytest
 
 from subquad import load_model
-from subquad.engine import options
 from subquad.tasks.segmentation.commands.demo import _make_room
+from subquad.tasks.segmentation.data import opening
 
 
 @pytest.fixture
 def few_scenes(monkeypatch):
     """Evaluation on 200 scenes is most of the time of so short a demo."""
-    monkeypatch.setattr(options, "SCENES_EVALUATED", 4)
+    monkeypatch.setattr(opening, "SCENES_EVALUATED", 4)
 
 
 def test_a_short_demo_leaves_a_report_and_a_checkpoint(call, few_scenes, tmp_path):
@@ -22,7 +22,7 @@ def test_a_short_demo_leaves_a_report_and_a_checkpoint(call, few_scenes, tmp_pat
     assert page.count("<img ") == 3 and "http" not in page.split("<body>")[1]
     assert "--steps 5" in page and "without the ham" in page
     (checkpoint,) = (line.split()[-1] for line in result.out.splitlines() if line.startswith("checkpoint:"))
-    assert load_model(checkpoint).config.ham == "decomposition"
+    assert load_model(checkpoint).config.context == "hamburger"
     for name in ("gold disk", "teal disk", "mean IoU"):
         assert name in result.out and name in page
     # Again into the same folder: it is a demo's, so it is replaced.

@@ -302,7 +302,7 @@ def test_bad_tilings_are_quoted(options, message):
 def test_networks_that_cannot_share_are_refused():
     shared = Tiling(tile=128, share_dictionary=True)
     with pytest.raises(ValueError, match="no matrix decomposition"):
-        predict_tiles(network(ham="attention"), picture(140, 140), shared)
+        predict_tiles(network(context="attention"), picture(140, 140), shared)
     with pytest.raises(ValueError, match='over="channel"'):
         predict_tiles(Pointwise(NMF(), over="channel"), picture(140, 140), shared)
     with pytest.raises(ValueError, match=r"one image .* got \(1, 3, 140, 140\)"):

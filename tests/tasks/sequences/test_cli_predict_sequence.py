@@ -257,7 +257,7 @@ def test_options_that_cannot_be_those_of_training_are_refused(
 def test_a_mixer_without_a_mask_gets_one_length_at_a_time(tmp_path, call, own_registry):
     register_mixer("mean", MeanMixer)
     content = b">a\nACGT\n>b\nAC\n>c\nGT\n"
-    network, result = predict_tokens(call, tmp_path, DNA, "a.fa", content, mixer="mean")
+    network, result = predict_tokens(call, tmp_path, DNA, "a.fa", content, context="mean")
     assert result.code == 0, result.err
     expected = [
         network(DNA.encode(text).unsqueeze(0)).softmax(1)[0, 0].item() for text in ("ACGT", "AC", "GT")

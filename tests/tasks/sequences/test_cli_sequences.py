@@ -88,12 +88,12 @@ def test_numbers_are_predicted_from_numbers(tmp_path, call):
 
 
 def test_help_tells_the_options_of_the_network_s_kind(call):
-    of_sequences = call("fit", "--model.name", "paramixer_text", "--help")
+    of_sequences = call("fit", "--model.name", "paramixer_text", "--help", "all")
     assert "--model.pooling" in of_sequences.out
     assert "--data.sequence_column" in of_sequences.out
     assert (
-        "--data.crop CROP" not in call("fit", "--help").out
-        or "--model.pooling" not in call("fit", "--help").out
+        "--data.crop CROP" not in call("fit", "--help", "all").out
+        or "--model.pooling" not in call("fit", "--help", "all").out
     )
 
 

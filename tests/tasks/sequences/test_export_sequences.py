@@ -30,7 +30,7 @@ SLOW = {
     "flatten": ("paramixer_genome", {"pooling": "flatten", "vocab_size": 6, "length": 9}),
     "transformer": (
         "paramixer_genome",
-        {"mixer": "transformer", "pooling": "cls", "vocab_size": 6, "length": 40},
+        {"context": "transformer", "pooling": "cls", "vocab_size": 6, "length": 40},
     ),
 }
 

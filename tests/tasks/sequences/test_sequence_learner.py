@@ -147,7 +147,7 @@ def test_a_network_learns_by_mixing_alone(tmp_path):
     for mixer in ("paramixer", "none"):
         torch.manual_seed(1)
         net = create_model(
-            "paramixer_order", length=16, dim=16, hidden=16, mixer=mixer, norm=True, start="uniform"
+            "paramixer_order", length=16, dim=16, hidden=16, context=mixer, norm=True, start="uniform"
         )
         optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2)
         for _ in range(60):

@@ -12,12 +12,10 @@ from torch import Tensor
 from subquad.base.limits import LARGEST_WIDTH
 from subquad.models.config import ImageConfig, Usage
 from subquad.models.fields import check_range
-from subquad.models.ham_config import WithHam
+from subquad.models.ham_config import Context, WithHam
 from subquad.models.solvers import solver_from_json
 from subquad.ops import Solver
 
-Context = Literal["hamburger", "attention", "none"]
-Version = Literal["v1", "v2"]
 SIZES = (32, 64, 128)
 FIRST_SIDE = 4  # of the generator's first map and the discriminator's last one
 
@@ -43,14 +41,14 @@ class HamGANConfig(WithHam, ImageConfig):
 
     family: ClassVar[str] = "hamgan"
     task: ClassVar[str] = "generation"
-    tracer: ClassVar[str] = "subquad.tasks.generation.trace:refuse_to_trace"
+    tracer: ClassVar[str | None] = None  # the checks of an export are those of logits
 
     num_classes: int = 1000
     size: int = 128
     latent: int = 128
     width: int = 64
     context: Context = "hamburger"
-    version: Version = "v1"
+    version: Literal["v1", "v2"] = "v1"
     generator_rank: int = 32
     discriminator_rank: int = 16
 

@@ -8,7 +8,8 @@ from typing import Unpack
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.models.segmentation.light_ham import Context, LightHamConfig, LightHamHead
+from subquad.models.ham_config import Context
+from subquad.models.segmentation.light_ham import LightHamConfig, LightHamHead
 from subquad.nn.ham import HamOptions, handed_on
 from subquad.nn.hamburger import Norm
 
@@ -21,7 +22,7 @@ class LightHamDecoder(LightHamHead):
         num_classes: Channels of the logits.
         ham_channels: Width at which the context is computed.
         channels: Width before the classifier.
-        ham: "decomposition", "attention" or "none"; see `LightHamConfig`.
+        context: "hamburger", "attention" or "none"; see `LightHamConfig`.
         norm: "group" (32 groups) or "batch".
         dropout: Of whole channels before the classifier.
         **options: `solver`, `rank`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of
@@ -39,7 +40,7 @@ class LightHamDecoder(LightHamHead):
         *,
         ham_channels: int = 256,
         channels: int = 256,
-        ham: Context = "decomposition",
+        context: Context = "hamburger",
         norm: Norm = "group",
         dropout: float = 0.1,
         **options: Unpack[HamOptions],
@@ -50,7 +51,7 @@ class LightHamDecoder(LightHamHead):
             num_classes=num_classes,
             ham_channels=ham_channels,
             channels=channels,
-            ham=ham,
+            context=context,
             norm=norm,
             dropout=dropout,
             **handed_on(options),

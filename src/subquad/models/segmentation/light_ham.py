@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +12,13 @@ from torch.nn import functional as F
 from subquad.base.limits import LARGEST_WIDTH
 from subquad.models.backbones import backbone_papers, make_backbone
 from subquad.models.fields import check_range
+from subquad.models.ham_config import Context
 from subquad.models.registry import register
 from subquad.models.segmentation.config import HamConfig
 from subquad.models.segmentation.heads import ConvNormReLU, init_head
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Hamburger, NoContext, SelfAttention
 from subquad.nn.hamburger import Norm
-
-Context = Literal["decomposition", "attention", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +30,10 @@ class LightHamConfig(HamConfig):
             "timm/NAME". Its three coarsest maps are used.
         ham_channels: Width at which the context is computed.
         channels: Width before the classifier.
-        ham: "decomposition", or in its place "attention" (softmax self-attention) or "none" (the
-            same network without global context).
+        context: "hamburger", or in the place of its decomposition "attention" (softmax self-attention)
+            or "none" (the same network without global context).
         norm: Of the head: "group" (the paper's, 32 groups) or "batch". Group norm has global
-            statistics: with it, even `ham="none"` knows a little about the whole image.
+            statistics: with it, even `context="none"` knows a little about the whole image.
     """
 
     family: ClassVar[str] = "light_ham"
@@ -43,7 +42,7 @@ class LightHamConfig(HamConfig):
     backbone: str = "van_tiny"
     ham_channels: int = 256
     channels: int = 256
-    ham: Context = "decomposition"
+    context: Context = "hamburger"
     norm: Norm = "group"
 
     def __post_init__(self) -> None:
@@ -112,6 +111,6 @@ class LightHamHead(nn.Module):
 
 
 def _in_the_hams_place(config: LightHamConfig) -> nn.Module | None:
-    if config.ham == "attention":
+    if config.context == "attention":
         return SelfAttention(config.ham_channels, config.heads)
-    return NoContext() if config.ham == "none" else None
+    return NoContext() if config.context == "none" else None

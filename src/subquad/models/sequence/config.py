@@ -13,7 +13,7 @@ from subquad.base.limits import LARGEST_SCALE, LARGEST_WIDTH, LONGEST_SEQUENCE, 
 from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
 from subquad.models.sequence.mixer_registry import OURS, registered_mixer
-from subquad.nn.paramixer import Protocol, Residual, Start
+from subquad.nn.paramixer import LinkProtocol, Residual, StartLinks
 
 Pooling = Literal["flatten", "cls", "mean"]
 Rounding = Literal["ceil", "floor"]
@@ -38,7 +38,7 @@ class SequenceConfig(NetworkConfig):
         dim: Channels.
         hidden: Width of every small MLP.
         depth: Blocks.
-        mixer: What mixes the positions: "paramixer", "none" (no mixing: what a task needs it for),
+        context: What mixes the positions: "paramixer", "none" (no mixing: what a task needs it for),
             "transformer", or what `register_mixer` made known.
         heads: Of the rivals of Paramixer.
         protocol: "chord" (offsets 0, 1, 2, 4, ...) or "cdil" (dilated neighbours on both sides).
@@ -66,7 +66,7 @@ class SequenceConfig(NetworkConfig):
 
     family: ClassVar[str] = "sequence"
     task: ClassVar[str] = "sequences"
-    tracer: ClassVar[str] = "subquad.tasks.sequences.trace:trace_sequences"
+    tracer: ClassVar[str | None] = "subquad.tasks.sequences.trace:trace_sequences"
 
     vocab_size: int | None = None
     token_names: tuple[str, ...] = field(default=(), repr=False)
@@ -80,14 +80,14 @@ class SequenceConfig(NetworkConfig):
     dim: int = 32
     hidden: int = 32
     depth: int = 1
-    mixer: str = "paramixer"
+    context: str = "paramixer"
     heads: int = 1
-    protocol: Protocol = "chord"
+    protocol: LinkProtocol = "chord"
     links: int = 9
     factors: Rounding | int = "ceil"
     residual: Residual | None = "running"
     norm: bool = False
-    start: Start = "random"
+    start: StartLinks = "random"
     pooling: Pooling = "flatten"
     positions: bool = False
     dropout: float = 0.0
@@ -105,8 +105,8 @@ class SequenceConfig(NetworkConfig):
         if isinstance(self.factors, int):
             check_range(self, 1, MOST_FACTORS, "factors")
         check_range(self, 0, LARGEST_SCALE, "embedding_range")
-        if self.mixer not in OURS:
-            registered_mixer(self.mixer)
+        if self.context not in OURS:
+            registered_mixer(self.context)
         if self.token_names and len(self.token_names) != self.vocab_size:
             raise ValueError(f"token_names has {len(self.token_names)} entries for {self.vocab_size} tokens.")
         if self.protocol == "cdil" and (self.links < 1 or self.links % 2 == 0):
@@ -134,7 +134,7 @@ class SequenceConfig(NetworkConfig):
     @property
     def sources(self) -> tuple[str, ...]:
         """The paper that the mixing is of; "none" is of no paper."""
-        paper = OURS[self.mixer] if self.mixer in OURS else registered_mixer(self.mixer).paper
+        paper = OURS[self.context] if self.context in OURS else registered_mixer(self.context).paper
         return (paper,) if paper else ()
 
     def usage(self) -> Usage:
@@ -166,7 +166,7 @@ class SequenceConfig(NetworkConfig):
     @property
     def skips(self) -> bool:
         """Whether the network adds a residual around each block."""
-        return self.norm and self.mixer in ("paramixer", "none")
+        return self.norm and self.context in ("paramixer", "none")
 
     @property
     def longest(self) -> int | None:
@@ -176,7 +176,7 @@ class SequenceConfig(NetworkConfig):
     @property
     def mixes_lengths(self) -> bool:
         """Whether sequences of different lengths can share a batch."""
-        return self.mixer in OURS or registered_mixer(self.mixer).mixes_lengths
+        return self.context in OURS or registered_mixer(self.context).mixes_lengths
 
     @property
     def factor_count(self) -> int:
@@ -188,7 +188,7 @@ class SequenceConfig(NetworkConfig):
 
     def uncounted_multiply_adds(self, size: int | tuple[int, int]) -> int:
         """Return those of links and values."""
-        if self.mixer != "paramixer":
+        if self.context != "paramixer":
             return 0
         positions = size if isinstance(size, int) else math.prod(size)
         links = self.factor_count + 1 if self.protocol == "chord" else self.links

@@ -47,7 +47,7 @@ def register_mixer(
     "subquad.mixers", named as the mixer is.
 
     Args:
-        name: For the option `mixer`.
+        name: For the option `context`.
         build: Returns a block for a `SequenceConfig`: a module that maps (values, context), each
             (batch, n, dim), with the keyword `lengths`, (batch,) or None, to new values.
         paper: For model cards and `subquad info`.
@@ -73,8 +73,8 @@ def registered_mixer(name: str) -> Registered:
     if name not in MIXERS:
         known = [*OURS, *MIXERS]
         raise ValueError(
-            f"mixer must be one of {', '.join(known)}, got {shown(name)}.{did_you_mean(name, known)} Rivals "
-            "of other packages come with experiments/rivals, others by subquad.models.register_mixer."
+            f"context must be one of {', '.join(known)}, got {shown(name)}.{did_you_mean(name, known)} "
+            "Rivals of other packages come with experiments/rivals, others by subquad.models.register_mixer."
         )
     return MIXERS[name]
 

@@ -19,7 +19,7 @@ def make_block(config: SequenceConfig) -> nn.Module:
     Raises:
         ValueError: If nobody registered the mixer.
     """
-    if config.mixer == "paramixer":
+    if config.context == "paramixer":
         return Paramixer(
             config.dim,
             config.hidden,
@@ -31,11 +31,11 @@ def make_block(config: SequenceConfig) -> nn.Module:
             start=config.start,
             recompute=config.recompute,
         )
-    if config.mixer == "none":
+    if config.context == "none":
         return PositionWise(config.dim, config.hidden, config.norm)
-    if config.mixer == "transformer":
+    if config.context == "transformer":
         return Transformer(config)
-    return registered_mixer(config.mixer).build(config)
+    return registered_mixer(config.context).build(config)
 
 
 class PositionWise(nn.Module):

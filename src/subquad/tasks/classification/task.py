@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.engine.classes import check_same_classes
 from subquad.engine.optimizer import OptimizerOptions
-from subquad.engine.options import defaults_of
+from subquad.engine.options import add_optional, defaults_of
 from subquad.engine.parsing import Parser
 from subquad.engine.run import evaluate
 from subquad.engine.trainer_options import add_trainer_options
@@ -44,6 +44,7 @@ class Classification(Task):
         _add_data(p)
         p.add_class_arguments(MixOptions, "mix")
         p.add_class_arguments(OptimizerOptions, "optimizer")
+        p.usual += ["model.backbone", "model.context", "data.size", "data.val_fraction", "mix.mixup"]
 
     def open_data(self, options: Any, config: Any = None) -> ClassificationData:
         """Open pictures: both splits for training, else those that are evaluated."""
@@ -116,12 +117,7 @@ class Classification(Task):
         p.add_argument(
             "--splits", type=str, nargs="+", default=["train", "val", "test"], help="Those that are there."
         )
-        p.add_argument(
-            "--samples",
-            type=int | None,
-            default=None,  # pyright: ignore[reportArgumentType]
-            help="Pictures to read of each split; all if not given.",
-        )
+        add_optional(p, "samples", int, "Pictures to read of each split; all if not given.")
         p.add_argument("--max_pixels", type=int, default=PICTURE_PIXELS, help="Refuse pictures of more.")
 
     def check_data(self, options: Any) -> Any:

@@ -17,13 +17,14 @@ from subquad.models.hamgan.generator import Generator
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.generation.features import FeatureNet
 from subquad.tasks.generation.frechet import FeatureStatistics, frechet_distance
+from subquad.tasks.generation.grids import GridOptions
 from subquad.tasks.generation.images import to_bytes
 from subquad.tasks.generation.loss import average_into, discriminator_loss, generator_loss
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.sampling import latents, uniform_labels
 from subquad.tasks.generation.scores import LEAST_SAMPLES, WatchedDistance
 from subquad.tasks.generation.trainer import FIND_UNUSED
-from subquad.tasks.generation.watch import CollapseWatch, GridOptions, SampleGrids
+from subquad.tasks.generation.watch import CollapseWatch, SampleGrids
 
 OPTIONS_KEY = "subquad_hamgan"  # in a checkpoint to resume from
 GENERATOR = "generator"  # the part of a step that updates it, after the discriminator

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from subquad.base.seeds import chained_generator
+from subquad.engine.progress import note
 from subquad.nn.mode import evaluating
 
 
@@ -57,6 +58,7 @@ def generate(
     device = next(generator.parameters()).device
     with evaluating(generator):
         for first in range(0, len(latent), batch_size):
+            note(f"image {first + 1:,} of {len(latent):,}")
             chosen = slice(first, first + batch_size)
             with torch.no_grad():
                 images = generator(latent[chosen].to(device), labels[chosen].to(device))

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from subquad.data.class_images import ClassImageOptions, open_class_images
 from subquad.engine.classes import check_class_count, check_same_classes
-from subquad.engine.options import defaults_of, given_options, model_options
+from subquad.engine.options import add_device, add_optional, defaults_of, given_options, model_options
 from subquad.engine.parsing import Parser
 from subquad.engine.run import check_seed
 from subquad.models import model_config
 from subquad.models.hamgan import HamGANConfig
 from subquad.models.solvers import solver_from_json
 from subquad.tasks import Task
+from subquad.tasks.generation.grids import GridOptions
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.scores import GenerationScores
-from subquad.tasks.generation.trainer import check_trainer
-from subquad.tasks.generation.watch import GridOptions
+from subquad.tasks.generation.trainer import check_gan_trainer
 
 if TYPE_CHECKING:
     from subquad.tasks.generation.data.module import ClassImageData
@@ -43,9 +43,10 @@ class Generation(Task):
         p.add_class_arguments(HamGANOptions, "optimizer")
         p.add_class_arguments(GridOptions, "grids")
         p.paths.append("model.weights")
+        p.usual += ["features", "inception", "optimizer.generator_lr", "optimizer.discriminator_lr"]
         p.may_change += ["grids.*", "features", "inception"]  # these compare themselves, by a fingerprint
         p.former["optimizer.check_every"] = 50  # how often NaN was looked for: each step is looked at now
-        p.checks.append(lambda options: check_trainer(options.trainer))
+        p.checks.append(lambda options: check_gan_trainer(options.trainer))
 
     def open_data(self, options: Any, config: Any = None) -> ClassImageData:
         """Open pictures of the size of the network: both splits for training, else those to compare with."""
@@ -84,9 +85,10 @@ class Generation(Task):
         if options.features is not None or options.inception is not None:
             features = open_features(options.features, options.inception)
             check_features(features, network.config)
-            if len(data.evaluation) < 2:
+            real = data.datasets["val"]
+            if len(real) < 2:
                 raise ValueError(
-                    f"{data.evaluation.where} holds {len(data.evaluation)} picture, but a "
+                    f"{real.where} holds {len(real)} picture, but a "
                     f"{features.distance_name} needs two at least; add pictures, or leave --features and "
                     f"--inception out."
                 )
@@ -115,7 +117,7 @@ class Generation(Task):
             ("splits", int, "Of the Inception score, instead of the preset's."),
             ("truncation", float, "Bound of the latent vectors; not given: not truncated."),
         ):
-            p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+            add_optional(p, name, kind, help)
         p.add_argument(
             "--seed",
             type=int,
@@ -123,9 +125,10 @@ class Generation(Task):
             help="Of latent vectors and classes, not those that `fit` looks at.",
         )
         p.add_argument("--allow_small", type=bool, default=False, help="Score fewer than 10,000 images.")
-        p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+        add_device(p)
         p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
         _add_data(p)
+        p.usual += ["features", "inception", "preset", "samples", "allow_small"]
         p.set_defaults(defaults_of(run))
         if not (p.is_given("features") or p.is_given("inception")):
             p.set_defaults({name: run.get(name) for name in ("features", "inception")})
@@ -139,13 +142,14 @@ class Generation(Task):
         from subquad.tasks.generation.commands.evaluate import score
 
         check_seed(options.seed)
-        return score(network, data.evaluation, options)
+        return score(network, data.datasets["test"], options)
 
     def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
-        """Add nothing: see `predict`."""
+        """Raise ValueError: it is another command that makes images."""
+        raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
 
     def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
-        """Raise ValueError: it is another command that makes images."""
+        """Raise ValueError, as `add_predict_options` did."""
         raise ValueError("a HamGAN makes images rather than reads them; use `subquad generate`.")
 
 
@@ -178,7 +182,7 @@ def _add_features(p: Parser) -> None:
         "features": "Proxy features of `subquad features`, for a proxy-FID.",
         "inception": "File of Inception's weights, for FID; docs/hamgan.md says where it is had.",
     }.items():
-        p.add_argument(f"--{name}", type=str | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+        add_optional(p, name, str, help)
         p.paths.append(name)
 
 

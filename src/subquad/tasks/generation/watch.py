@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 
+from subquad.tasks.generation.grids import GridOptions, class_samples
 from subquad.tasks.generation.images import image_grid, write_png
-from subquad.tasks.generation.sampling import generate, latents
 
 SATURATED = 0.01  # of a hinge loss that is 2 for a discriminator that says nothing
 IDENTICAL = 0.02  # standard deviation of images in -1..1, of one class at one pixel
 LOOK_EVERY = 10
-
-
-@dataclass(frozen=True)
-class GridOptions:
-    """Pictures of generated images while training: a row for each class.
-
-    Attributes:
-        every: Steps between two of them.
-        rows: The most classes that are shown, the first ones.
-        columns: Images of each class.
-
-    Raises:
-        ValueError: If a number is not positive, or there is one column: images could not be compared.
-    """
-
-    every: int = 500
-    rows: int = 10
-    columns: int = 8
-
-    def __post_init__(self) -> None:
-        """Refuse values that mean nothing."""
-        for name, least in {"every": 1, "rows": 1, "columns": 2}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"grids.{name} must be at least {least}, got {getattr(self, name)}.")
 
 
 class SampleGrids(Callback):
@@ -125,15 +98,3 @@ class CollapseWatch(Callback):
                 f"more: lower --optimizer.discriminator_lr, or give more data.",
                 category=UserWarning,
             )
-
-
-def class_samples(generator: Any, options: GridOptions, seed: int) -> Tensor:
-    """Return images (rows, columns, channels, side, side) on the CPU, a row for each class.
-
-    All rows are of the same latent vectors.
-    """
-    rows = min(options.rows, generator.config.num_classes)
-    noise = latents(seed, range(options.columns), generator.config.latent).repeat(rows, 1)
-    labels = torch.arange(rows).repeat_interleave(options.columns)
-    images = torch.cat([part.cpu() for _, part in generate(generator, noise, labels)])
-    return images.unflatten(0, (rows, options.columns))

@@ -16,7 +16,7 @@ def look_over(options: Any, data: Any) -> None:
     Raises:
         ValueError: If there is but one class to train, or one of which training pixels are labelled.
     """
-    from subquad.engine.run import is_first_process
+    from subquad.engine.progress import is_first_process
     from subquad.tasks.segmentation.data.labels import few_labelled, labelled_classes, one_class_is_none
 
     labels, said = data.labels, []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.engine.classes import check_same_classes
 from subquad.engine.optimizer import OptimizerOptions
-from subquad.engine.options import defaults_of
+from subquad.engine.options import add_optional, defaults_of
 from subquad.engine.parsing import Parser
 from subquad.engine.run import evaluate
 from subquad.engine.trainer_options import add_trainer_options
@@ -53,14 +53,16 @@ class Segmentation(Task):
         p.add_class_arguments(LossOptions, "loss")
         p.add_class_arguments(OptimizerOptions, "optimizer")
         _add_protocol(p)
+        p.usual += ["class_weights", "data.crop", "protocol.name"]
 
     def open_data(self, options: Any, config: Any = None) -> SegmentationData:
         """Open images and masks; the scenes are made by the seed."""
-        from subquad.tasks.segmentation.data.options import build_data
+        from subquad.tasks.segmentation.data.opening import build_data
         from subquad.tasks.segmentation.look_over import look_over
 
         data = build_data(options.data, getattr(options, "seed", 0), training=config is None)
-        look_over(options.data, data)
+        if config is None:
+            look_over(options.data, data)
         return data
 
     def configure(self, options: Any, data: Any) -> SegmentationConfig:
@@ -69,7 +71,7 @@ class Segmentation(Task):
 
     def learner(self, network: Any, data: Any, options: Any) -> SegmentationLearner:
         """Return the network in training."""
-        from subquad.tasks.segmentation.data.options import weights_of_classes
+        from subquad.tasks.segmentation.data.opening import weights_of_classes
         from subquad.tasks.segmentation.learner import SegmentationLearner
 
         return SegmentationLearner(
@@ -92,6 +94,7 @@ class Segmentation(Task):
         """Add data, protocol and trainer; those of the run are the defaults."""
         _add_data(p)
         _add_protocol(p)
+        p.usual.append("protocol.name")
         add_trainer_options(p, training=False)
         p.set_defaults(defaults_of(run))
         if not p.is_given("protocol.name"):  # else it is that protocol, and not mixed with the run's
@@ -104,7 +107,9 @@ class Segmentation(Task):
     def evaluate(self, network: Any, data: Any, options: Any) -> SegmentationScores:
         """Return IoU and accuracy by the protocol."""
         from subquad.tasks.segmentation.learner import SegmentationLearner
+        from subquad.tasks.segmentation.look_over import look_over
 
+        look_over(options.data, data)
         learner = SegmentationLearner(network, protocol=resolve_protocol(options.protocol))
         return dataclasses.replace(evaluate(learner, data, options), names=data.labels.names)
 
@@ -122,6 +127,7 @@ class Segmentation(Task):
 
         add_options(p)
         _add_protocol(p)
+        p.usual += ["submission", "tile", "share_dictionary", "protocol.name"]
 
     def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
         """Write a mask and an overlay for each picture."""
@@ -135,17 +141,12 @@ class Segmentation(Task):
 
     def add_check_options(self, p: Parser) -> None:
         """Add where images and masks are, and what of published data is read."""
-        for name, help in (
-            ("classes", 'File of class names ("folder" only); the folder\'s own if not given.'),
-            ("masks", 'Folder of the masks ("folder" only); labels, masks or annotations if not given.'),
+        for name, kind, help in (
+            ("classes", str, 'File of class names ("folder" only); the folder\'s own if not given.'),
+            ("masks", str, 'Folder of the masks ("folder" only); labels, masks or annotations if not given.'),
+            ("num_classes", int, 'Instead of a file of class names ("folder" only).'),
         ):
-            p.add_argument(f"--{name}", type=str | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
-        p.add_argument(
-            "--num_classes",
-            type=int | None,
-            default=None,  # pyright: ignore[reportArgumentType]
-            help='Instead of a file of class names ("folder" only).',
-        )
+            add_optional(p, name, kind, help)
         p.add_argument("--images", type=str, default="images", help='Folder of the images ("folder" only).')
         p.add_argument(
             "--max_pixels",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -56,15 +53,6 @@ class SequenceLearner(Learner):
     def outputs_of(self, batch: dict[str, Tensor]) -> Tensor:
         """Return logits or values, (batch, num_classes)."""
         return self(batch["inputs"], batch["lengths"])
-
-    def replay_options(self) -> dict[str, Any]:
-        """Return nothing: the network decides it all."""
-        return {}
-
-    @classmethod
-    def for_replay(cls, network: Any, options: Mapping[str, Any]) -> Self:
-        """Rebuild the learner of `replay_options`."""
-        return cls(network)
 
     @property
     def score_text(self) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from subquad.engine.classes import check_class_count
 from subquad.engine.options import given_options, model_options
-from subquad.engine.run import is_first_process
+from subquad.engine.progress import is_first_process
 from subquad.models import SequenceConfig, model_config
 
 # What the data tells: the options of a network that a user does not give.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from subquad.engine.run import is_first_process
+from subquad.engine.progress import is_first_process
 from subquad.tasks.sequences.data.unknown import UnknownTokens, refuse_unknown
 
 if TYPE_CHECKING:

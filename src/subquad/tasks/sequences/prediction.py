@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from subquad.engine.progress import note
 from subquad.nn.mode import evaluating
 
 
@@ -38,6 +39,7 @@ def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_siz
     with evaluating(network), torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(0)
         for batch in (batch for group in groups for batch in group.split(batch_size)):
+            note(f"{sum(map(len, outputs)):,} of {len(order):,} sequences")
             inputs = pad_sequence([sequences[index] for index in batch.tolist()], batch_first=True)
             outputs.append(network(inputs.to(device), lengths=lengths[batch]).float().cpu())
     return torch.cat(outputs)[order.argsort()]

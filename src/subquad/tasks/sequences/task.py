@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from subquad.tasks.sequences.data.module import SequenceData
     from subquad.tasks.sequences.learner import SequenceLearner
 
+FILES = ("data.file", "data.val_file", "data.test_file")
 SAME_LENGTH = ("adding", "order", "image", "pathfinder")  # all sequences of these data
 
 
@@ -51,6 +52,7 @@ class Sequences(Task):
             default=False,
             help="Compile the network with torch.compile: half a minute or more at the start, faster steps.",
         )
+        p.usual += ["compile", *FILES]
 
     def older_defaults(self, saved: Mapping[str, Any], options: Any) -> dict[str, Any]:
         """Return what options were before values had units and links of their own."""
@@ -100,6 +102,7 @@ class Sequences(Task):
         _add_data(p)
         add_trainer_options(p, training=False)
         p.set_defaults(defaults_of(run) | {"seed": run.get("seed", 0)})
+        p.usual += ["data.file", "data.test_file"]
 
     def check_fits(self, config: Any, data: Any, checkpoint: str) -> None:
         """Raise ValueError unless a network was trained on these classes, tokens or values."""
@@ -164,9 +167,8 @@ class Sequences(Task):
 
 def _add_data(p: Parser) -> None:
     p.add_class_arguments(SequenceOptions, "data", skip={"seed"})
-    files = [f"data.{name}" for name in ("file", "val_file", "test_file")]
-    p.paths += ["data.root", *files]
-    p.may_change += [*files, "compile"]
+    p.paths += ["data.root", *FILES]
+    p.may_change += [*FILES, "compile"]
 
 
 TASK = Sequences()

@@ -138,7 +138,7 @@ def trace_sequences(
         whole,
         (inputs, torch.tensor([example, 1])),
         (anything, {0: Dim.DYNAMIC}),
-        f"{type(network).__name__} with mixer {config.mixer!r} for sequences of any lengths",
+        f"{type(network).__name__} with context {config.context!r} for sequences of any lengths",
     )
     return TracedSequences(whole, program, config, example)
 

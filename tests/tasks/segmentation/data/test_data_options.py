@@ -11,13 +11,8 @@ import pytest
 
 from published_layouts import NUM_CLASSES, write_published
 from subquad.engine.options import model_options
-from subquad.tasks.segmentation.data.options import (
-    DATA_SETS,
-    DataOptions,
-    build_data,
-    open_split,
-    train_transform,
-)
+from subquad.tasks.segmentation.data.opening import DATA_SETS, build_data, open_split, train_transform
+from subquad.tasks.segmentation.data.options import DataOptions
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED
 from subquad.tasks.segmentation.data.published_transforms import PublishedTransform
 from subquad.tasks.segmentation.data.transforms import TrainTransform

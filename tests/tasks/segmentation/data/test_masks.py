@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_decoding import encoded, png
 
+from picture_bytes import encoded, png
 from subquad.data.pictures import read_picture
 from subquad.tasks.segmentation.data.labels import LabelSet
 from subquad.tasks.segmentation.data.masks import LossyMaskError, check_same_size, open_mask, read_mask

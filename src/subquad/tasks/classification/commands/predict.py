@@ -22,6 +22,7 @@ from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.preprocess import preprocess
+from subquad.engine.progress import note
 from subquad.models import ClassifierConfig
 from subquad.tasks.classification.data.transforms import EvalTransform
 
@@ -58,6 +59,7 @@ def predict(network: Any, options: Any) -> str:
     for paths in in_batches(images, options.batch_size):
         batch: list[Tensor] = []
         for path in paths:
+            note(f"picture {len(read) + len(problems) + 1:,} of {len(images):,}")
             try:
                 batch.append(transform(picture_for(config, path, options.max_pixels)))
                 read.append(path)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from subquad.base.files import check_writable
 from subquad.data.class_images import ClassImageOptions, open_class_images
+from subquad.engine.options import add_device, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 
 
 def parser() -> Parser:
@@ -19,14 +21,14 @@ def parser() -> Parser:
         "place where there is none: a Frechet distance of them is a proxy-FID, never a FID.",
     )
     p.add_argument("--output", type=str, default="features.safetensors", help="File to write.")
-    p.add_argument("--overwrite", action="store_true", help="Replace a file that is there.")
+    add_overwrite(p)
     p.add_argument("--size", type=int, default=32, help="Height and width of pictures from class folders.")
     p.add_argument("--channels", type=int, default=3, help="Of pictures from class folders, 1 or 3.")
     p.add_argument("--width", type=int, default=32, help="Channels of the first convolution.")
     p.add_argument("--epochs", type=int, default=2, help="Passes over the training set.")
     p.add_argument("--lr", type=float, default=3e-3, help="Highest learning rate.")
     p.add_argument("--seed", type=int, default=0, help="Of weights and order.")
-    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+    add_device(p)
     p.add_class_arguments(ClassImageOptions, "data")
     return p
 
@@ -69,16 +71,17 @@ def main(arguments: list[str]) -> None:
         width=options.width,
         data=f"{options.data.name}, {len(train):,} pictures",
     )
-    network = train_proxy(
-        config,
-        of_epoch,
-        data.val_dataloader(),
-        steps=len(loader),
-        epochs=options.epochs,
-        lr=options.lr,
-        seed=options.seed,
-        device=options.device,
-    )
+    with doing("training features"):
+        network = train_proxy(
+            config,
+            of_epoch,
+            data.val_dataloader(),
+            steps=len(loader),
+            epochs=options.epochs,
+            lr=options.lr,
+            seed=options.seed,
+            device=options.device,
+        )
     save_proxy(network, target)
     assert network.config.accuracy is not None
     sys.stdout.write(

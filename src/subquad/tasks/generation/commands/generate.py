@@ -8,8 +8,10 @@ from typing import Any
 
 from subquad.base.suggest import did_you_mean, first_of
 from subquad.engine.checkpoints import checkpoint_path, move
+from subquad.engine.options import add_checkpoint, add_device, add_optional, add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 from subquad.models import load_model
 from subquad.models.hamgan import HamGANConfig
 
@@ -24,18 +26,18 @@ def parser() -> Parser:
         description="Make images. Writes CLASS_NUMBER.png for each, and grid.png; a seed gives the same "
         "images whatever their number and the batch size.",
     )
-    p.add_argument("checkpoint", type=str, help="A .safetensors file, or a folder that `fit` wrote.")
+    add_checkpoint(p)
     for name, kind, help in (
         ("class", str, "Number or name of the class; not given: each of them."),
         ("count", int, "Images of each class, 64 if not given; with --interpolate rows, 8 if not given."),
         ("truncation", float, "Bound of the latent vectors, such as 2 or 0.7: less variety, better images."),
         ("interpolate", int, "Write interpolation.png instead: so many steps from one image to the next."),
     ):
-        p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+        add_optional(p, name, kind, help)
     p.add_argument("--seed", type=int, default=0, help="Of the latent vectors.")
     p.add_argument("--output", type=str, default="generated", help="Folder to write to.")
-    p.add_argument("--overwrite", action="store_true", help="Replace files that are there.")
-    p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
+    add_overwrite(p)
+    add_device(p)
     p.add_argument("--batch_size", type=int, default=64, help="Images that are made at once.")
     return p
 
@@ -57,11 +59,13 @@ def main(arguments: list[str]) -> None:
     if options.interpolate is not None:
         written = [folder / "interpolation.png"]
         check_outputs(written, read, overwrite=options.overwrite)
-        _interpolate(network, classes, count, options, written[0])
+        with doing("making images"):
+            _interpolate(network, classes, count, options, written[0])
     else:
         written = [folder / f"{number:03d}_{i:05d}.png" for number in classes for i in range(count)]
         check_outputs([*written, folder / "grid.png"], read, overwrite=options.overwrite)
-        _single(network, classes, count, options, written)
+        with doing("making images"):
+            _single(network, classes, count, options, written)
     sys.stdout.write(f"{len(written)} image(s) in {folder}\n")
 
 

@@ -16,7 +16,7 @@ from subquad.tasks.fitting import WEIGHTS, fit, fit_parser
 from subquad.tasks.segmentation.confusion import SegmentationScores
 from subquad.tasks.segmentation.task import TASK
 
-RUNS = {"without the ham": "none", "with the ham": "decomposition"}
+RUNS = {"without the ham": "none", "with the ham": "hamburger"}
 SHOWN, MAPS = 5, 4  # scenes in the report, code maps of each
 STEPS = 400
 
@@ -44,11 +44,11 @@ def main(arguments: list[str]) -> None:
     folder = Path(options.output)
     _make_room(folder)
     results, seconds = {}, {}
-    for title, ham in RUNS.items():
+    for title, context in RUNS.items():
         sys.stdout.write(f"training {options.steps} steps {title}\n")
         sys.stdout.flush()
         started = time.monotonic()
-        results[title] = _train(ham, folder / ham, options.steps, options.seed)
+        results[title] = _train(context, folder / context, options.steps, options.seed)
         seconds[title] = time.monotonic() - started
     columns, rows = _table(results, seconds)
     print_table("Scenes: IoU in percent on scenes that training never saw", columns, rows)
@@ -73,10 +73,10 @@ def _make_room(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _train(ham: str, folder: Path, steps: int, seed: int) -> SegmentationScores:
+def _train(context: str, folder: Path, steps: int, seed: int) -> SegmentationScores:
     p = fit_parser(TASK)
     options: Any = p.parse_args([f"--config={recipe('scenes_light_ham')}", f"--seed={seed}"])
-    options.model.ham = ham
+    options.model.context = context
     options.data.length = steps * options.data.batch_size
     options.trainer.val_check_interval = max(1, steps // 5)
     folder.mkdir(parents=True)
@@ -103,7 +103,7 @@ def _write_report(
 ) -> None:
     import subquad
     from subquad.engine.preprocess import preprocess
-    from subquad.explain import Report, code_maps, telling_columns
+    from subquad.explain import HtmlReport, code_maps, telling_columns
     from subquad.explain.figures import curves, map_grid, side_by_side
     from subquad.tasks.segmentation.data.colors import index_to_color
     from subquad.tasks.segmentation.data.scenes import Scenes
@@ -120,7 +120,7 @@ def _write_report(
     def painted(labels: Any) -> list[Any]:
         return [torch.from_numpy(index_to_color(item.numpy(), palette)) for item in labels[:SHOWN]]
 
-    report = Report(
+    report = HtmlReport(
         "What global context adds",
         "In these scenes the class of a disk is told by the colour of one small marker far away. The "
         "backbone sees 31 pixels, so it cannot know; the ham, a matrix decomposition of the whole "

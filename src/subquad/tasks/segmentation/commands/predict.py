@@ -16,13 +16,15 @@ from subquad.data.decoding import TooManyPixelsError
 from subquad.data.picture_files import SUFFIXES, image_files, left_out
 from subquad.data.pictures import read_image
 from subquad.engine.checkpoints import checkpoint_path
+from subquad.engine.options import add_optional
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import note
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
 from subquad.tasks.segmentation.data.labels import LabelSet
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.protocol import Protocol
+from subquad.tasks.segmentation.protocol import EvaluationProtocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 from subquad.tasks.segmentation.tiles import predict_tiles
@@ -58,7 +60,7 @@ def add_options(p: Parser) -> None:
             "Refuse pictures of more; if not given, 33 million at once and 268 million in tiles.",
         ),
     ):
-        p.add_argument(f"--{name}", type=kind | None, default=None, help=help)  # pyright: ignore[reportArgumentType]
+        add_optional(p, name, kind, help)
     p.add_argument(
         "--share_dictionary",
         action="store_true",
@@ -82,6 +84,7 @@ def predict(model: Any, options: Any) -> str:
     check_outputs([*masks, *overlays, *packed], read_files, overwrite=options.overwrite)
     unread: list[str] = []
     for index, source in enumerate(images):
+        note(f"picture {index + 1:,} of {len(images):,}")
         try:
             image = read(source)
         except (OSError, ValueError) as error:
@@ -146,7 +149,7 @@ def _predictor(
             return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
 
         return read, at_once
-    if protocol != Protocol():
+    if protocol != EvaluationProtocol():
         raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
     overlap = Tiling.overlap if options.overlap is None else options.overlap
     tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)

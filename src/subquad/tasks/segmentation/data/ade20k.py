@@ -9,13 +9,10 @@ from pathlib import Path
 from subquad.tasks.segmentation.data.published import (
     PublishedDataset,
     Source,
-    find_base,
-    find_pairs,
-    list_pictures,
-    own_split,
     published_labels,
     zero_reduced_encoding,
 )
+from subquad.tasks.segmentation.data.published_files import find_base, find_pairs, list_pictures, own_split
 
 
 class ADE20K(PublishedDataset):

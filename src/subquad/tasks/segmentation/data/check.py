@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from subquad.tasks.segmentation.data.masks import (
 )
 from subquad.tasks.segmentation.data.oddities import Oddities
 from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, match_pairs
-from subquad.tasks.segmentation.data.report import DataReport, SplitReport, summarise
+from subquad.tasks.segmentation.data.report import SegmentationReport, SplitReport, summarise
 from subquad.tasks.segmentation.data.smoothing import NO_SMOOTHING, is_smoothed, is_smoothed_grey
 
 
@@ -41,7 +42,7 @@ def check_folder(
     images: str = "images",
     masks: str | None = None,
     max_pixels: int = PICTURE_PIXELS,
-) -> DataReport:
+) -> SegmentationReport:
     """Read every file of a data set in one of the layouts of `SegmentationFolder`.
 
     Bad contents never raise: they are in the report, each with a remedy. Without a label set the
@@ -58,7 +59,8 @@ def check_folder(
     Raises:
         FileNotFoundError: If `root` does not exist or holds no images.
     """
-    root, labels, problems, splits, oddities = Path(root), None, [], [], Oddities()
+    root, labels = Path(root), None
+    problems: list[str] = []
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}; correct the path.")
     found = find_splits(root, images)
@@ -72,90 +74,83 @@ def check_folder(
         labels = find_labels(root, classes, num_classes)
     except (FileNotFoundError, ValueError) as error:
         problems.append(str(error))
-    problems_of_names = len(problems)
+    unnamed = labels is None and not problems
+    scan, splits = _Scan(labels, max_pixels), []
     for name, images_dir in found.items():
         split = SplitReport(name or "all")
-        splits.append(split)
         try:
             masks_dir = find_split(root, name, images, masks)[1]
         except FileNotFoundError:
-            wanted = masks or " or ".join(MASK_FOLDERS)
-            split.problems.append(
-                f"{images_dir} has no folder {wanted} beside it; add the masks, or name their folder "
-                "(--masks)."
-            )
-            split.problems += left_out(images_dir)
+            split.problems += [_no_masks(images_dir, masks), *left_out(images_dir)]
         else:
             split.problems += other_masks(masks_dir, masks)
-            _scan(split, images_dir, masks_dir, labels, oddities, max_pixels)
+            scan.read(split, images_dir, masks_dir)
+        splits.append(split)
         problems += [f"{split.name}: {problem}" for problem in split.problems]
     if any(split.problems and not split.num_pairs for split in splits) and (hint := layout_hint(root)):
         problems.append(hint)
-    problems += _shared_images(splits)
-    problems += oddities.problems()
-    unnamed = labels is None and not problems_of_names
+    problems += [*_shared_images(splits), *scan.oddities.problems()]
     problems += _wrong_values(splits, labels, unnamed) or _missing_classes(splits[0], labels)
     problems += _few_labelled(splits, labels)
-    return summarise(root, labels, splits, problems, tuple(oddities.notes()))
+    return summarise(root, labels, splits, problems, tuple(scan.oddities.notes()))
 
 
-def _scan(
-    split: SplitReport,
-    images_dir: Path,
-    masks_dir: Path,
-    labels: LabelSet | None,
-    oddities: Oddities,
-    max_pixels: int,
-) -> None:
-    pairs, problems = match_pairs(images_dir, masks_dir)
-    split.problems += [*problems, *left_out(images_dir), *left_out(masks_dir)]
-    lossy: list[str] = []
-    for image_path, mask_path in pairs:
-        try:
-            _scan_pair(split, image_path, mask_path, labels, oddities, max_pixels)
-        except LossyMaskError:
-            lossy.append(mask_path.name)
-        except (OSError, ValueError) as error:
-            split.problems.append(str(error))
-    if lossy:
-        split.problems.append(
-            f"{quote(lossy)} of {masks_dir} are compressed as JPEG or the like, whatever their names say, "
-            "which changes class values; export the masks as PNG."
-        )
+def _no_masks(images_dir: Path, masks: str | None) -> str:
+    wanted = masks or " or ".join(MASK_FOLDERS)
+    return f"{images_dir} has no folder {wanted} beside it; add the masks, or name their folder (--masks)."
 
 
-def _scan_pair(
-    split: SplitReport,
-    image_path: Path,
-    mask_path: Path,
-    labels: LabelSet | None,
-    oddities: Oddities,
-    max_pixels: int,
-) -> None:
-    picture, stored = read_picture(image_path, max_pixels), open_mask(mask_path, max_pixels)
-    mask = stored.values
-    split.count_image(picture.pixels, image_path.name)
-    oddities.count_picture(picture, image_path.name)
-    values, counts = np.unique(mask if mask.ndim == 2 else pack_colors(mask), return_counts=True)
-    oddities.count_mask(stored, values.tolist() if mask.ndim == 2 else [], mask_path.name)
-    if mask.ndim == 3 and len(values) > MAX_CLASSES + 1:
-        raise ValueError(
-            f"mask {mask_path} has {len(values)} colours, so it is a photograph or was smoothed; "
-            "export the masks without smoothing."
-        )
-    known = _known_colors(labels) if mask.ndim == 3 else {}
-    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
-        if mask.ndim == 3:
-            color = (value >> 16, value >> 8 & 255, value & 255)
-            value = known.get(color, color)
-        split.values[value] += count
-        files = split.files.setdefault(value, [])
-        if len(files) < 3:
-            files.append(mask_path.name)
-    check_same_size(picture, image_path, mask, mask_path)
-    split.num_pairs += 1
-    if labels is not None and stored.table is not None:
-        refuse_other_colors(mask_path, stored.table, values.tolist(), labels)
+@dataclass(frozen=True)
+class _Scan:
+    """What every split is read with, and what is odd about any of them."""
+
+    labels: LabelSet | None
+    max_pixels: int
+    oddities: Oddities = field(default_factory=Oddities)
+
+    def read(self, split: SplitReport, images_dir: Path, masks_dir: Path) -> None:
+        """Count all pairs of a split, and say what is wrong with its files."""
+        pairs, problems = match_pairs(images_dir, masks_dir)
+        split.problems += [*problems, *left_out(images_dir), *left_out(masks_dir)]
+        lossy: list[str] = []
+        for image_path, mask_path in pairs:
+            try:
+                self._read_pair(split, image_path, mask_path)
+            except LossyMaskError:
+                lossy.append(mask_path.name)
+            except (OSError, ValueError) as error:
+                split.problems.append(str(error))
+        if lossy:
+            split.problems.append(
+                f"{quote(lossy)} of {masks_dir} are compressed as JPEG or the like, whatever their names "
+                "say, which changes class values; export the masks as PNG."
+            )
+
+    def _read_pair(self, split: SplitReport, image_path: Path, mask_path: Path) -> None:
+        picture, stored = read_picture(image_path, self.max_pixels), open_mask(mask_path, self.max_pixels)
+        mask = stored.values
+        split.count_image(picture.pixels, image_path.name)
+        self.oddities.count_picture(picture, image_path.name)
+        values, counts = np.unique(mask if mask.ndim == 2 else pack_colors(mask), return_counts=True)
+        self.oddities.count_mask(stored, values.tolist() if mask.ndim == 2 else [], mask_path.name)
+        if mask.ndim == 3 and len(values) > MAX_CLASSES + 1:
+            raise ValueError(
+                f"mask {mask_path} has {len(values)} colours, so it is a photograph or was smoothed; "
+                "export the masks without smoothing."
+            )
+        known = _known_colors(self.labels) if mask.ndim == 3 else {}
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            if mask.ndim == 3:
+                color = (value >> 16, value >> 8 & 255, value & 255)
+                value = known.get(color, color)
+            split.values[value] += count
+            files = split.files.setdefault(value, [])
+            if len(files) < 3:
+                files.append(mask_path.name)
+        check_same_size(picture, image_path, mask, mask_path)
+        split.num_pairs += 1
+        if self.labels is not None and stored.table is not None:
+            refuse_other_colors(mask_path, stored.table, values.tolist(), self.labels)
 
 
 def _known_colors(labels: LabelSet | None) -> dict[Color, int]:

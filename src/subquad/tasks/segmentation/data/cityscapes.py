@@ -13,12 +13,10 @@ from subquad.tasks.segmentation.data.published import (
     Encoding,
     PublishedDataset,
     Source,
-    find_base,
-    find_pairs,
-    own_split,
     plain_encoding,
     published_labels,
 )
+from subquad.tasks.segmentation.data.published_files import find_base, find_pairs, own_split
 
 NUM_IDS = 34
 EVALUATED_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)

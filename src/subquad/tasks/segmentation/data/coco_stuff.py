@@ -12,13 +12,10 @@ from subquad.tasks.segmentation.data.published import (
     Encoding,
     PublishedDataset,
     Source,
-    find_base,
-    find_pairs,
-    list_pictures,
-    own_split,
     plain_encoding,
     published_labels,
 )
+from subquad.tasks.segmentation.data.published_files import find_base, find_pairs, list_pictures, own_split
 
 NUM_IDS = 182
 UNUSED_IDS = (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)

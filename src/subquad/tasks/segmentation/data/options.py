@@ -1,26 +1,13 @@
-"""The options of images with masks, as typed values; recipes hold what differs from them."""
+"""The options of images with masks, as typed values; recipes hold what differs from them.
+
+The parser looks up the types of a module's names, those for type checkers too: nothing heavy stands here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from subquad.base.limits import PICTURE_PIXELS
-from subquad.base.suggest import did_you_mean
-from subquad.tasks.segmentation.data.camvid import CamVid
-from subquad.tasks.segmentation.data.folder import SegmentationFolder
-from subquad.tasks.segmentation.data.labels import SegmentationDataset, class_frequencies, class_weights
-from subquad.tasks.segmentation.data.published_sets import PUBLISHED, open_published
-from subquad.tasks.segmentation.data.scenes import Scenes
-
-if TYPE_CHECKING:
-    from subquad.tasks.segmentation.data.batches import Transform
-    from subquad.tasks.segmentation.data.module import SegmentationData
-
-DATA_SETS = ("scenes", "camvid", "folder", *PUBLISHED)
-SCENES_EVALUATED = 200
-COUNTED = 500  # samples are enough to know how often classes occur
 ClassWeights = Literal["none", "log", "median"]
 
 
@@ -87,120 +74,3 @@ class DataOptions:
     batch_size: int = 8
     eval_batch_size: int = 1
     workers: int = 0
-
-
-def build_data(options: DataOptions, seed: int, *, training: bool = True) -> SegmentationData:
-    """Return the `SegmentationData` of these options."""
-    from subquad.tasks.segmentation.data.module import SegmentationData
-    from subquad.tasks.segmentation.data.transforms import EvalTransform
-
-    if training and options.name in DATA_SETS:
-        refuse_folder_options(options)
-    return SegmentationData(
-        open_split(options, options.train, seed) if training else None,
-        open_split(options, options.evaluation, seed),
-        train_transform=train_transform(options),
-        eval_transform=EvalTransform(options.eval_size),
-        batch_size=options.batch_size,
-        eval_batch_size=options.eval_batch_size,
-        workers=options.workers,
-        seed=seed,
-    )
-
-
-def train_transform(options: DataOptions) -> Transform:
-    """Return the `PublishedTransform` if any of its own options is set, else the `TrainTransform`.
-
-    Raises:
-        ValueError: If options of both are set, or one is out of range.
-    """
-    from subquad.tasks.segmentation.data.published_transforms import PublishedTransform
-    from subquad.tasks.segmentation.data.transforms import TrainTransform
-
-    jitter = {name: getattr(options, name) for name in ("brightness", "contrast", "saturation", "hue")}
-    if (options.resize, options.scales, options.cat_max_ratio, options.photometric) == (None, None, 1, False):
-        return TrainTransform(options.crop, options.scale, options.flip, **jitter)
-    for name, strength in jitter.items():
-        if strength:
-            raise ValueError(
-                f"--data.{name} {strength} does not go with --data.resize, scales, cat_max_ratio or "
-                "photometric; take --data.photometric true in its place."
-            )
-    if options.scales is not None and options.scale != (1.0, 1.0):
-        raise ValueError(
-            f"--data.scales {options.scales} takes the place of --data.scale {options.scale}; give one."
-        )
-    return PublishedTransform(
-        options.crop,
-        options.resize,
-        options.scale,
-        options.scales,
-        options.cat_max_ratio,
-        options.flip,
-        options.photometric,
-    )
-
-
-def open_split(options: DataOptions, split: str, seed: int) -> SegmentationDataset:
-    """Open one split of a data set.
-
-    Raises:
-        ValueError: If the data set's name is unknown, or its files do not fit together.
-        FileNotFoundError: If its folder is not there.
-    """
-    if options.name == "scenes":
-        # The scenes that are evaluated are always the same, whatever the seed of training.
-        return (
-            Scenes(options.length, seed=seed, size=options.size)
-            if split == "train"
-            else Scenes(SCENES_EVALUATED, seed=0, size=options.size, split="val")
-        )
-    if options.name == "camvid":
-        return CamVid(options.root, split)  # pyright: ignore[reportArgumentType]  checked there
-    if options.name == "folder":
-        if options.root is None:
-            raise ValueError("the data set needs a folder: give --data.root PATH.")
-        if not Path(options.root).is_dir():
-            raise FileNotFoundError(f"there is no folder {options.root}; correct --data.root.")
-        return SegmentationFolder(
-            options.root,
-            split,
-            classes=options.classes,
-            num_classes=options.num_classes,
-            images=options.images,
-            masks=options.masks,
-            max_pixels=PICTURE_PIXELS if options.max_pixels is None else options.max_pixels,
-        )
-    if options.name in PUBLISHED:
-        return open_published(options.name, options.root, split)
-    raise ValueError(
-        f"unknown data set {options.name!r}.{did_you_mean(options.name, DATA_SETS)} There are "
-        f"{', '.join(DATA_SETS)}."
-    )
-
-
-def refuse_folder_options(options: DataOptions) -> None:
-    """Raise ValueError if what only a folder of one's own leaves open is given for another data set.
-
-    Args:
-        options: Of the data.
-    """
-    if options.name == "folder":
-        return
-    if options.classes is not None or options.num_classes is not None:
-        raise ValueError(
-            f"the classes of {options.name} are known; leave --data.classes and --data.num_classes out."
-        )
-    if (options.images, options.masks, options.max_pixels) != ("images", None, None):
-        raise ValueError(
-            f"the folders and sizes of {options.name} are known; leave --data.images, --data.masks and "
-            "--data.max_pixels out."
-        )
-
-
-def weights_of_classes(rule: ClassWeights, data: SegmentationData) -> list[float]:
-    """Return one weight a class, from how often it occurs in the training set; empty for "none"."""
-    if rule == "none":
-        return []
-    assert data.train is not None
-    return class_weights(class_frequencies(data.train, most=COUNTED), rule).tolist()

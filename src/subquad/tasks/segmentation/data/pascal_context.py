@@ -11,14 +11,11 @@ from typing import Literal
 from subquad.tasks.segmentation.data.published import (
     PublishedDataset,
     Source,
-    find_base,
-    find_pairs,
-    own_split,
     plain_encoding,
     published_labels,
-    read_list,
     zero_reduced_encoding,
 )
+from subquad.tasks.segmentation.data.published_files import find_base, find_pairs, own_split, read_list
 
 
 class PascalContext(PublishedDataset):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -60,11 +62,12 @@ def check_sequences(options: SequenceOptions) -> SequenceReport:
         problems += _features(splits)
     names = _check_labels(options, splits, problems)
     vocabulary = None if is_real or not splits.get("train") else _vocabulary(options, splits, problems)
+    scan = _Scan(options, vocabulary, problems, notes)
     reports: list[SequenceSplit] = []
     seen: dict[str, dict[bytes, str]] = {}
     for split, records in splits.items():
         report = SequenceSplit(split, labels=Counter(record.label for record in records))
-        seen[split] = _scan(options, records, report, vocabulary, problems, notes)
+        seen[split] = scan.read(records, report)
         reports.append(report)
     most = max((length for report in reports for length in report.lengths), default=0)
     kept = options.length or USUAL_LENGTH.get(options.name) or most
@@ -118,46 +121,55 @@ def _vocabulary(options: SequenceOptions, splits: Splits, problems: list[str]) -
         return None
 
 
-def _scan(
-    options: SequenceOptions,
-    records: list[Record],
-    report: SequenceSplit,
-    vocabulary: Vocabulary | None,
-    problems: list[str],
-    notes: list[str],
-) -> dict[bytes, str]:
-    """Count lengths and unknown letters; return where each content was seen first."""
-    encode, seen, repeated = find_encoder(options, vocabulary), {}, []
-    report.found = None if vocabulary is None or vocabulary.unknown_id is None else UnknownTokens(vocabulary)
-    for record in records:
-        try:
-            if isinstance(record.sequence, Tensor) or options.name in PICTURES:
-                inputs = encode(record)
-                content, length = inputs.numpy().tobytes(), len(inputs)
-            elif vocabulary is not None and vocabulary.unit == "bytes":
-                content = bytes(encode(record).tolist())
-                length = len(content)
-            else:
-                text = text_of(record)
-                content = text.encode(errors="surrogatepass")
-                words = text.split() if vocabulary is not None and vocabulary.unit == "words" else text
-                length = len(words)
-                if report.found is not None:
-                    report.found.add(text)
-        except ValueError as error:
-            problems.append(str(error))
-            continue
-        if not length:
-            problems.append(f"{record.where}: the sequence is empty; remove it.")
-            continue
-        report.lengths[length] += 1
-        key = hashlib.sha256(content).digest()
-        if key in seen:
-            repeated.append(f"{record.where} and {seen[key]}")
-        seen.setdefault(key, record.where)
-    if repeated:
-        notes.append(f"{report.name} holds sequences more than once, {_count(repeated)}.")
-    return seen
+@dataclass(frozen=True)
+class _Scan:
+    """What every split is read with, and where what is found is told."""
+
+    options: SequenceOptions
+    vocabulary: Vocabulary | None
+    problems: list[str]
+    notes: list[str]
+
+    def read(self, records: list[Record], report: SequenceSplit) -> dict[bytes, str]:
+        """Count lengths and unknown letters; return where each content was seen first."""
+        seen: dict[bytes, str] = {}
+        repeated: list[str] = []
+        encode = find_encoder(self.options, self.vocabulary)
+        if self.vocabulary is not None and self.vocabulary.unknown_id is not None:
+            report.found = UnknownTokens(self.vocabulary)
+        for record in records:
+            try:
+                content, length = self._content(record, encode, report)
+            except ValueError as error:
+                self.problems.append(str(error))
+                continue
+            if not length:
+                self.problems.append(f"{record.where}: the sequence is empty; remove it.")
+                continue
+            report.lengths[length] += 1
+            key = hashlib.sha256(content).digest()
+            if key in seen:
+                repeated.append(f"{record.where} and {seen[key]}")
+            seen.setdefault(key, record.where)
+        if repeated:
+            self.notes.append(f"{report.name} holds sequences more than once, {_count(repeated)}.")
+        return seen
+
+    def _content(
+        self, record: Record, encode: Callable[[Record], Tensor], report: SequenceSplit
+    ) -> tuple[bytes, int]:
+        """Return what a sequence holds, and how many positions; texts need not be encoded for that."""
+        unit = None if self.vocabulary is None else self.vocabulary.unit
+        if isinstance(record.sequence, Tensor) or self.options.name in PICTURES:
+            inputs = encode(record)
+            return inputs.numpy().tobytes(), len(inputs)
+        if unit == "bytes":
+            content = bytes(encode(record).tolist())
+            return content, len(content)
+        text = text_of(record)
+        if report.found is not None:
+            report.found.add(text)
+        return text.encode(errors="surrogatepass"), len(text.split() if unit == "words" else text)
 
 
 def _tell_unknown(

@@ -16,7 +16,7 @@ from subquad.tasks.sequences.data.batches import (
 )
 from subquad.tasks.sequences.data.building import open_sequences, unknown_tokens
 from subquad.tasks.sequences.data.options import SequenceOptions
-from subquad.tasks.sequences.data.samples import SequenceDataset, SequenceInfo, Task
+from subquad.tasks.sequences.data.samples import SequenceDataset, SequenceInfo, TargetKind
 from subquad.tasks.sequences.data.split import none_left
 from subquad.tasks.sequences.data.unknown import UnknownTokens
 from subquad.tasks.sequences.data.vocabulary import Vocabulary
@@ -57,7 +57,7 @@ class SequenceData(RunData[SequenceDataset]):
         return self.datasets["train"].info
 
     @property
-    def task(self) -> Task:
+    def task(self) -> TargetKind:
         """`"classification"` or `"regression"`."""
         return self.info.task
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from subquad.tasks.sequences.data.pathfinder import Difficulty
-from subquad.tasks.sequences.data.samples import Crop, Task
+from subquad.tasks.sequences.data.samples import Crop, TargetKind
 from subquad.tasks.sequences.data.vocabulary import Case
 
-Kind = Literal[
+DataName = Literal[
     "adding", "order", "listops", "pathfinder", "text", "image", "long_document", "genome", "csv"
 ]  # fmt: skip
 Tokens = Literal["characters", "bytes", "words", "ids", "numbers"]
@@ -72,7 +72,7 @@ class SequenceOptions:
         ValueError: If a value is out of range.
     """
 
-    name: Kind = "csv"
+    name: DataName = "csv"
     root: str | None = None
     file: str | None = None
     val_file: str | None = None
@@ -92,7 +92,7 @@ class SequenceOptions:
     tokens: Tokens = "characters"
     case: Case = "keep"
     unknown: Literal["refuse", "allow"] = "refuse"
-    task: Task = "classification"
+    task: TargetKind = "classification"
     standard_units: bool = True
     min_length: int = 1
     val_fraction: float = 0.1
@@ -105,8 +105,13 @@ class SequenceOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
-        kinds: tuple[str, ...] = get_args(Kind)
-        choices = {"name": kinds, "tokens": get_args(Tokens), "task": get_args(Task), "crop": get_args(Crop)}
+        kinds: tuple[str, ...] = get_args(DataName)
+        choices = {
+            "name": kinds,
+            "tokens": get_args(Tokens),
+            "task": get_args(TargetKind),
+            "crop": get_args(Crop),
+        }
         choices |= {"pad": ("batch", "length"), "case": get_args(Case), "unknown": ("refuse", "allow")}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from subquad.data.fingerprint import file_parts, parts_of, tensor_bytes
 from subquad.tasks.sequences.data.vocabulary import Vocabulary
 
-Task = Literal["classification", "regression"]
+TargetKind = Literal["classification", "regression"]
 Crop = Literal["head", "tail"]
 
 
@@ -46,7 +46,7 @@ class SequenceInfo:
         target_std: Their deviation, above 0; 1: not known.
     """
 
-    task: Task
+    task: TargetKind
     length: int
     class_names: tuple[str, ...] = ()
     vocabulary: Vocabulary | None = None

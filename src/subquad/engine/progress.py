@@ -1,0 +1,130 @@
+"""What a command is doing: said when it begins, and then whenever nothing was said for ten seconds.
+
+A log that is no terminal shows no bar, and what reads, compiles or evaluates for minutes looks as if it hung.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+QUIET_SECONDS = 10.0
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # where Lightning looks for it, too
+
+_writing = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a loader that is forked amid a line would wait for its end for ever
+    os.register_at_fork(
+        before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release
+    )
+
+
+class Progress:
+    """How far something is; of `doing`.
+
+    Args:
+        what: Is being done.
+        to: Where to say it; None: the standard output of the moment.
+        beats: See `doing`.
+
+    Attributes:
+        beats: Whether it says how far it is now and then.
+        place: How far it is, such as "picture 3 of 40"; "" if that is not known.
+        line: Returns what to say after ten quiet seconds; called by another thread.
+    """
+
+    def __init__(self, what: str, to: TextIO | None = None, beats: bool = True) -> None:
+        self.beats, self.place = beats, ""
+        self.line: Callable[[], str] = self._usual_line
+        self._what, self._to = what, to
+        self._begun = self._told = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """Write a line, at once; the next ten seconds may be quiet."""
+        with _writing:
+            out = self._to or sys.stdout
+            out.write(f"{line}\n")
+            out.flush()  # a pipe would keep it back
+            self._told = time.monotonic()
+
+    def beat(self, ended: threading.Event) -> None:
+        """Say how far it is after each ten quiet seconds, until it has ended."""
+        while not ended.wait(max(0.0, self._told + QUIET_SECONDS - time.monotonic())):
+            if time.monotonic() - self._told < QUIET_SECONDS:
+                continue
+            try:
+                self.say(self.line())
+            except (OSError, ValueError):  # nobody reads any more, which the command finds out itself
+                return
+
+    def _usual_line(self) -> str:
+        place = f"{self.place}, " if self.place else ""
+        return f"{self._what}: {place}{duration(time.monotonic() - self._begun)}"
+
+
+_current: Progress | None = None
+
+
+@contextmanager
+def doing(what: str, *, to: TextIO | None = None, beats: bool = True) -> Iterator[Progress]:
+    """Say what is done meanwhile, and how far it is every ten seconds; the first process alone does.
+
+    Args:
+        what: Is done, such as "reading data".
+        to: Where to say it; None: the standard output of the moment.
+        beats: False says it once, where something else shows how far it is.
+    """
+    global _current
+    progress, ended = Progress(what, to, beats), threading.Event()
+    thread = threading.Thread(target=progress.beat, args=(ended,), daemon=True)
+    if speaks := is_first_process():
+        progress.say(f"{what} ...")
+        if beats:
+            thread.start()
+    before, _current = _current, progress
+    try:
+        yield progress
+    finally:
+        _current = before
+        ended.set()
+        if speaks and beats:
+            thread.join()
+
+
+def note(place: str) -> None:
+    """Tell what is being done how far it is, for its next line.
+
+    Args:
+        place: Such as "picture 3 of 40".
+    """
+    if _current is not None:
+        _current.place = place
+
+
+def duration(seconds: float) -> str:
+    """Return hours, minutes and seconds, such as 0:12:03; "unknown" if it is infinite."""
+    if math.isinf(seconds):
+        return "unknown"
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def is_first_process() -> bool:
+    """Say whether this process is the one that prints and writes."""
+    # Before Lightning knows the rank, the first process of another machine takes itself for the first.
+    node = os.environ.get("NODE_RANK", os.environ.get("GROUP_RANK", "0"))
+    return _rank() == 0 and node == "0"
+
+
+def _rank() -> int:
+    """Return the number of this process; from the environment as long as Lightning is not imported."""
+    if "lightning.pytorch" in sys.modules:
+        from lightning.pytorch.utilities import rank_zero_only
+
+        return getattr(rank_zero_only, "rank", 0) or 0
+    return next((int(os.environ[name]) for name in RANKS if os.environ.get(name, "").isdecimal()), 0)
