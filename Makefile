@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly drill costs lint docs clean
+.PHONY: help demo test golden nightly drill costs rooms lint docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -20,11 +20,18 @@ demo: $(STAMP) ## Train with and without global context on built-in scenes; writ
 test: $(STAMP) ## Run the tests that take seconds
 	$(PYTEST) -m "not slow" $(ARGS)
 
+golden: $(STAMP) ## Renew the lists of tests/golden: what others rely on, docs/stability.md
+	rm -rf tests/golden
+	SUBQUAD_RENEW_GOLDEN=1 $(BIN)/python -m pytest -q tests/test_golden.py
+
 nightly: $(STAMP) ## Run all tests, the slow ones too
 	$(PYTEST) $(ARGS)
 
 drill: $(STAMP) ## Break files, kill runs, fill disks, look for NaN; ten minutes, docs/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/reliability/drill.py $(ARGS)
+
+rooms: $(STAMP) ## Draw the picture of docs/architecture.md anew from the imports
+	$(BIN)/python tests/rooms.py
 
 costs: $(STAMP) ## Count parameters and multiply-adds of all networks anew, for `subquad models`
 	$(BIN)/python -c "from subquad.models.cost import write_costs; write_costs()"

@@ -1,20 +1,19 @@
 """Who imports whom, read off the syntax trees: what a function imports when it is called counts too."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 
-def import_graph(root, rooms=None):
+@cache
+def import_graph(root):
     """Return what each module of a package imports of that package, by dotted names.
 
     Args:
         root: Folder of the package; its name is the package's.
-        rooms: Names of subpackages to look at; None: at all of it.
     """
     modules = {_dotted(path, root): path for path in sorted(root.rglob("*.py"))}
-    graph = {name: _imported(ast.parse(path.read_text()), modules) for name, path in modules.items()}
-    kept = {name for name in graph if rooms is None or {*name.split(".")[1:2]} & rooms}
-    return {name: graph[name] & kept for name in kept}
+    return {name: _imported(ast.parse(path.read_text()), modules) for name, path in modules.items()}
 
 
 def circles(graph):

@@ -1,6 +1,7 @@
 """The documentation is true: its Python runs, its table of models is what the code says."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ADD_A_TASK = ROOT / "docs" / "add_a_task.md"
+KINDS = ("*.md", "*.py", "*.yaml", "*.toml", "Makefile", ".ci/*")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -57,3 +59,40 @@ def test_the_task_of_the_guide_is_short():
     )
     assert len(blocks) == 4
     assert sum(bool(line.strip()) for block in blocks for line in block.splitlines()) < 150
+
+
+GROUPS = {f"subquad.{name}" for name in ("families", "mixers", "solvers", "tasks")}  # of entry points
+MADE = {"experiments/sequences/results.json", "experiments/tiles/results.json"}  # what scripts write
+
+
+def is_there(name):
+    """Say whether a dotted name is a module, or stands in the last module of it."""
+    path, (_, *rest) = ROOT / "src" / "subquad", name.split(".")
+    while rest and ((path / rest[0]).is_dir() or (path / f"{rest[0]}.py").is_file()):
+        path = path / rest.pop(0)
+    text = (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+    return not rest or re.search(rf"\b{rest[0]}\b", text)
+
+
+def leads_somewhere(path, file):
+    """Say whether a path is that of a file, from the root, the package or the folder of what names it."""
+    return any((place / path).exists() for place in (ROOT, ROOT / "src", ROOT / "src/subquad", file.parent))
+
+
+def test_what_prose_names_is_there():
+    """Names such as `subquad.nn.Ham` and paths such as `engine/run.py`: in prose, recipes and code."""
+    listed = subprocess.run(["git", "ls-files", "-z", *KINDS], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a checkout of git")
+    rooms = "|".join(path.name for path in (ROOT / "src/subquad").iterdir() if path.is_dir())
+    lost = []
+    for file in (ROOT / name for name in listed.stdout.split("\0") if name):
+        text = file.read_text() if file.is_file() else ""
+        names = set(re.findall(r"\bsubquad(?:\.[A-Za-z]\w*)+", text)) - GROUPS
+        lost += [(file, name) for name in names if not is_there(name)]
+        paths = re.findall(
+            rf"[\w./-]*\b(?:{rooms}|recipes|tests|experiments)/[\w/.-]+\.(?:py|yaml|json)\b", text
+        )
+        paths = {path for path in paths if not re.search(r"\b(X|NAME|TASK)|test_NAME", path)} - MADE
+        lost += [(file, path) for path in paths if not leads_somewhere(path, file)]
+    assert not lost

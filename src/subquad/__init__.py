@@ -32,7 +32,7 @@ _FROM_MODELS = (
     "load_original",
     "save_model",
 )
-_LAYERS = ("data", "evaluation", "explain", "export", "models", "nn", "ops", "training")
+_ROOMS = ("base", "bench", "data", "engine", "explain", "export", "models", "nn", "ops", "tasks")
 
 __all__ = [
     "LoadReport",
@@ -48,10 +48,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name in _FROM_MODELS:
         return getattr(import_module("subquad.models"), name)
-    if name in _LAYERS:
+    if name in _ROOMS:
         return import_module(f"subquad.{name}")
     raise AttributeError(f"module 'subquad' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_FROM_MODELS, *_LAYERS})
+    return sorted({*globals(), *_FROM_MODELS, *_ROOMS})

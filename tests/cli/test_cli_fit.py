@@ -165,13 +165,13 @@ def test_frozen_parts_and_the_options_of_loss_and_optimiser_reach_training(call,
 
 
 def test_evaluation_while_training_follows_the_protocol(call, data, trained, tmp_path):
-    from subquad.tasks.segmentation.protocol import Protocol, predict_scores
+    from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 
     result = call(
         *fit_arguments(data, tmp_path / "run", "--protocol.scales=[0.5,1.0]", "--protocol.flip=true")
     )
     assert result.code == 0, result.err
-    protocol = Protocol(scales=(0.5, 1.0), flip=True)
+    protocol = EvaluationProtocol(scales=(0.5, 1.0), flip=True)
     network, matrix = load_model(tmp_path / "run" / "best.safetensors"), ConfusionMatrix(3)
     for sample in SegmentationFolder(data, "val"):
         answers = predict_scores(network, sample.image[None], protocol).argmax(dim=1)

@@ -14,14 +14,16 @@ from published_layouts import write_published
 from subquad.tasks.fitting import fit_parser
 from subquad.tasks.segmentation.data.published import published_labels
 from subquad.tasks.segmentation.network import resolve
-from subquad.tasks.segmentation.protocol import PROTOCOLS, Protocol
+from subquad.tasks.segmentation.protocol import PROTOCOLS, EvaluationProtocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.task import TASK
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / "recipes").glob("*/base.yaml"))
-OTHER_KINDS = {  # see test_cli_sequences and test_cli_hamgan
-    path for kind in ("sequences", "hamgan") for path in (ROOT / "recipes" / kind).glob("*.yaml")
+OTHER_KINDS = {  # see test_cli_sequences, test_cli_hamgan and test_classification_recipes
+    path
+    for kind in ("sequences", "hamgan", "classification")
+    for path in (ROOT / "recipes" / kind).glob("*.yaml")
 }
 RECIPES = sorted(set((ROOT / "recipes").rglob("*.yaml")) - set(BASES) - OTHER_KINDS)
 PUBLISHED = [path for path in RECIPES if path.parent != ROOT / "recipes"]
@@ -206,7 +208,7 @@ def test_the_second_stage_starts_where_the_first_ended():
 def test_while_training_one_view_is_evaluated():
     for recipe in PUBLISHED:
         protocol = resolve_protocol(parsed(recipe).protocol)
-        assert protocol in PROTOCOLS.values() and protocol != Protocol(), name_of(recipe)
+        assert protocol in PROTOCOLS.values() and protocol != EvaluationProtocol(), name_of(recipe)
         assert protocol.scales == (1.0,) and not protocol.flip
 
 

@@ -15,7 +15,7 @@ from subquad import load_model
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data.folder import SegmentationFolder
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.protocol import Protocol, protocol_from
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, protocol_from
 
 
 def by_hand(weights, data, split="val", protocol=None):
@@ -144,7 +144,9 @@ def test_scores_that_cannot_be_written_are_refused_before_the_evaluation(call, t
     assert result.code == 2 and str(tmp_path) in result.err and result.out == ""
 
 
-FLIPPED = Protocol(scales=(0.5, 1.0), flip=True, window=(24, 32), stride=(16, 16), merge="probabilities")
+FLIPPED = EvaluationProtocol(
+    scales=(0.5, 1.0), flip=True, window=(24, 32), stride=(16, 16), merge="probabilities"
+)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +156,7 @@ FLIPPED = Protocol(scales=(0.5, 1.0), flip=True, window=(24, 32), stride=(16, 16
         (["--protocol", "voc_val"], protocol_from("voc_val")),
         (
             ["--protocol=ade20k_multi_scale", "--protocol.resize=[96, 32]", "--protocol.scales=[1, 1.5]"],
-            Protocol(resize=(96, 32), scales=(1.0, 1.5), flip=True, merge="probabilities"),
+            EvaluationProtocol(resize=(96, 32), scales=(1.0, 1.5), flip=True, merge="probabilities"),
         ),
         (
             ["--protocol.scales=[0.5, 1.0]", "--protocol.flip=true", "--protocol.window=[24, 32]",

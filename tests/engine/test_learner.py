@@ -8,14 +8,14 @@ from torch import nn
 
 from subquad import create_model
 from subquad.engine.optimizer import OptimizerOptions
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.learner import SegmentationLearner
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
-from subquad.tasks.segmentation.preprocess import preprocess
-from subquad.tasks.segmentation.protocol import Protocol, predict_scores
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 
-MULTI_SCALE = Protocol(scales=(0.5, 1.0), flip=True, merge="probabilities")
+MULTI_SCALE = EvaluationProtocol(scales=(0.5, 1.0), flip=True, merge="probabilities")
 
 
 def light_ham(**options):
@@ -92,7 +92,7 @@ def evaluated(task, content, logged):
 
 def test_the_default_protocol_is_the_plain_call(logged):
     network = light_ham()
-    plain, default = SegmentationLearner(network), SegmentationLearner(network, protocol=Protocol())
+    plain, default = SegmentationLearner(network), SegmentationLearner(network, protocol=EvaluationProtocol())
     assert default.protocol is None
     assert evaluated(plain, batch(), logged) == evaluated(default, batch(), logged)
     assert torch.equal(plain.confusion.counts, default.confusion.counts)
@@ -119,7 +119,11 @@ def test_one_view_has_the_same_loss_by_either_merge(logged):
     network, content = light_ham(), batch()
     losses = [
         evaluated(SegmentationLearner(network, protocol=protocol), content, logged)
-        for protocol in (None, Protocol(multiple=8), Protocol(multiple=8, merge="probabilities"))
+        for protocol in (
+            None,
+            EvaluationProtocol(multiple=8),
+            EvaluationProtocol(multiple=8, merge="probabilities"),
+        )
     ]
     assert losses == pytest.approx([losses[0]] * 3, rel=1e-5)
 

@@ -8,7 +8,7 @@ from subquad.explain import code_maps
 from subquad.nn.mode import evaluating
 from subquad.tasks.generation.sampling import generate
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.protocol import Protocol, predict_scores
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling
 from subquad.tasks.sequences.prediction import predict_sequences
@@ -32,7 +32,7 @@ IMAGES = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
 LARGE = IMAGES[0].repeat(1, 4, 5)
 PREDICTORS = {
     "labels": (segmentation, lambda network: predict_labels(network, IMAGES)),
-    "scores": (segmentation, lambda network: predict_scores(network, IMAGES, Protocol())),
+    "scores": (segmentation, lambda network: predict_scores(network, IMAGES, EvaluationProtocol())),
     "tiles": (
         segmentation,
         lambda network: predict_tiles(network, IMAGES[0].repeat(1, 4, 5), Tiling(tile=128)).labels,

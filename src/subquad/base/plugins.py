@@ -27,7 +27,16 @@ def load_announced(group: str, name: str, what: str, take: Callable[[Any], objec
         try:
             take(point.load())
         except Exception as error:  # whatever a foreign module raises
-            raise ValueError(f"the {what} {name!r} of {point.value} cannot be had: {error}") from error
+            why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            raise ValueError(
+                f"the {what} {name!r} of {point.value} cannot be had: {why}; mend or remove the package that "
+                f"announces it."
+            ) from error
+
+
+def announced(group: str) -> list[str]:
+    """Return the names that installed packages announce, in a group of entry points; nothing is imported."""
+    return sorted({point.name for point in entry_points(group=group)})
 
 
 def load(where: str) -> Any:

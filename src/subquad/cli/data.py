@@ -10,20 +10,26 @@ from subquad.engine.options import add_json
 from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import doing
-from subquad.tasks import Task, task_called, task_names
+from subquad.tasks import Task
 from subquad.tasks.choice import task_to_check
 
 KEY = "data"  # in its files
 
 
-def parser(task: Task, format: str, arguments: Sequence[str] = ()) -> Parser:
-    """Return the options of `subquad data check` of a task."""
+def parser(task: Task, format: str, formats: Sequence[str] = (), arguments: Sequence[str] = ()) -> Parser:
+    """Return the options of `subquad data check` of a task.
+
+    Args:
+        task: Of the data.
+        format: The default.
+        formats: All that there are, of all tasks.
+        arguments: Of the command.
+    """
     p = Parser(
         arguments,
         prog="subquad data check",
         description=f"Report what is in a data set, and what to mend. The task: {task.name}.",
     )
-    formats = [name for one in task_names() for name in task_called(one).formats]
     p.add_argument("path", type=str, help="A folder, or a file.")
     p.add_argument("--format", type=str, default=format, help=f"One of {', '.join(formats)}.")
     add_json(p, "problems and notes")
@@ -40,8 +46,8 @@ def main(arguments: list[str]) -> None:
         raise ValueError(
             f"`subquad data` knows `check PATH`, got {action!r}.{did_you_mean(action, ['check'])}"
         )
-    task, format = task_to_check(rest)
-    options = parser(task, format, rest).parse_args()
+    task, format, formats = task_to_check(rest)
+    options = parser(task, format, formats, rest).parse_args()
     check_scores(options.json, KEY, [options.path])
     with doing(f"checking {options.path}"):
         report = task.check_data(options)

@@ -16,12 +16,17 @@ if TYPE_CHECKING:
     from subquad.engine.replay import Replayed
 
 
-def main(arguments: list[str]) -> None:
-    """Parse, repeat, print where it begins."""
+def parser() -> Parser:
+    """Return the options of `subquad replay`."""
     p = Parser(prog="subquad replay", description="Repeat the pass in which training became NaN.")
     p.add_argument("file", type=str, help="The nan_batch.pt that `subquad fit` left in the folder of a run.")
     add_device(p)
-    options = p.parse_args(arguments)
+    return p
+
+
+def main(arguments: list[str]) -> None:
+    """Parse, repeat, print where it begins."""
+    options = parser().parse_args(arguments)
 
     from subquad.engine.replay import replay
     from subquad.engine.tables import print_table

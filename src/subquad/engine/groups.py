@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 Exempt = Literal["backbone_norms", "backbone_norms_but_stem", "norms_and_biases", "nothing"]
-Key = tuple[float, bool]  # factor of the learning rate, whether there is no weight decay
+GroupKey = tuple[float, bool]  # factor of the learning rate, whether there is no weight decay
 
 
 def parameter_groups(
@@ -59,7 +59,7 @@ def parameter_groups(
         of_head = 1.0 if name.startswith("backbone.") else head_lr
         return of_head * (bias_lr if is_bias(name) else 1.0)
 
-    members: dict[Key, list[nn.Parameter]] = {}
+    members: dict[GroupKey, list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
             key = factor(name), is_exempt(name, parameter.dim())

@@ -15,7 +15,7 @@ from subquad.base.limits import LARGEST_RATE
 from subquad.engine.groups import Exempt, parameter_groups
 from subquad.engine.schedule import cosine_decay, held_step, poly_decay, warm_up
 
-Kind = Literal["adamw", "sgd"]
+OptimizerKind = Literal["adamw", "sgd"]
 Decay = Literal["poly", "cosine"]
 
 
@@ -42,7 +42,7 @@ class OptimizerOptions:
         update_every: Steps between two changes of the learning rate.
     """
 
-    kind: Kind = "adamw"
+    kind: OptimizerKind = "adamw"
     lr: float = 6e-5
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.9
@@ -58,7 +58,7 @@ class OptimizerOptions:
     update_every: int = 1
 
     def __post_init__(self) -> None:
-        for name, choices in {"kind": Kind, "exempt": Exempt, "decay": Decay}.items():
+        for name, choices in {"kind": OptimizerKind, "exempt": Exempt, "decay": Decay}.items():
             if getattr(self, name) not in get_args(choices):
                 raise ValueError(
                     f"optimizer.{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}."

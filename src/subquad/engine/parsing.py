@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from argparse import SUPPRESS
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
@@ -21,6 +22,7 @@ from jsonargparse import (
     set_parsing_settings,
 )
 
+from subquad.base.deprecation import Deprecated, note_deprecated
 from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
 from subquad.base.suggest import did_you_mean
 from subquad.engine.bounds import check_values
@@ -58,6 +60,7 @@ class Parser(ArgumentParser):
         checks: Each raises ValueError for values out of range.
         may_change: Options that may differ when a run goes on, beside those of every run.
         former: Values that older versions wrote, of no option now.
+        deprecated: Options by the full names that they had, each with its new one.
     """
 
     def __init__(self, arguments: Sequence[str] = (), **options: Any) -> None:
@@ -74,6 +77,7 @@ class Parser(ArgumentParser):
         self.checks: list[Callable[[Any], None]] = []
         self.may_change: list[str] = []
         self.former: dict[str, Any] = {}
+        self.deprecated: dict[str, Deprecated] = {}
 
     def is_given(self, name: str) -> bool:
         """Say whether an option is among the arguments.
@@ -95,8 +99,16 @@ class Parser(ArgumentParser):
                 name = self.short.get(name, name)
                 alias = f"--{name[2:].replace('-', '_')}"
                 name = alias if alias in known else name
+                if (old := alias[2:]) in self.deprecated:
+                    name = f"--{self._new_name(old)}"
             found.append(name + joined + value)
         return found
+
+    def _new_name(self, old: str) -> str:
+        """Return what an option is called now, and note that it is."""
+        new, gone_in = self.deprecated[old]
+        note_deprecated(f"the option --{old}", Deprecated(f"--{new}", gone_in))
+        return new
 
     def parse_args(self, args: Sequence[str] | None = None) -> Any:  # pyright: ignore
         """Parse and check; without arguments, those that the parser was made for."""
@@ -118,17 +130,26 @@ class Parser(ArgumentParser):
         return options
 
     def without_former(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Return what a recipe holds without what is no option any more and says nothing.
+        """Return what a recipe holds by the names of today, without what is no option and says nothing.
 
         Args:
             content: What the recipe holds; the config.yaml of an older run holds all options of its time.
         """
-        kept = dict(content)
+        kept = deepcopy(content)
+
+        def place_of(name: str) -> tuple[Any, str]:
+            group, _, option = name.rpartition(".")
+            values = kept.get(group) if group else kept
+            return (values if isinstance(values, dict) else {}), option
+
+        for name in self.deprecated:
+            values, option = place_of(name)
+            if option in values:
+                kept[self._new_name(name)] = values.pop(option)
         for name, value in self.former.items():
-            group, _, option = name.partition(".")
-            values = kept.get(group)
-            if isinstance(values, dict) and option in values and values[option] is value:
-                kept[group] = {key: other for key, other in values.items() if key != option}
+            values, option = place_of(name)
+            if option in values and values[option] is value:
+                del values[option]
         return kept
 
     def check_names(self, content: dict[str, Any]) -> None:

@@ -9,13 +9,12 @@ task is written.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from subquad.base.plugins import load
+from subquad.base.plugins import announced, load, load_announced
 from subquad.base.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -25,7 +24,15 @@ if TYPE_CHECKING:
     from subquad.engine.scores import Scores
     from subquad.models import NetworkConfig
 
-__all__ = ["Command", "Task", "commands", "register_task", "task_called", "task_names", "task_of"]
+__all__ = [
+    "Command",
+    "Task",
+    "commands",
+    "register_task",
+    "task_called",
+    "task_names",
+    "task_of",
+]
 
 
 class Task(ABC):
@@ -175,6 +182,7 @@ class Command:
 
 
 _PLACES: dict[str, str] = {}
+_OTHERS: dict[str, Task] = {}  # of entry points, once they are asked for
 _COMMANDS: dict[str, Command] = {}
 GROUP = "subquad.tasks"  # of entry points
 
@@ -199,22 +207,45 @@ def register_task(name: str, where: str, commands: Mapping[str, Command] | None 
 
 def task_names() -> tuple[str, ...]:
     """Return the names of all tasks, those of other packages after ours."""
-    return (*_PLACES, *(name for name in _of_others() if name not in _PLACES))
+    return (*_PLACES, *(name for name in announced(GROUP) if name not in _PLACES))
 
 
 def task_called(name: str) -> Task:
     """Return a task.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If there is none of that name, or the package that announces it cannot be imported, or
+            announces something else.
     """
     where = _PLACES.get(name)
     if where is not None:
         return load(where)
-    if name in (others := _of_others()):
-        return others[name].load()
+    if name not in _OTHERS:
+        load_announced(GROUP, name, "task", lambda task: _take(name, task))
+    if name in _OTHERS:
+        return _OTHERS[name]
     known = task_names()
     raise ValueError(f"unknown task {name!r}.{did_you_mean(name, known)} There are {', '.join(known)}.")
+
+
+def tasks_that_load(note: Callable[[str], object]) -> list[Task]:
+    """Return all tasks, but for those of other packages that cannot be had or whose names are ours.
+
+    Args:
+        note: Is given a sentence for each task that is left out.
+    """
+    found = []
+    for name in task_names():
+        try:
+            found.append(task_called(name))
+        except ValueError as error:
+            if name in _PLACES:
+                raise
+            note(str(error))
+    for name in announced(GROUP):
+        if name in _PLACES:
+            note(f"the task {name!r} of another package is left out: the name is taken.")
+    return found
 
 
 def task_of(config: NetworkConfig) -> Task:
@@ -227,8 +258,11 @@ def commands() -> Mapping[str, Command]:
     return _COMMANDS
 
 
-def _of_others() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+def _take(name: str, task: Any) -> None:
+    if not isinstance(task, Task) or task.name != name:
+        told = f"the task {task.name!r}" if isinstance(task, Task) else f"{task!r:.60}, which is no Task"
+        raise ValueError(f"it is {told}")
+    _OTHERS[name] = task
 
 
 register_task(
@@ -253,3 +287,4 @@ register_task(
         ),
     },
 )
+register_task("classification", "subquad.tasks.classification.task:TASK")

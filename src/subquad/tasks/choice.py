@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.plain_yaml import read_yaml
 from subquad.models import model_config
 from subquad.models.checkpoint import read_config
-from subquad.tasks import Task, task_called, task_names, task_of
+from subquad.tasks import Task, task_called, task_names, task_of, tasks_that_load
 
 _TAKE_A_VALUE = ("--json", "--output", "--device", "--format", "--batch_size")  # of `test` and `predict`
 
@@ -29,10 +30,11 @@ def task_to_fit(arguments: Sequence[str]) -> Task:
     first.add_argument("--task", action=_Told)
     told = getattr(first.known_of(arguments)[0], "told", {})
     task, model = told.get("task"), told.get("model.name")
+    asked = None if task is None else task_called(task)  # first: its package may name the network
     if model is None:
-        return default_task() if task is None else task_called(task)
+        return asked or default_task()
     found = task_of(model_config(model))
-    if task is not None and task_called(task).name != found.name:
+    if asked is not None and asked.name != found.name:
         raise ValueError(
             f"--task {task}, but --model.name {model} is of the task {found.name}; leave --task out, or name "
             f"another network."
@@ -62,22 +64,23 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
     return default_task(), None
 
 
-def task_to_check(arguments: Sequence[str]) -> tuple[Task, str]:
-    """Return the task that `--format` or what lies at the path names, and the format.
+def task_to_check(arguments: Sequence[str]) -> tuple[Task, str, list[str]]:
+    """Return the task that `--format` or what lies at the path names, the format, and all formats.
 
     Raises:
         ValueError: If no task has such a format.
     """
     first = _Lenient()
     first.add_argument("--format")
+    first.add_argument("--json")
     known, others = first.known_of(arguments)
-    tasks = [task_called(name) for name in task_names()]
+    tasks = tasks_that_load(lambda sentence: sys.stderr.write(f"note: {sentence}\n"))
+    formats = [name for task in tasks for name in task.formats]
     asked = getattr(known, "format", None)
     if asked is not None:
         for task in tasks:
             if asked in task.formats:
-                return task, asked
-        formats = [name for task in tasks for name in task.formats]
+                return task, asked, formats
         raise ValueError(
             f"unknown format {asked!r}.{did_you_mean(asked, formats)} There are {', '.join(formats)}."
         )
@@ -85,8 +88,8 @@ def task_to_check(arguments: Sequence[str]) -> tuple[Task, str]:
     for task in tasks:
         name = None if path is None else task.format_of(path)
         if name is not None:
-            return task, name
-    return default_task(), default_task().formats[0]
+            return task, name, formats
+    return default_task(), formats[0], formats
 
 
 def default_task() -> Task:

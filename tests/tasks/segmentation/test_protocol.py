@@ -14,12 +14,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from subquad import create_model
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.protocol import (
     PROTOCOLS,
-    Protocol,
+    EvaluationProtocol,
     predict_scores,
     protocol_from,
     view_size,
@@ -91,27 +91,29 @@ def test_windows_cover_every_pixel_and_fit(height, width, tall, wide, data):
 def test_windows_change_nothing_for_a_pointwise_network(tall, wide, data):
     stride = data.draw(st.integers(1, tall)), data.draw(st.integers(1, wide))
     network, images = Network(), pictures(17, 13, 1)
-    whole = predict_scores(network, images, Protocol())
-    assert_equal(predict_scores(network, images, Protocol(window=(tall, wide), stride=stride)), whole)
+    whole = predict_scores(network, images, EvaluationProtocol())
+    assert_equal(
+        predict_scores(network, images, EvaluationProtocol(window=(tall, wide), stride=stride)), whole
+    )
 
 
 def test_windows_are_averaged_where_they_overlap():
     network, images = Network(kernel=5), pictures(9, 20)
-    actual = predict_scores(network, images, Protocol(window=(9, 12), stride=(9, 6)))
+    actual = predict_scores(network, images, EvaluationProtocol(window=(9, 12), stride=(9, 6)))
     x = preprocess(images, network.config)
     total, counts = torch.zeros(2, 4, 9, 20), torch.zeros(20)
     for left in (0, 6, 8):  # the last is shifted back from 12
         total[..., left : left + 12] += network.conv(x[..., left : left + 12]).detach()
         counts[left : left + 12] += 1
     assert_equal(actual, total / counts)
-    assert not torch.allclose(actual, predict_scores(network, images, Protocol()))
+    assert not torch.allclose(actual, predict_scores(network, images, EvaluationProtocol()))
 
 
 def test_a_window_without_stride_steps_by_itself():
     network, images = Network(), pictures(20, 28)
-    predict_scores(network, images, Protocol(window=(10, 14)))
+    predict_scores(network, images, EvaluationProtocol(window=(10, 14)))
     assert network.sizes == [(10, 14)] * 4
-    predict_scores(network, images, Protocol(window=(100, 14)))
+    predict_scores(network, images, EvaluationProtocol(window=(100, 14)))
     assert network.sizes[4:] == [(20, 14)] * 2
 
 
@@ -128,26 +130,26 @@ def test_a_window_without_stride_steps_by_itself():
     ],
 )
 def test_keep_ratio_rule(image, box, expected):
-    assert view_size(image, Protocol(resize=box)) == expected
+    assert view_size(image, EvaluationProtocol(resize=box)) == expected
 
 
 def test_scaled_boxes_are_cut_to_whole_pixels():
-    protocol = Protocol(resize=(101, 51), scales=(0.5,))
+    protocol = EvaluationProtocol(resize=(101, 51), scales=(0.5,))
     factor = min(50 / 40, 25 / 30)
     assert view_size((30, 40), protocol, 0.5) == (int(30 * factor + 0.5), int(40 * factor + 0.5))
-    assert view_size((31, 45), Protocol(), 0.75) == (23, 33)  # without a box: int(s h), int(s w)
+    assert view_size((31, 45), EvaluationProtocol(), 0.75) == (23, 33)  # without a box: int(s h), int(s w)
 
 
 @given(sides, sides, st.integers(1, 40))
 def test_up_to_a_multiple(height, width, multiple):
-    size = view_size((height, width), Protocol(multiple=multiple))
+    size = view_size((height, width), EvaluationProtocol(multiple=multiple))
     for new, old in zip(size, (height, width), strict=True):
         assert new % multiple == 0 and old <= new < old + multiple
 
 
 def test_resized_twice_as_the_originals():
     network, images = Network(), pictures(20, 28)
-    scores = predict_scores(network, images, Protocol(resize=(50, 30), multiple=32))
+    scores = predict_scores(network, images, EvaluationProtocol(resize=(50, 30), multiple=32))
     x = resized(resized(preprocess(images, network.config), (30, 42)), (32, 64))
     assert torch.equal(network.seen[0], x)
     assert_equal(scores, resized(network.conv(x), (20, 28)).detach())
@@ -157,13 +159,13 @@ def test_resized_twice_as_the_originals():
 @given(sides, sides, st.sampled_from([1, 8, 16]), st.booleans())
 def test_padding_is_the_mean_colour_and_is_cropped(height, width, stride, flip):
     network, images = Network(), pictures(height, width, 1)
-    scores = predict_scores(network, images, Protocol(pad_to=stride, flip=flip))
+    scores = predict_scores(network, images, EvaluationProtocol(pad_to=stride, flip=flip))
     for x in network.seen:
         for padded, side in zip(x.shape[2:], (height, width), strict=True):
             assert padded % stride == 1 % stride and side <= padded < side + stride
             assert padded == side + (stride + 1 - side % stride) % stride
         assert torch.count_nonzero(x[:, :, height:]) == torch.count_nonzero(x[..., width:]) == 0
-    plain = predict_scores(network, images, Protocol())
+    plain = predict_scores(network, images, EvaluationProtocol())
     assert_equal(scores, (2 if flip else 1) * plain)
 
 
@@ -171,7 +173,7 @@ def test_padding_is_the_mean_colour_and_is_cropped(height, width, stride, flip):
 @pytest.mark.parametrize("merge", ["logits", "probabilities"])
 def test_many_views_are_the_formula(corners, merge):
     network, images = Network(kernel=3, corners=corners), pictures(21, 30)
-    protocol = Protocol(scales=RATIOS, flip=True, pad_to=8, merge=merge)
+    protocol = EvaluationProtocol(scales=RATIOS, flip=True, pad_to=8, merge=merge)
     actual = predict_scores(network, images, protocol)
     x, expected = preprocess(images, network.config), 0
     for scale in RATIOS:
@@ -195,17 +197,17 @@ def test_flipping_changes_nothing_for_a_symmetric_network(merge):
     network, images = Network(kernel=3), pictures()
     with torch.no_grad():
         network.conv.weight.copy_((network.conv.weight + network.conv.weight.flip(-1)) / 2)
-    plain = predict_scores(network, images, Protocol(merge=merge))
-    flipped = predict_scores(network, images, Protocol(merge=merge, flip=True))
+    plain = predict_scores(network, images, EvaluationProtocol(merge=merge))
+    flipped = predict_scores(network, images, EvaluationProtocol(merge=merge, flip=True))
     assert_equal(flipped, plain if merge == "probabilities" else 2 * plain)
-    mirrored = predict_scores(network, images.flip(-1), Protocol(merge=merge, flip=True))
+    mirrored = predict_scores(network, images.flip(-1), EvaluationProtocol(merge=merge, flip=True))
     assert_equal(mirrored.flip(-1), flipped)
 
 
 def test_flipped_views_are_turned_back():
     """For any network, the merged answer of a mirrored image is the mirrored answer."""
     network, images = Network(kernel=3), pictures()
-    protocol = Protocol(flip=True, scales=(1.0, 1.5))
+    protocol = EvaluationProtocol(flip=True, scales=(1.0, 1.5))
     mirrored = predict_scores(network, images.flip(-1), protocol)
     assert_equal(mirrored.flip(-1), predict_scores(network, images, protocol))
 
@@ -215,8 +217,8 @@ def test_probabilities_sum_to_one_and_agree_with_one_view():
     scores = predict_scores(network, images, protocol_from("light_ham_multi_scale"))
     assert scores.dtype == torch.float32 and scores.shape == (2, 4, 20, 28)
     assert_equal(scores.sum(dim=1), torch.ones(2, 20, 28))
-    once = predict_scores(network, images, Protocol(merge="probabilities"))
-    assert_equal(once, predict_scores(network, images, Protocol()).softmax(dim=1))
+    once = predict_scores(network, images, EvaluationProtocol(merge="probabilities"))
+    assert_equal(once, predict_scores(network, images, EvaluationProtocol()).softmax(dim=1))
 
 
 @pytest.mark.parametrize("merge", ["logits", "probabilities"])
@@ -230,7 +232,7 @@ def test_views_are_added_one_by_one(merge):
             alive.append(len(scores))
             return self.conv(x)
 
-    predict_scores(Counting(), pictures(), Protocol(scales=RATIOS, flip=True, merge=merge))
+    predict_scores(Counting(), pictures(), EvaluationProtocol(scales=RATIOS, flip=True, merge=merge))
     assert alive == [0] + [1] * 11
 
 
@@ -240,12 +242,12 @@ def test_a_real_network_and_labels():
     ).train()
     nn.init.normal_(network.head.classifier.weight)
     images = pictures(33, 50, 1)
-    protocol = Protocol(scales=(0.5, 1.0), flip=True, window=(24, 32), stride=(16, 16))
+    protocol = EvaluationProtocol(scales=(0.5, 1.0), flip=True, window=(24, 32), stride=(16, 16))
     scores = predict_scores(network, images, protocol)
     assert scores.isfinite().all() and network.training
     assert torch.equal(predict_labels(network, images, protocol).long(), scores.argmax(dim=1))
     assert torch.equal(predict_scores(network, images, protocol), scores)
-    whole = predict_scores(network, images, Protocol())
+    whole = predict_scores(network, images, EvaluationProtocol())
     assert torch.equal(predict_labels(network, images).long(), whole.argmax(dim=1))
 
 
@@ -255,8 +257,8 @@ def test_published_protocols():
         "ade20k_multi_scale", "light_ham_multi_scale", "cityscapes_multi_scale", "voc_test",
     }  # fmt: skip
     assert all(p.scales == (1.0,) and not p.flip for n, p in PROTOCOLS.items() if n not in multi_scale)
-    assert PROTOCOLS["whole"] == Protocol()
-    assert PROTOCOLS["voc_test"] == Protocol(pad_to=8, scales=RATIOS, flip=True, merge="logits")
+    assert PROTOCOLS["whole"] == EvaluationProtocol()
+    assert PROTOCOLS["voc_test"] == EvaluationProtocol(pad_to=8, scales=RATIOS, flip=True, merge="logits")
     light = protocol_from("light_ham_multi_scale")
     assert (light.resize, light.multiple, light.merge) == ((2048, 512), 32, "probabilities")
     city = protocol_from("cityscapes_slide")
@@ -281,7 +283,7 @@ def test_published_protocols():
 )
 def test_bad_protocols_are_quoted(options, message):
     with pytest.raises(ValueError, match=message):
-        Protocol(**options)
+        EvaluationProtocol(**options)
 
 
 def test_every_published_protocol_is_documented():

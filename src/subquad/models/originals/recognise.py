@@ -140,10 +140,12 @@ def _share_that_fits(tensors: Mapping[str, Tensor], name: str, overrides: dict[s
 
 def _assumed(name: str, config: Any, tensors: Mapping[str, Tensor], given: Mapping[str, Any]) -> str:
     """Return what is assumed of a network's decomposition; nothing if it has none."""
-    if getattr(config, "context", "") == "hamburger":
+    if getattr(config, "context", "hamburger") != "hamburger":
+        return ""
+    if hasattr(config, "generator_rank"):
         parts = [f"ranks {config.generator_rank} and {config.discriminator_rank}"]
         parts += [] if "solver" in given else ["the solver NMF"]
-    elif hasattr(config, "rank"):
+    elif hasattr(config, "rank") and getattr(config, "context", "") != "none":
         told = "hamburger.ham.bases" in tensors or "rank" in given
         parts = [] if told else [f"rank {config.rank}"]
     else:

@@ -14,12 +14,10 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from subquad.tasks.generation.proxy import ProxyConfig, ProxyFeatures
 
-Batches = Callable[[int], Iterable[dict[str, Any]]]
-
 
 def train_proxy(
     config: ProxyConfig,
-    training: Batches,
+    training: Callable[[int], Iterable[dict[str, Any]]],
     evaluation: Iterable[dict[str, Any]],
     *,
     steps: int,

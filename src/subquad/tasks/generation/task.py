@@ -17,7 +17,7 @@ from subquad.tasks import Task
 from subquad.tasks.generation.grids import GridOptions
 from subquad.tasks.generation.optimizer import HamGANOptions
 from subquad.tasks.generation.scores import GenerationScores
-from subquad.tasks.generation.trainer import check_trainer
+from subquad.tasks.generation.trainer import check_gan_trainer
 
 if TYPE_CHECKING:
     from subquad.tasks.generation.data.module import ClassImageData
@@ -46,7 +46,7 @@ class Generation(Task):
         p.usual += ["features", "inception", "optimizer.generator_lr", "optimizer.discriminator_lr"]
         p.may_change += ["grids.*", "features", "inception"]  # these compare themselves, by a fingerprint
         p.former["optimizer.check_every"] = 50  # how often NaN was looked for: each step is looked at now
-        p.checks.append(lambda options: check_trainer(options.trainer))
+        p.checks.append(lambda options: check_gan_trainer(options.trainer))
 
     def open_data(self, options: Any, config: Any = None) -> ClassImageData:
         """Open pictures of the size of the network: both splits for training, else those to compare with."""

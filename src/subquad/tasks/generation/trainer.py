@@ -9,7 +9,7 @@ STRATEGIES = ("auto", "ddp", FIND_UNUSED)
 PRECISIONS = (None, 16, 32, "16", "32", "bf16", "32-true", "16-mixed", "bf16-mixed")
 
 
-def check_trainer(trainer: Any) -> None:
+def check_gan_trainer(trainer: Any) -> None:
     """Raise ValueError where Lightning would ask for what a GAN cannot do."""
     for name, usual in {"gradient_clip_val": None, "accumulate_grad_batches": 1}.items():
         if trainer[name] != usual:

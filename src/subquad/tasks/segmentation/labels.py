@@ -5,10 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 
 from subquad.models import SegmentationNetwork
-from subquad.tasks.segmentation.protocol import Protocol, predict_scores
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 
 
-def predict_labels(model: SegmentationNetwork, images: Tensor, protocol: Protocol | None = None) -> Tensor:
+def predict_labels(
+    model: SegmentationNetwork, images: Tensor, protocol: EvaluationProtocol | None = None
+) -> Tensor:
     """Return the most likely class of each pixel.
 
     Args:
@@ -23,5 +25,5 @@ def predict_labels(model: SegmentationNetwork, images: Tensor, protocol: Protoco
         ValueError: If the images are not uint8 or not of that shape.
     """
     config = model.config
-    labels = predict_scores(model, images, protocol or Protocol()).argmax(dim=1)
+    labels = predict_scores(model, images, protocol or EvaluationProtocol()).argmax(dim=1)
     return labels.byte() if config.num_classes <= 255 else labels

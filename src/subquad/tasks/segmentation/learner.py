@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from subquad.engine.freeze import freeze
 from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
-from subquad.tasks.segmentation.preprocess import preprocess
-from subquad.tasks.segmentation.protocol import Protocol, predict_scores
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 
 
 class SegmentationLearner(Learner):
@@ -53,14 +53,14 @@ class SegmentationLearner(Learner):
         seed: int = 0,
         *,
         loss: LossOptions | None = None,
-        protocol: Protocol | None = None,
+        protocol: EvaluationProtocol | None = None,
         frozen: Sequence[str] = (),
     ) -> None:
         network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         super().__init__(network, seed, optimizer)
         assert isinstance(self.config, SegmentationConfig)
         self.loss_options = loss or LossOptions()
-        self.protocol = None if protocol == Protocol() else protocol
+        self.protocol = None if protocol == EvaluationProtocol() else protocol
         self.frozen = tuple(frozen)
         freeze(network, frozen)
         self.auxiliary_weight: float = getattr(self.config, "auxiliary_weight", 0.0)
@@ -123,7 +123,7 @@ class SegmentationLearner(Learner):
             network,
             class_weights=options["class_weights"],
             loss=LossOptions(**options["loss"]),
-            protocol=None if protocol is None else Protocol(**protocol),
+            protocol=None if protocol is None else EvaluationProtocol(**protocol),
             frozen=options["frozen"],
         )
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.base.suggest import did_you_mean
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationNetwork
 from subquad.nn.mode import evaluating
-from subquad.tasks.segmentation.preprocess import preprocess
 
 Merge = Literal["logits", "probabilities"]
 Size = tuple[int, int]
@@ -22,7 +22,7 @@ RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)  # of every published multi-scale num
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class EvaluationProtocol:
     """How an image is presented to a network, and its views are merged.
 
     Each view is the normalised image, resized, flipped and padded in this order; the logits of a
@@ -75,13 +75,15 @@ class Protocol:
             raise ValueError(f"merge must be one of {', '.join(get_args(Merge))}, got {self.merge!r}.")
 
 
-_ADE20K = Protocol(resize=(2048, 512), merge="probabilities")
+_ADE20K = EvaluationProtocol(resize=(2048, 512), merge="probabilities")
 _ALIGNED = replace(_ADE20K, multiple=32)
-_CITYSCAPES = Protocol(resize=(2048, 1024), window=(1024, 1024), stride=(768, 768), merge="probabilities")
-_VOC = Protocol(pad_to=8)
+_CITYSCAPES = EvaluationProtocol(
+    resize=(2048, 1024), window=(1024, 1024), stride=(768, 768), merge="probabilities"
+)
+_VOC = EvaluationProtocol(pad_to=8)
 
-PROTOCOLS: dict[str, Protocol] = {
-    "whole": Protocol(),
+PROTOCOLS: dict[str, EvaluationProtocol] = {
+    "whole": EvaluationProtocol(),
     # Of HamNet and HamNet+ on ADE20K.
     "ade20k_single_scale": _ADE20K,
     "ade20k_multi_scale": replace(_ADE20K, scales=RATIOS, flip=True),
@@ -95,7 +97,7 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def protocol_from(name: str) -> Protocol:
+def protocol_from(name: str) -> EvaluationProtocol:
     """Return a published protocol.
 
     Args:
@@ -112,7 +114,7 @@ def protocol_from(name: str) -> Protocol:
 
 
 @torch.inference_mode()
-def predict_scores(network: SegmentationNetwork, images: Tensor, protocol: Protocol) -> Tensor:
+def predict_scores(network: SegmentationNetwork, images: Tensor, protocol: EvaluationProtocol) -> Tensor:
     """Return scores of each class at each pixel; the largest is the answer.
 
     One view after the other is added to a running sum: the memory does not grow with their number.
@@ -145,7 +147,7 @@ def predict_scores(network: SegmentationNetwork, images: Tensor, protocol: Proto
     return total / len(views) if protocol.merge == "probabilities" else total
 
 
-def view_size(image: Size, protocol: Protocol, scale: float = 1.0) -> Size:
+def view_size(image: Size, protocol: EvaluationProtocol, scale: float = 1.0) -> Size:
     """Return the height and width that an image has before padding.
 
     Args:
@@ -186,7 +188,7 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
 
 
 def _view(
-    network: nn.Module, x: Tensor, protocol: Protocol, scale: float, flip: bool, align_corners: bool
+    network: nn.Module, x: Tensor, protocol: EvaluationProtocol, scale: float, flip: bool, align_corners: bool
 ) -> Tensor:
     """Return the logits of one view, at the size and in the direction of `x`."""
     size = (int(x.shape[2]), int(x.shape[3]))
@@ -204,7 +206,7 @@ def _view(
     return logits.flip(-1) if flip else logits
 
 
-def _logits(network: nn.Module, view: Tensor, protocol: Protocol) -> Tensor:
+def _logits(network: nn.Module, view: Tensor, protocol: EvaluationProtocol) -> Tensor:
     """Return the logits of a view, of all of it at once or the mean of windows."""
     if protocol.window is None:
         return network(view).float()

@@ -6,18 +6,18 @@ import dataclasses
 import inspect
 from typing import Any, get_type_hints
 
-from subquad.tasks.segmentation.protocol import Protocol, protocol_from
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, protocol_from
 
 
 def _protocol_options() -> type[Any]:
-    """Make the options from those of `Protocol`: each optional, None for the named protocol's."""
-    hints = get_type_hints(Protocol)
+    """Make the options from those of `EvaluationProtocol`: each optional, None for the named protocol's."""
+    hints = get_type_hints(EvaluationProtocol)
     fields: list[Any] = [
         ("name", str, "whole"),
-        *((f.name, hints[f.name] | None, None) for f in dataclasses.fields(Protocol)),
+        *((f.name, hints[f.name] | None, None) for f in dataclasses.fields(EvaluationProtocol)),
     ]
     options = dataclasses.make_dataclass("ProtocolOptions", fields)
-    described = inspect.cleandoc(Protocol.__doc__ or "").partition("Attributes:\n")[2]
+    described = inspect.cleandoc(EvaluationProtocol.__doc__ or "").partition("Attributes:\n")[2]
     options.__doc__ = (
         "How images are presented to the network, and what differs from the named protocol.\n\n"
         "Attributes:\n    name: A published protocol, such as voc_test; short: `--protocol voc_test`.\n"
@@ -29,13 +29,13 @@ def _protocol_options() -> type[Any]:
 ProtocolOptions = _protocol_options()
 
 
-def resolve_protocol(options: Any) -> Protocol:
+def resolve_protocol(options: Any) -> EvaluationProtocol:
     """Return the protocol of these options.
 
     Raises:
         ValueError: If its name is unknown or a value does not fit.
     """
-    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(Protocol)}
+    given = {f.name: getattr(options, f.name) for f in dataclasses.fields(EvaluationProtocol)}
     differing = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(protocol_from(options.name), **differing)
 
@@ -46,7 +46,7 @@ def protocol_defaults(saved: dict[str, Any]) -> dict[str, Any]:
     Args:
         saved: The section `protocol` of a run's config.yaml.
     """
-    plain = dataclasses.asdict(Protocol())
+    plain = dataclasses.asdict(EvaluationProtocol())
     return {
         f"protocol.{name}": value
         for name, value in saved.items()

@@ -8,10 +8,10 @@ from subquad.base.limits import PICTURE_PIXELS
 from subquad.tasks.segmentation.data.check import check_folder
 from subquad.tasks.segmentation.data.check_published import check_published
 from subquad.tasks.segmentation.data.layouts import published_at
-from subquad.tasks.segmentation.data.report import DataReport
+from subquad.tasks.segmentation.data.report import SegmentationReport
 
 
-def check(options: Any) -> DataReport:
+def check(options: Any) -> SegmentationReport:
     """Look over a folder, or a published data set."""
     if options.format == "folder":
         return _folder(options)
@@ -25,7 +25,7 @@ def check(options: Any) -> DataReport:
     return check_published(options.format, options.path, options.splits, most=options.samples)
 
 
-def _folder(options: Any) -> DataReport:
+def _folder(options: Any) -> SegmentationReport:
     published = published_at(options.path)
     hint = f" Its folders are those of {published}: give --format {published}." if published else ""
     try:

@@ -20,12 +20,11 @@ from subquad.engine.options import add_optional
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
-from subquad.engine.refusals import require_segmentation
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
 from subquad.tasks.segmentation.data.labels import LabelSet
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.protocol import Protocol
+from subquad.tasks.segmentation.protocol import EvaluationProtocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 from subquad.tasks.segmentation.tiles import predict_tiles
@@ -74,7 +73,6 @@ def predict(model: Any, options: Any) -> str:
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
     read, label = _predictor(options, resolve_protocol(options.protocol))
-    require_segmentation(model.config, options.checkpoint)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
@@ -151,7 +149,7 @@ def _predictor(
             return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
 
         return read, at_once
-    if protocol != Protocol():
+    if protocol != EvaluationProtocol():
         raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
     overlap = Tiling.overlap if options.overlap is None else options.overlap
     tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)

@@ -34,7 +34,7 @@ from subquad.tasks.segmentation.data.pairs import paired
 from subquad.tasks.segmentation.data.pascal_context import PascalContext
 from subquad.tasks.segmentation.data.published import PublishedDataset, published_labels
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED, open_published
-from subquad.tasks.segmentation.data.report import DataReport, SplitReport
+from subquad.tasks.segmentation.data.report import SegmentationReport, SplitReport
 from subquad.tasks.segmentation.data.scenes import SCENES_LABELS, Scenes
 from subquad.tasks.segmentation.data.voc import PascalVOC, voc_images
 
@@ -62,7 +62,6 @@ __all__ = [
     "COCOStuff",
     "CamVid",
     "Cityscapes",
-    "DataReport",
     "EvalTransform",
     "LabelSet",
     "PascalContext",
@@ -74,6 +73,7 @@ __all__ = [
     "Scenes",
     "SegmentationDataset",
     "SegmentationFolder",
+    "SegmentationReport",
     "SplitReport",
     "TrainTransform",
     "check_folder",

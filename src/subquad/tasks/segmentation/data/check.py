@@ -30,7 +30,7 @@ from subquad.tasks.segmentation.data.masks import (
 )
 from subquad.tasks.segmentation.data.oddities import Oddities
 from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, match_pairs
-from subquad.tasks.segmentation.data.report import DataReport, SplitReport, summarise
+from subquad.tasks.segmentation.data.report import SegmentationReport, SplitReport, summarise
 from subquad.tasks.segmentation.data.smoothing import NO_SMOOTHING, is_smoothed, is_smoothed_grey
 
 
@@ -42,7 +42,7 @@ def check_folder(
     images: str = "images",
     masks: str | None = None,
     max_pixels: int = PICTURE_PIXELS,
-) -> DataReport:
+) -> SegmentationReport:
     """Read every file of a data set in one of the layouts of `SegmentationFolder`.
 
     Bad contents never raise: they are in the report, each with a remedy. Without a label set the

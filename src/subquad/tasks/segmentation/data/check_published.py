@@ -11,7 +11,7 @@ from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
 from subquad.tasks.segmentation.data.lonely_masks import lonely_masks
 from subquad.tasks.segmentation.data.published import PublishedDataset
 from subquad.tasks.segmentation.data.published_sets import open_published
-from subquad.tasks.segmentation.data.report import DataReport, SplitReport, summarise
+from subquad.tasks.segmentation.data.report import SegmentationReport, SplitReport, summarise
 
 QUOTED = 5
 
@@ -22,7 +22,7 @@ def check_published(
     splits: Sequence[str] = ("train", "val"),
     *,
     most: int | None = 200,
-) -> DataReport:
+) -> SegmentationReport:
     """Find all files of a published data set, and read some of them.
 
     Bad contents never raise: they are in the report, each with a remedy.

@@ -49,7 +49,7 @@ class SplitReport:
 
 
 @dataclass
-class DataReport:
+class SegmentationReport:
     """What `check_folder` or `check_published` found; `str()` of it is a text to read.
 
     Attributes:
@@ -95,7 +95,7 @@ def summarise(
     splits: list[SplitReport],
     problems: list[str],
     notes: tuple[str, ...] = (),
-) -> DataReport:
+) -> SegmentationReport:
     """Make a report of what was counted; the first split tells statistics.
 
     Args:
@@ -110,7 +110,9 @@ def summarise(
     std = (square - mean**2).clamp_min(0).sqrt()
     counts = [splits[0].values[index] for index in range(labels.num_classes)] if labels else []
     shares = torch.tensor(counts, dtype=torch.float64) / sum(counts) if any(counts) else None
-    return DataReport(root, labels, splits, problems, (*mean.tolist(),), (*std.tolist(),), shares, notes)
+    return SegmentationReport(
+        root, labels, splits, problems, (*mean.tolist(),), (*std.tolist(),), shares, notes
+    )
 
 
 def _size_table(splits: list[SplitReport]) -> list[str]:
@@ -123,7 +125,7 @@ def _size_table(splits: list[SplitReport]) -> list[str]:
     return lines
 
 
-def _value_table(report: DataReport) -> list[str]:
+def _value_table(report: SegmentationReport) -> list[str]:
     """Pixels of each class in percent, and the two usual weights for a loss."""
     splits, shares = report.splits, report.frequencies
     names: dict[int | Color, str] = dict(enumerate(report.labels.names)) if report.labels else {}

@@ -59,7 +59,8 @@ class PascalVOC(PublishedDataset):
         if split == "test":
             raise ValueError(
                 "the masks of PASCAL VOC 2012 test are not public; evaluate on 'val', or predict the "
-                "pictures that subquad.data.voc_images(root, 'test') lists and submit the masks."
+                "pictures that subquad.tasks.segmentation.data.voc_images(root, 'test') lists and "
+                "submit the masks."
             )
         base = voc_base(root)
         entries = _read_split(base, split)

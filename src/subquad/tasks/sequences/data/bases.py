@@ -9,7 +9,7 @@ from pathlib import Path
 
 from subquad.base.limits import MOST_FOREIGN_LETTERS
 from subquad.tasks.sequences.data.samples import Record
-from subquad.tasks.sequences.data.tables import Problem
+from subquad.tasks.sequences.data.tables import Complain
 from subquad.tasks.sequences.data.vocabulary import DNA
 
 PLAIN = frozenset("ACGTUN")
@@ -49,7 +49,7 @@ def bases_of(text: str) -> str:
 
 
 def keep_bases(
-    records: Iterable[Record], source: str | Path, problem: Problem, letters: Counter[str]
+    records: Iterable[Record], source: str | Path, problem: Complain, letters: Counter[str]
 ) -> list[Record]:
     """Return records in capitals, without those that are no nucleic acids.
 

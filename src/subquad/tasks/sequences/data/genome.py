@@ -11,13 +11,13 @@ from subquad.tasks.sequences.data.bases import bases_of, keep_bases, letter_note
 from subquad.tasks.sequences.data.files import bare_name, kind_of, open_text
 from subquad.tasks.sequences.data.samples import Record
 from subquad.tasks.sequences.data.split import Splits
-from subquad.tasks.sequences.data.tables import Note, Problem, ignore, refuse
+from subquad.tasks.sequences.data.tables import Complain, Note, ignore, refuse
 
 FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
 
 
 def read_fasta(
-    path: Path, label: str, problem: Problem = refuse, letters: Counter[str] | None = None
+    path: Path, label: str, problem: Complain = refuse, letters: Counter[str] | None = None
 ) -> list[Record]:
     """Read the sequences of a FASTA file, as they are written but for blanks and positions.
 
@@ -69,7 +69,7 @@ def read_fasta(
 
 
 def read_genomes(
-    root: Path, split_names: dict[str, tuple[str, ...]], problem: Problem = refuse, note: Note = ignore
+    root: Path, split_names: dict[str, tuple[str, ...]], problem: Complain = refuse, note: Note = ignore
 ) -> Splits:
     """Read a FASTA file, or a folder of them, for each class; or that in a folder for each split.
 
@@ -102,7 +102,7 @@ def read_genomes(
     return found
 
 
-def _classes(folder: Path, problem: Problem, letters: Counter[str]) -> list[Record]:
+def _classes(folder: Path, problem: Complain, letters: Counter[str]) -> list[Record]:
     files = _files(folder)
     return [record for path, label in files for record in read_fasta(path, label, problem, letters)]
 

@@ -9,7 +9,7 @@ from subquad.tasks.sequences.data.pathfinder import Difficulty
 from subquad.tasks.sequences.data.samples import Crop, TargetKind
 from subquad.tasks.sequences.data.vocabulary import Case
 
-Kind = Literal[
+DataName = Literal[
     "adding", "order", "listops", "pathfinder", "text", "image", "long_document", "genome", "csv"
 ]  # fmt: skip
 Tokens = Literal["characters", "bytes", "words", "ids", "numbers"]
@@ -72,7 +72,7 @@ class SequenceOptions:
         ValueError: If a value is out of range.
     """
 
-    name: Kind = "csv"
+    name: DataName = "csv"
     root: str | None = None
     file: str | None = None
     val_file: str | None = None
@@ -105,7 +105,7 @@ class SequenceOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
-        kinds: tuple[str, ...] = get_args(Kind)
+        kinds: tuple[str, ...] = get_args(DataName)
         choices = {
             "name": kinds,
             "tokens": get_args(Tokens),

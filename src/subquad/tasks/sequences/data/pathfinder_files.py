@@ -15,12 +15,12 @@ from subquad.tasks.sequences.data.files import open_text
 from subquad.tasks.sequences.data.pathfinder import CLASSES, Difficulty
 from subquad.tasks.sequences.data.samples import Record
 from subquad.tasks.sequences.data.split import Splits
-from subquad.tasks.sequences.data.tables import Problem, refuse
+from subquad.tasks.sequences.data.tables import Complain, refuse
 
 FOLDERS = {"easy": "curv_baseline", "medium": "curv_contour_length_9", "hard": "curv_contour_length_14"}
 
 
-def read_pathfinder(root: Path, difficulty: Difficulty, problem: Problem = refuse) -> Splits:
+def read_pathfinder(root: Path, difficulty: Difficulty, problem: Complain = refuse) -> Splits:
     """Find the pictures of one difficulty: the first 80 % train, 10 % validate, 10 % test.
 
     Files without content, of which the release has one, are left out.
@@ -60,7 +60,7 @@ def encode_picture(record: Record) -> Tensor:
     return torch.from_numpy(read_small(path, str(path), "L").astype(np.int64).ravel())
 
 
-def _read_metadata(path: Path, folder: Path, problem: Problem) -> list[Record]:
+def _read_metadata(path: Path, folder: Path, problem: Complain) -> list[Record]:
     records: list[Record] = []
     missing: list[str] = []
     with open_text(path) as lines:

@@ -19,7 +19,7 @@ from subquad.tasks.sequences.data.options import SequenceOptions
 from subquad.tasks.sequences.data.pathfinder_files import read_pathfinder
 from subquad.tasks.sequences.data.samples import Record
 from subquad.tasks.sequences.data.split import Splits, complete
-from subquad.tasks.sequences.data.tables import TABLES, Columns, Note, Problem, ignore, read_table, refuse
+from subquad.tasks.sequences.data.tables import TABLES, Columns, Complain, Note, ignore, read_table, refuse
 from subquad.tasks.sequences.data.vocabulary import LISTOPS
 
 SPLIT_NAMES = {
@@ -30,7 +30,7 @@ SPLIT_NAMES = {
 SENTIMENTS = {"0": "neg", "1": "pos", "neg": "neg", "pos": "pos"}
 
 
-def read_splits(options: SequenceOptions, problem: Problem = refuse, note: Note = ignore) -> Splits:
+def read_splits(options: SequenceOptions, problem: Complain = refuse, note: Note = ignore) -> Splits:
     """Read what the options name, and split what comes as one.
 
     Args:
@@ -62,7 +62,7 @@ def read_splits(options: SequenceOptions, problem: Problem = refuse, note: Note 
     return complete(splits, fractions, options.seed, by_label, problem)
 
 
-def read_classes(root: Path, problem: Problem = refuse, classes: tuple[str, ...] = ()) -> Splits:
+def read_classes(root: Path, problem: Complain = refuse, classes: tuple[str, ...] = ()) -> Splits:
     """Find the text files of a folder for each class, or of that in a folder for each split.
 
     The files are read when they are needed.
@@ -90,7 +90,7 @@ def read_classes(root: Path, problem: Problem = refuse, classes: tuple[str, ...]
     return found
 
 
-def _class_folders(root: Path, problem: Problem, classes: tuple[str, ...]) -> list[Record]:
+def _class_folders(root: Path, problem: Complain, classes: tuple[str, ...]) -> list[Record]:
     inside = visible(root) if root.is_dir() else ()
     folders = [path for path in inside if path.is_dir() and (not classes or path.name in classes)]
     records = []
@@ -105,7 +105,7 @@ def _class_folders(root: Path, problem: Problem, classes: tuple[str, ...]) -> li
     return records
 
 
-def _read_text(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
+def _read_text(options: SequenceOptions, problem: Complain, note: Note) -> Splits:
     root = _root(options, "imdb")
     root = root / "aclImdb" if (root / "aclImdb").is_dir() else root
     tables = {split: find_file(root, names, (".jsonl",)) for split, names in SPLIT_NAMES.items()}
@@ -123,7 +123,7 @@ def _read_text(options: SequenceOptions, problem: Problem, note: Note) -> Splits
     return splits
 
 
-def _read_genome(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
+def _read_genome(options: SequenceOptions, problem: Complain, note: Note) -> Splits:
     if options.file is None:
         splits = read_genomes(_root(options), SPLIT_NAMES, problem, note)
     elif kind_of(Path(options.file)) in FASTA:
@@ -147,7 +147,7 @@ def _read_genome(options: SequenceOptions, problem: Problem, note: Note) -> Spli
     return kept
 
 
-def _bases(splits: Splits, source: str, problem: Problem, note: Note) -> Splits:
+def _bases(splits: Splits, source: str, problem: Complain, note: Note) -> Splits:
     """Read the sequences of tables as those of FASTA files are read."""
     letters: Counter[str] = Counter()
     found: Splits = {}
@@ -164,7 +164,7 @@ def _bases(splits: Splits, source: str, problem: Problem, note: Note) -> Splits:
     return found
 
 
-def _read_tables(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
+def _read_tables(options: SequenceOptions, problem: Complain, note: Note) -> Splits:
     columns = columns_of(options, options.label_column)
     return {
         split: read_table(path, columns, problem, note) for split, path in _tables(options, TABLES).items()
@@ -177,13 +177,13 @@ def columns_of(options: SequenceOptions, label: str | None) -> Columns:
     return Columns(options.sequence_column, label, options.header, options.separator, tokens)
 
 
-def _read_listops(options: SequenceOptions, problem: Problem, note: Note) -> Splits:
+def _read_listops(options: SequenceOptions, problem: Complain, note: Note) -> Splits:
     return {
         split: _listops_file(path, problem) for split, path in _tables(options, (".tsv",), "basic_").items()
     }
 
 
-def _listops_file(path: Path, problem: Problem) -> list[Record]:
+def _listops_file(path: Path, problem: Complain) -> list[Record]:
     """Read Source and Target of Long Range Arena, or label and expression of the original."""
     records = []
     with open_text(path) as lines:

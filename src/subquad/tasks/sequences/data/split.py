@@ -12,7 +12,7 @@ from torch import Tensor
 
 from subquad.tasks.sequences.data.files import read_bytes
 from subquad.tasks.sequences.data.samples import Record
-from subquad.tasks.sequences.data.tables import Problem, refuse
+from subquad.tasks.sequences.data.tables import Complain, refuse
 
 Splits = dict[str, list[Record]]
 
@@ -51,7 +51,7 @@ def hold_out(
 
 
 def complete(
-    splits: Splits, fractions: dict[str, float], seed: int, by_label: bool, problem: Problem = refuse
+    splits: Splits, fractions: dict[str, float], seed: int, by_label: bool, problem: Complain = refuse
 ) -> Splits:
     """Take what is missing of validation and testing from training.
 

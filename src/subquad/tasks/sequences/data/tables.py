@@ -15,7 +15,7 @@ from subquad.tasks.sequences.data.options import Tokens
 from subquad.tasks.sequences.data.samples import Record
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
-Problem = Callable[[str], None]
+Complain = Callable[[str], None]
 Note = Callable[[str], None]
 SHOWN = 8  # names of columns
 
@@ -58,7 +58,7 @@ class Columns:
         return [self.sequence] if self.label is None else [self.sequence, self.label]
 
 
-def read_table(path: Path, columns: Columns, problem: Problem = refuse, note: Note = ignore) -> list[Record]:
+def read_table(path: Path, columns: Columns, problem: Complain = refuse, note: Note = ignore) -> list[Record]:
     """Read the two columns that are wanted of a table, or the one.
 
     Rows are counted as an editor shows them, from 1, with the header.
@@ -127,7 +127,7 @@ def _rows(lines: Iterable[str], path: Path, columns: Columns, note: Note) -> Ite
 
 
 def _columns(
-    rows: Iterable[Row], path: Path, wanted: list[str], problem: Problem
+    rows: Iterable[Row], path: Path, wanted: list[str], problem: Complain
 ) -> Iterator[tuple[int, list[object]]]:
     blank, none_yet = 0, True
     for number, row in rows:

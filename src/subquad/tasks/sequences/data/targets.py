@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from subquad.base.limits import MOST_DIGITS
 from subquad.tasks.sequences.data.samples import Record
-from subquad.tasks.sequences.data.tables import Problem, refuse
+from subquad.tasks.sequences.data.tables import Complain, refuse
 from subquad.tasks.sequences.data.values import COMMA, NO_FLOAT32, has_comma, in_float32
 
 SHOWN = 4
@@ -59,7 +59,7 @@ def _as_meant(name: str) -> str:
 
 
 def class_targets(
-    records: Sequence[Record], names: tuple[str, ...], split: str, problem: Problem = refuse
+    records: Sequence[Record], names: tuple[str, ...], split: str, problem: Complain = refuse
 ) -> list[int]:
     """Return the number of each label.
 
@@ -83,7 +83,7 @@ def class_targets(
     return [numbers.get(record.label, -1) for record in records]
 
 
-def real_targets(records: Sequence[Record], problem: Problem = refuse) -> list[float]:
+def real_targets(records: Sequence[Record], problem: Complain = refuse) -> list[float]:
     """Return each label as a number.
 
     Args:

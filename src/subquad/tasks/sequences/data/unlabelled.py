@@ -19,7 +19,7 @@ from subquad.tasks.sequences.data.listops import clean_listops
 from subquad.tasks.sequences.data.options import SequenceOptions
 from subquad.tasks.sequences.data.reading import columns_of
 from subquad.tasks.sequences.data.samples import Record
-from subquad.tasks.sequences.data.tables import TABLES, Note, Problem, ignore, read_table, refuse
+from subquad.tasks.sequences.data.tables import TABLES, Complain, Note, ignore, read_table, refuse
 from subquad.tasks.sequences.data.unknown import UnknownTokens
 from subquad.tasks.sequences.data.values import parse_numbers
 from subquad.tasks.sequences.data.vocabulary import DNA, GREY, LISTOPS, Unit, Vocabulary, in_case
@@ -31,7 +31,7 @@ def read_unlabelled(
     path: Path,
     options: SequenceOptions,
     vocabulary: Vocabulary | None = None,
-    problem: Problem = refuse,
+    problem: Complain = refuse,
     note: Note = ignore,
 ) -> list[Record]:
     """Read sequences without their labels.
@@ -81,7 +81,7 @@ def read_unlabelled(
     return read_table(path, columns, problem, note)
 
 
-def _from_fasta(path: Path, vocabulary: Vocabulary | None, problem: Problem, note: Note) -> list[Record]:
+def _from_fasta(path: Path, vocabulary: Vocabulary | None, problem: Complain, note: Note) -> list[Record]:
     if vocabulary is not None and _is_of_bases(vocabulary):
         letters: Counter[str] = Counter()
         records = read_fasta(path, "", problem, letters)
@@ -165,7 +165,7 @@ def encode_all(
     records: Sequence[Record],
     encode: Callable[[Record], Tensor],
     in_features: int,
-    problem: Problem,
+    problem: Complain,
 ) -> list[tuple[Record, Tensor]]:
     """Turn records into inputs, leaving out those that cannot be.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subquad.tasks.sequences.data.samples import Record
-from subquad.tasks.sequences.data.tables import Problem, refuse
+from subquad.tasks.sequences.data.tables import Complain, refuse
 
 # float32 reaches from 1.4e-45 to 3.4e38.
 NO_FLOAT32 = (
@@ -20,7 +20,7 @@ NO_FLOAT32 = (
 COMMA = "a comma stands in it: write a decimal point, and no separator of thousands"
 
 
-def number_records(records: Sequence[Record], problem: Problem = refuse) -> list[Record]:
+def number_records(records: Sequence[Record], problem: Complain = refuse) -> list[Record]:
     """Replace the text of each record by its numbers, float32 (length, features).
 
     Args:

@@ -1,0 +1,1 @@
+"""A toy of a task: is a wave round or square?"""
