@@ -146,6 +146,13 @@ def test_files_stay_short_and_know_no_device(path):
     assert ".cuda(" not in text
 
 
+def test_every_room_is_found_from_the_top():
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"cli"}
+    assert rooms <= set(dir(subquad))
+    for name in dir(subquad):
+        assert getattr(subquad, name) is not None
+
+
 def test_import_needs_torch_alone():
     """With every optional package hidden: import, build, run, save and load a network."""
     code = f"""
