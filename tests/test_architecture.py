@@ -70,6 +70,7 @@ CONFIGS = {
     "segmentation": {"SegmentationConfig", "HamConfig", "LightHamConfig", "HamNetConfig"},
     "sequences": {"SequenceConfig"},
     "generation": {"HamGANConfig"},
+    "classification": {"ClassifierConfig"},
 }
 
 

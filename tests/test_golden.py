@@ -17,6 +17,7 @@ from pkgutil import walk_packages
 import pytest
 
 import subquad
+from classification_data import fit_classes, write_classes
 from cli_helpers import fit_arguments, write_data
 from hamgan_data import TINY as TINY_HAMGAN
 from hamgan_data import write_class_folder
@@ -174,7 +175,17 @@ def run_generation(root):
     run("test", root / "run", "--samples=18", "--allow_small=true", "--json", root / "test.json")
 
 
-RUNS = {"segmentation": run_segmentation, "sequences": run_sequences, "generation": run_generation}
+def run_classification(root):
+    write_classes(root / "data")
+    run(*fit_classes(root / "data", root / "run", LOG))
+    run("test", root / "run", "--json", root / "test.json")
+    run("predict", root / "run", root / "data/val/red", f"--output={root / 'predictions.csv'}")
+
+
+RUNS = {
+    "segmentation": run_segmentation, "sequences": run_sequences, "generation": run_generation,
+    "classification": run_classification,
+}  # fmt: skip
 
 
 def run(*arguments):

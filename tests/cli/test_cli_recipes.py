@@ -20,8 +20,10 @@ from subquad.tasks.segmentation.task import TASK
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / "recipes").glob("*/base.yaml"))
-OTHER_KINDS = {  # see test_cli_sequences and test_cli_hamgan
-    path for kind in ("sequences", "hamgan") for path in (ROOT / "recipes" / kind).glob("*.yaml")
+OTHER_KINDS = {  # see test_cli_sequences, test_cli_hamgan and test_classification_recipes
+    path
+    for kind in ("sequences", "hamgan", "classification")
+    for path in (ROOT / "recipes" / kind).glob("*.yaml")
 }
 RECIPES = sorted(set((ROOT / "recipes").rglob("*.yaml")) - set(BASES) - OTHER_KINDS)
 PUBLISHED = [path for path in RECIPES if path.parent != ROOT / "recipes"]

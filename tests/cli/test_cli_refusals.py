@@ -21,12 +21,19 @@ def classifier(tmp_path_factory):
     return path
 
 
-def test_a_classifier_segments_nothing(complains, classifier, data, tmp_path):
-    out = tmp_path / "out"
-    quoting = [str(classifier), "classifies whole images", "segmentation network"]
-    complains("predict", classifier, data / "val" / "images", "--output", out, quoting=quoting)
+def test_a_classifier_segments_nothing(call, complains, classifier, data, tmp_path):
+    """It is of a task of its own, which takes folders of classes."""
+    out = tmp_path / "out.csv"
+    quoting = [str(classifier), "knows 1000 classes", "(images, labels)"]
     complains("test", classifier, f"--data.root={data}", quoting=quoting)
-    assert not out.exists()
+    complains("predict", classifier, data / "val" / "images", "--tile=128", quoting="--tile")
+    complains(
+        "fit", "--model.name=van_tiny", f"--data.root={data}", f"--output={tmp_path / 'run'}",
+        quoting=["holds images and labels", "light_ham_van_tiny_d256"],
+    )  # fmt: skip
+    assert not out.exists() and not (tmp_path / "run").exists()
+    assert call("predict", classifier, data / "val" / "images", "--output", out).code == 0
+    assert len(out.read_text().splitlines()) == 5
 
 
 def test_classes_are_not_put_into_a_checkpoints_mouth(complains, tmp_path):

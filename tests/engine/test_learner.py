@@ -8,11 +8,11 @@ from torch import nn
 
 from subquad import create_model
 from subquad.engine.optimizer import OptimizerOptions
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.learner import SegmentationLearner
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
-from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 
 MULTI_SCALE = EvaluationProtocol(scales=(0.5, 1.0), flip=True, merge="probabilities")

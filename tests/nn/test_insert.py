@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from subquad.nn import insert_context, remove_context
+from subquad.nn import SelfAttention, insert_context, remove_context
 
 TORCHVISION = {
     "resnet18": ("layer4", {}),
@@ -257,3 +257,14 @@ def test_an_option_that_the_ham_does_not_have_is_told():
         with pytest.raises(TypeError, match=f"there is no option '{option}'.*{hint}"):
             insert_context(model, "1", channels=8, **{option: 2})
     assert not hasattr(model[1], "context")
+
+
+def test_a_rival_takes_the_hams_place():
+    """What a rival costs at 224 x 224 is not tried out: the network has run before it is in."""
+    model, attention = nn.Sequential(nn.Conv2d(3, 8, 1), nn.ReLU()), SelfAttention(8)
+    insert_context(model, "0", channels=8, ham=attention)
+    assert model.get_submodule("0.context").hamburger.ham is attention
+    x = torch.randn(1, 3, 4, 4)
+    before = model(x)
+    nn.init.ones_(model.get_submodule("0.context").hamburger.gate)
+    assert not torch.equal(model(x), before)

@@ -2,7 +2,8 @@
 
 from subquad.models import named as _named  # noqa: F401  registers the names
 from subquad.models.checkpoint import load_model, read_config, save_model
-from subquad.models.classifier import Classifier, ClassifierConfig
+from subquad.models.classification.config import ClassifierConfig
+from subquad.models.classification.network import Classifier
 from subquad.models.config import ImageConfig, NetworkConfig, Usage
 from subquad.models.ham_config import WithHam
 from subquad.models.hamgan.config import HamGANConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subquad.models.classifier import ClassifierConfig
+from subquad.models.classification.config import ClassifierConfig
 from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.registry import register_model
 from subquad.models.segmentation.hamnet import HamNetConfig
@@ -65,6 +65,11 @@ for _size, _rate in {"tiny": 0.1, "small": 0.1, "base": 0.1, "large": 0.2, "huge
         f"van_{_size}",
         ClassifierConfig(backbone=f"van_{_size}", drop_path=_rate, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     )
+
+# For small pictures, such as those of CIFAR-10: nothing published, made to train as it is.
+register_model(
+    "conv_tiny", ClassifierConfig(num_classes=10, backbone="conv_tiny", image_size=32, crop_ratio=1.0)
+)
 
 # Paramixer on the tasks of its paper. Adding and Temporal Order are read out at one position: read out
 # at all of them, as published (pooling="flatten"), they are solved without any mixing.

@@ -68,7 +68,8 @@ def insert_context(
     dim: int | None = None,
     norm: Norm | None = "batch",
     norm_groups: int = 32,
-    **ham: Unpack[HamOptions],
+    ham: nn.Module | None = None,
+    **options: Unpack[HamOptions],
 ) -> nn.Module:
     """Send the output of one module of any network through a Hamburger (v1, gated).
 
@@ -94,7 +95,8 @@ def insert_context(
         dim: Width inside the Hamburger; None takes `channels`, 512 at most.
         norm: "batch", "group" or None.
         norm_groups: Of the group norm; must divide `channels`.
-        **ham: `rank`, `solver`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of `Hamburger`.
+        ham: In the ham's place, such as `SelfAttention(dim)`; see `Hamburger`.
+        **options: `rank`, `solver`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of `Hamburger`.
 
     Returns:
         The model; its Hamburger is `model.get_submodule(f"{name}.context").hamburger`.
@@ -108,7 +110,14 @@ def insert_context(
     channels = _channels(model, target, name, layout, channels, example)
     dim = min(channels, 512) if dim is None else dim
     hamburger = Hamburger(
-        channels, version="v1", dim=dim, norm=norm, norm_groups=norm_groups, gate=True, **handed_on(ham)
+        channels,
+        version="v1",
+        dim=dim,
+        norm=norm,
+        norm_groups=norm_groups,
+        gate=True,
+        ham=ham,
+        **handed_on(options),
     )
     context = InsertedContext(hamburger, layout or "channels_first", prefix_tokens).train(target.training)
     like = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))

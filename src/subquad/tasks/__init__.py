@@ -287,3 +287,4 @@ register_task(
         ),
     },
 )
+register_task("classification", "subquad.tasks.classification.task:TASK")

@@ -221,7 +221,7 @@ def test_corners_meet_corners_in_the_voc_network(monkeypatch):
         ("hamnet_r50_voc", {"backbone": "resnet50"}, "unknown backbone 'resnet50'"),
         ("hamnet_r50_vok", {}, "Did you mean 'hamnet_r50_voc'"),
         ("segnext_tinny", {}, "Did you mean 'segnext_tiny'"),
-        ("van_tiny", {"rank": 3}, "ClassifierConfig has no option 'rank'"),
+        ("van_tiny", {"dim": 3}, "ClassifierConfig has no option 'dim'"),
     ],
 )
 def test_wrong_options(name, overrides, message):

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from subquad import create_model
+from subquad.engine.preprocess import preprocess
 from subquad.models import model_config
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.preprocess import preprocess
 
 NAME = "light_ham_van_tiny_d256"
 TINY = {"num_classes": 5, "backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}

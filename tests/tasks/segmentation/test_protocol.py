@@ -14,9 +14,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from subquad import create_model
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.protocol import (
     PROTOCOLS,
     EvaluationProtocol,

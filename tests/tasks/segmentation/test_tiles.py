@@ -11,11 +11,11 @@ from torch import nn
 
 from helpers import relative_error
 from subquad import create_model
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
 from subquad.nn import Ham, watching_input
 from subquad.ops import NMF, VQ, decompose
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling, spans
 from subquad.tasks.segmentation.whole_dictionary import _thinning, whole_dictionary

@@ -2,7 +2,7 @@
 
 from subquad.data.cifar import CIFAR_CLASSES
 from subquad.data.class_images.files import FASHION_CLASSES, cifar10, fashion_mnist
-from subquad.data.class_images.folder import ClassFolder, centre_square
+from subquad.data.class_images.folder import ClassFiles, ClassFolder, centre_square
 from subquad.data.class_images.options import ClassImageOptions, open_class_images
 from subquad.data.class_images.samples import ClassBatch, ClassImages, PicturesInMemory
 
@@ -10,6 +10,7 @@ __all__ = [
     "CIFAR_CLASSES",
     "FASHION_CLASSES",
     "ClassBatch",
+    "ClassFiles",
     "ClassFolder",
     "ClassImageOptions",
     "ClassImages",

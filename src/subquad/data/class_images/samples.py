@@ -27,26 +27,38 @@ class ClassBatch(TypedDict):
     index: Tensor
 
 
-class ClassImages(Protocol):
-    """A split of a data set of square pictures with a class each.
+class ClassedPictures(Protocol):
+    """A split of a data set of pictures of any size with a class each.
 
     Attributes:
         class_names: In the order of their numbers.
         classes: Of each picture, int64 (pictures,).
         channels: 1 (grey) or 3 (red, green, blue).
-        side: Height and width.
         where: What it is called in complaints.
     """
 
     class_names: tuple[str, ...]
     classes: Tensor
     channels: int
-    side: int
     where: str
 
     def __len__(self) -> int:
         """Return the number of pictures."""
         ...
+
+    def decoded(self, index: int) -> Tensor:
+        """Return a picture at its own size, uint8 (channels, H, W)."""
+        ...
+
+
+class ClassImages(ClassedPictures, Protocol):
+    """A split whose pictures are all square and of one size.
+
+    Attributes:
+        side: Height and width.
+    """
+
+    side: int
 
     def pictures(self, indices: Sequence[int]) -> Tensor:
         """Return pictures, float32 (len(indices), channels, side, side) in -1..1."""
@@ -78,6 +90,10 @@ class PicturesInMemory:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def decoded(self, index: int) -> Tensor:
+        """Return a picture, uint8 (channels, side, side)."""
+        return self.pixels[index]
+
     def pictures(self, indices: Sequence[int]) -> Tensor:
         """Return pictures, float32 (len(indices), channels, side, side) in -1..1."""
         return scaled(self.pixels[torch.as_tensor(indices)])
@@ -92,7 +108,7 @@ def scaled(values: Tensor) -> Tensor:
     return values.float() * 2 / 255 - 1
 
 
-def check_splits_agree(train: ClassImages, evaluation: ClassImages) -> None:
+def check_splits_agree(train: ClassedPictures, evaluation: ClassedPictures) -> None:
     """Raise ValueError unless two splits have the same classes."""
     if train.class_names != evaluation.class_names:
         differ = sorted(set(train.class_names) ^ set(evaluation.class_names))
@@ -102,7 +118,7 @@ def check_splits_agree(train: ClassImages, evaluation: ClassImages) -> None:
         )
 
 
-def check_classes(split: ClassImages) -> None:
+def check_classes(split: ClassedPictures) -> None:
     """Raise ValueError unless every class has a picture and every picture a class that is known."""
     names, classes = split.class_names, split.classes
     if not len(classes):

@@ -73,6 +73,6 @@ def backbone_papers(name: str) -> tuple[str, ...]:
     papers = (
         (VAN_SIZES, "Guo et al., CVMJ 2023"),
         (MSCAN_SIZES, "Guo et al., SegNeXt, NeurIPS 2022"),
-        (RESNET_SIZES, "He et al., CVPR 2016"),
+        ((*RESNET_SIZES, "conv_tiny"), "He et al., CVPR 2016"),  # whose residual blocks conv_tiny has
     )
     return tuple(paper for sizes, paper in papers if name in sizes)

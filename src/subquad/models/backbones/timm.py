@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,16 +23,10 @@ class TimmBackbone(nn.Module):
 
     def __init__(self, name: str, *, in_channels: int = 3, drop_path: float = 0.0) -> None:
         super().__init__()
-        timm = _import_timm()
-        # A name and a tag of its list alone: other forms of a name would be looked up elsewhere.
-        if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name):
-            near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
-            raise ValueError(f"timm knows no network {name!r}; near it: {near}.")
-        options = {"features_only": True, "pretrained": False, "in_chans": in_channels}
         try:
-            self.network = timm.create_model(name, **options, drop_path_rate=drop_path)
-        except TypeError:  # a network without stochastic depth
-            self.network = timm.create_model(name, **options)
+            self.network = create_timm(
+                name, {"features_only": True, "in_chans": in_channels}, {"drop_path_rate": drop_path}
+            )
         except RuntimeError as error:
             raise ValueError(f"timm's {name!r} gives no feature maps: {error}") from error
         self.channels: tuple[int, ...] = tuple(self.network.feature_info.channels())
@@ -43,9 +38,41 @@ class TimmBackbone(nn.Module):
         return [m.movedim(-1, 1) for m in maps] if self.channels_are_last else list(maps)
 
 
-def _import_timm() -> Any:
+def create_timm(name: str, options: Mapping[str, Any], wanted: Mapping[str, Any]) -> Any:
+    """Build a network of timm, randomly initialised.
+
+    Args:
+        name: As timm spells it.
+        options: Of timm's `create_model`.
+        wanted: More of them, the last of which are left out until the network knows the rest.
+
+    Raises:
+        ValueError: If timm is not installed or does not know the name.
+    """
+    timm, left = _timm_with(name), dict(wanted)
+    while True:
+        try:
+            return timm.create_model(name, pretrained=False, **options, **left)
+        except TypeError:  # such as a network without stochastic depth
+            if not left:
+                raise
+            left.popitem()
+
+
+def takes_one_size(name: str) -> bool:
+    """Say whether a network of timm takes images of the size only that it is built for."""
+    known = _timm_with(name).get_pretrained_cfg(name, allow_unregistered=True)
+    return bool(known is not None and known.fixed_input_size)
+
+
+def _timm_with(name: str) -> Any:
+    """Return timm, if it is there and knows a network."""
     try:
         import timm
     except ImportError as error:
         raise ValueError("a timm/ backbone needs timm: pip install 'subquad[train]'.") from error
+    # A name and a tag of its list alone: other forms of a name would be looked up elsewhere.
+    if not re.fullmatch(r"\w+(\.\w+)?", name) or not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:3]) or "see timm.list_models()"
+        raise ValueError(f"timm knows no network {name!r}; near it: {near}.")
     return timm

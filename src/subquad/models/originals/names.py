@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from subquad.models.backbones import MSCAN, VAN, ResNet
 from subquad.models.backbones.mscan import STRIPS
+from subquad.models.classification.timm import TimmBody
 from subquad.models.sequence.network import SequenceNetwork
 from subquad.nn import Paramixer
 from subquad.nn.hamburger import Version
@@ -150,6 +151,9 @@ def _rules_of(network: nn.Module) -> Rules:
     backbone = getattr(network, "backbone", None)
     if backbone is None:
         return _HAMBURGER
+    if isinstance(backbone, TimmBody):  # whose file has timm's own names, without a prefix
+        last = re.escape(backbone.last_layer or "")
+        return ((rf"{last}\.(weight|bias)", r"classifier.\1"), (r"(.+)", r"backbone.network.\1"))
     inner = next((rules for kind, rules in _BACKBONES if isinstance(backbone, kind)), ())
     heads = (*_MMSEG_HEADS, *_VOC_HEAD) if hasattr(network, "head") else _CLASSIFIER
     return (

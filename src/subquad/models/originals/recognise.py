@@ -145,7 +145,7 @@ def _assumed(name: str, config: Any, tensors: Mapping[str, Tensor], given: Mappi
     if hasattr(config, "generator_rank"):
         parts = [f"ranks {config.generator_rank} and {config.discriminator_rank}"]
         parts += [] if "solver" in given else ["the solver NMF"]
-    elif hasattr(config, "rank"):
+    elif hasattr(config, "rank") and getattr(config, "context", "") != "none":
         told = "hamburger.ham.bases" in tensors or "rank" in given
         parts = [] if told else [f"rank {config.rank}"]
     else:

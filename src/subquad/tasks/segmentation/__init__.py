@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from subquad.engine.preprocess import preprocess
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
 from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.losses import LossOptions, lovasz_softmax, pixel_cross_entropy, soft_dice
-from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.protocol import PROTOCOLS, EvaluationProtocol, predict_scores, protocol_from
 from subquad.tasks.segmentation.tiles import TiledPrediction, predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling

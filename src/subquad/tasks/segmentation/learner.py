@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from subquad.engine.freeze import freeze
 from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
-from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.base.suggest import did_you_mean
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationNetwork
 from subquad.nn.mode import evaluating
-from subquad.tasks.segmentation.preprocess import preprocess
 
 Merge = Literal["logits", "probabilities"]
 Size = tuple[int, int]

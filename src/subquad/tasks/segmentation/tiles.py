@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationNetwork
 from subquad.nn import Ham, sharing_dictionary
 from subquad.nn.mode import evaluating
 from subquad.nn.sharing import refuse_channels
-from subquad.tasks.segmentation.preprocess import preprocess
 from subquad.tasks.segmentation.tiling import Span, Tiling, spans
 from subquad.tasks.segmentation.whole_dictionary import whole_dictionary
 

@@ -102,12 +102,12 @@ def _write_report(
     options: Any,
 ) -> None:
     import subquad
+    from subquad.engine.preprocess import preprocess
     from subquad.explain import HtmlReport, code_maps, telling_columns
     from subquad.explain.figures import curves, map_grid, side_by_side
     from subquad.tasks.segmentation.data.colors import index_to_color
     from subquad.tasks.segmentation.data.scenes import Scenes
     from subquad.tasks.segmentation.labels import predict_labels
-    from subquad.tasks.segmentation.preprocess import preprocess
 
     models: dict[str, Any] = {
         title: subquad.load_model(folder / run / WEIGHTS) for title, run in RUNS.items()

@@ -20,7 +20,6 @@ from subquad.engine.options import add_optional
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
-from subquad.engine.refusals import require_segmentation
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
 from subquad.tasks.segmentation.data.labels import LabelSet
@@ -74,7 +73,6 @@ def predict(model: Any, options: Any) -> str:
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
     read, label = _predictor(options, resolve_protocol(options.protocol))
-    require_segmentation(model.config, options.checkpoint)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from subquad.models import SegmentationConfig
+from subquad.models import ImageConfig
 
 
-def preprocess(images: Tensor, config: SegmentationConfig) -> Tensor:
+def preprocess(images: Tensor, config: ImageConfig) -> Tensor:
     """Normalise images as the network was trained on them.
 
     Args:

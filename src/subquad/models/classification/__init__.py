@@ -1,0 +1,1 @@
+"""Networks that tell what a whole picture shows."""

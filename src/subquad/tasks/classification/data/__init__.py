@@ -1,0 +1,1 @@
+"""Pictures with classes as classifiers are trained and evaluated on them."""
