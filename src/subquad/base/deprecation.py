@@ -62,11 +62,7 @@ def deprecated_names(module: str, names: Mapping[str, Deprecated]) -> Callable[[
 
     It is used so::
 
-    <<<<<<< HEAD
         __getattr__ = deprecated_names(__name__, {"Old": Deprecated("subquad.nn:Ham", "0.3")})
-    =======
-        __getattr__ = deprecated_names(__name__, {"Old": Deprecated("subquad.nn.ham:Ham", "0.3")})
-    >>>>>>> golden
 
     Args:
         module: Its `__name__`.
