@@ -18,9 +18,10 @@ from helpers import load_case, weights_of
 from subquad import create_model, load_model, save_model
 from subquad.cli.main import main
 from subquad.tasks import task_called, task_of
-from subquad.tasks.classification.commands.predict import picture_for, probabilities
+from subquad.tasks.classification.data.module import ClassificationData
 from subquad.tasks.classification.data.names import read_names
-from subquad.tasks.classification.data.transforms import EvalTransform
+from subquad.tasks.classification.data.options import PictureOptions
+from subquad.tasks.classification.learner import ClassificationLearner
 
 MIXED = ["--mix.mixup=0.8", "--mix.cutmix=1", "--mix.erasing=0.5", "--mix.label_smoothing=0.1"]
 
@@ -30,7 +31,13 @@ def classified(tmp_path_factory):
     """A finished run; tests must leave it as it is."""
     folder = tmp_path_factory.mktemp("classified")
     write_classes(folder / "data")
-    arguments = fit_classes(folder / "data", folder / "run", "--optimizer.lr=0.01", "--trainer.max_epochs=4")
+    arguments = fit_classes(
+        folder / "data",
+        folder / "run",
+        "--optimizer.lr=0.01",
+        "--trainer.max_epochs=4",
+        "--data.crop_ratio=0.8",
+    )
     assert main(arguments) == 0
     return SimpleNamespace(
         run=folder / "run", data=folder / "data", weights=folder / "run" / "best.safetensors"
@@ -102,17 +109,36 @@ def test_predictions_of_a_folder_and_of_one_picture(classified, call, complains,
     )
 
 
-def test_what_is_predicted_is_what_is_evaluated(classified):
-    """The path of `predict` on a picture of the validation set, and the learner's logits of it."""
-    from subquad.tasks.classification.learner import ClassificationLearner
-
+def test_what_is_predicted_is_what_is_evaluated(classified, call, tmp_path):
+    """The table of `predict`, and the batches of an evaluation of the same pictures."""
     network = load_model(classified.weights)
-    path = next(iter((classified.data / "val" / "red").iterdir()))
-    config = network.config
-    image = EvalTransform(config.image_size, config.crop_ratio)(picture_for(config, path))[None]
+    assert network.config.crop_ratio == 0.8
+    options = PictureOptions(root=str(classified.data), eval_batch_size=5, crop_ratio=0.8)
+    learner = ClassificationLearner(network).eval()
+    expected = {}
+    data = ClassificationData(options, 0, training=False, size=20)
+    for batch in data.val_dataloader():
+        with torch.no_grad():
+            shares = learner.outputs_of(batch).double().softmax(1)
+        files = [data.datasets["val"].files[index] for index in batch["index"].tolist()]
+        expected |= {str(path): row for path, row in zip(files, shares, strict=True)}
+    for name in NAMES:
+        out = tmp_path / f"{name}.csv"
+        assert call("predict", classified.run, classified.data / "val" / name, "--output", out).code == 0
+        for row in table_of(out):
+            found = torch.tensor([float(row[f"p({name})"]) for name in NAMES], dtype=torch.float64)
+            torch.testing.assert_close(found, expected[row["path"]], atol=2e-6, rtol=0)
+
+
+def test_what_only_fills_up_does_not_count():
+    learner = ClassificationLearner(create_model("conv_tiny", num_classes=3)).eval()
+    images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
+    batch = {"image": images, "label": torch.tensor([0, 1, 2, 0]), "index": torch.tensor([5, -1, 7, -1])}
     with torch.no_grad():
-        logits = ClassificationLearner(network).eval().outputs_of({"image": image})
-    torch.testing.assert_close(probabilities(network, image), logits.double().softmax(1))
+        learner.validation_step(batch, 0)
+        learner.validation_step({**batch, "index": torch.full((4,), -1)}, 1)
+    scores = learner.counts.scores()
+    assert scores.count == 2 and [one.count for one in scores.classes] == [1, 0, 1]
 
 
 def test_a_run_goes_on_to_the_same_losses(call, tmp_path, monkeypatch):
