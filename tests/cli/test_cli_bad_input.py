@@ -138,7 +138,7 @@ def test_the_output_is_a_file(complains, data, tmp_path):
     assert (tmp_path / "taken").read_text() == "mine"
 
 
-@pytest.mark.parametrize("option", ["--model.channels=64", "--model.ham=none", "--model.rank=5"])
+@pytest.mark.parametrize("option", ["--model.channels=64", "--model.context=none", "--model.rank=5"])
 def test_resuming_another_network(complains, trained, tmp_path, option):
     """The message points to config.yaml: it must still be the one of the run."""
     run = shutil.copytree(trained.run, tmp_path / "run")

@@ -91,7 +91,7 @@ def test_weights_to_start_from(call, data, trained, tmp_path):
         "--class_weights=median",
         "--data.workers=1",
         "--data.crop=[32,40]",
-        "--model.ham=none",
+        "--model.context=none",
         "--model.solver=CD",
         "--trainer.max_steps=2",
         "--loss.normalize=all",
