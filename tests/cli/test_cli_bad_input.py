@@ -35,7 +35,7 @@ def refuses(complains, data, tmp_path):
         ("surplus", "surplus"),
         ("--model.name=light_ham_van_tny", ["'light_ham_van_tny'", "Did you mean 'light_ham_van_tiny'?"]),
         ("--model.backbone=van_tinny", ["'van_tinny'", "Did you mean 'van_tiny'?"]),
-        ("--model.ham=hamm", "hamm"),
+        ("--model.context=hamm", "hamm"),
         ("--model.solver=NFM", ["'NFM'", "Did you mean 'NMF'?"]),
         ("--model.rank=0", "0"),
         ("--model.ham_channels=33", "33"),
