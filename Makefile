@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test golden nightly drill costs lint docs clean
+.PHONY: help demo test golden nightly drill costs rooms lint docs clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s%s\n", $$1, $$2 }'
@@ -29,6 +29,9 @@ nightly: $(STAMP) ## Run all tests, the slow ones too
 
 drill: $(STAMP) ## Break files, kill runs, fill disks, look for NaN; ten minutes, docs/reliability.md
 	OMP_NUM_THREADS=1 $(BIN)/python experiments/reliability/drill.py $(ARGS)
+
+rooms: $(STAMP) ## Draw the picture of docs/architecture.md anew from the imports
+	$(BIN)/python tests/rooms.py
 
 costs: $(STAMP) ## Count parameters and multiply-adds of all networks anew, for `subquad models`
 	$(BIN)/python -c "from subquad.models.cost import write_costs; write_costs()"

@@ -1,4 +1,4 @@
-"""docs/rooms.svg, the rooms of subquad and who imports whom: `python tests/rooms.py` draws it."""
+"""docs/rooms.svg, the rooms of subquad and who imports whom: `make rooms` draws it."""
 
 import ast
 import sys

@@ -14,7 +14,7 @@ PAGE = (PICTURE.parent / "architecture.md").read_text()
 
 
 def test_the_picture_is_that_of_the_code():
-    assert PICTURE.read_text() == draw(), "the rooms have changed: `python tests/rooms.py` draws them anew"
+    assert PICTURE.read_text() == draw(), "the rooms have changed: `make rooms` draws them anew"
 
 
 def test_arrows_are_imports_that_no_way_round_implies():

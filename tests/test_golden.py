@@ -195,6 +195,7 @@ def run(*arguments):
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.filterwarnings("ignore:.*is of 18 images, fewer")
 def test_what_is_in_the_files_of_a_run(name, tmp_path):
+    assert name in RUNS, f"a new task: add run_{name}, a run of seconds, to RUNS"
     RUNS[name](tmp_path)
     files = [path for path in (tmp_path / "run").rglob("*") if path.is_file()]
     others = ("events.out", "last.previous")  # of chance, and of the clock

@@ -375,11 +375,12 @@ def test_weights_of_the_end_compete_for_the_best_only_if_none_did(tmp_path, has_
 
     from subquad.engine.best import SaveBest
     from subquad.engine.callbacks import PlainProgress
+    from subquad.engine.progress import Progress
     from subquad.engine.training_run import _evaluate_end
 
     if has_best:
         (tmp_path / "best.safetensors").write_bytes(b"")
-    callbacks = [SaveBest(tmp_path), PlainProgress()]
+    callbacks = [SaveBest(tmp_path), PlainProgress(Progress("training"))]
     trainer = SimpleNamespace(callbacks=callbacks, validate=lambda *_, verbose: None)
     _evaluate_end(trainer, None, None, tmp_path)
     assert trainer.callbacks == callbacks[has_best:]

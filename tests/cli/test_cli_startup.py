@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from cli_helpers import fit_arguments
+from subquad.tasks import task_names
 
 HEAVY = ("torch", "numpy", "jsonargparse", "rich", "lightning", "yaml")
 LIGHT = {  # by the arguments: what may be imported of these all the same
@@ -39,13 +39,9 @@ def test_the_version_is_had_without_pytorch():
     assert python("import sys, subquad; print(subquad.__version__); assert 'torch' not in sys.modules")
 
 
-def test_the_first_line_of_fit_comes_before_lightning(data, tmp_path):
+def test_the_first_line_of_fit_comes_before_lightning(tmp_path):
     """Its import takes seconds, in which nothing would be seen."""
-    commands = [
-        fit_arguments(data, tmp_path / "segmentation"),
-        ["fit", "--task=sequences", f"--output={tmp_path / 'sequences'}"],
-        ["fit", "--task=generation", f"--output={tmp_path / 'generation'}"],
-    ]
+    commands = [["fit", f"--task={task}", f"--output={tmp_path / task}"] for task in task_names()]
     code = f"""
 import sys, subquad.engine.progress
 from subquad.cli.main import main

@@ -1,6 +1,7 @@
 """What a command says while it works, and what a log that is no terminal says while a run trains."""
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -82,6 +83,15 @@ def test_what_is_done_is_said_at_once_and_again_while_it_lasts(hasty, capsys):
         assert said_until(capsys, "file")[-1] == "reading data: file 3 of 40, 0:00:00"
     note("nothing is being done")
     assert threading.active_count() == 1
+
+
+def test_a_pipe_has_each_line_at_once():
+    """Python keeps what goes into a pipe until there are 8 KB of it; a log would be empty for hours."""
+    code = "import os\nfrom subquad.engine.progress import doing\nwith doing('reading'): os._exit(0)"
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=buffered)
+    assert (done.stdout, done.stderr) == ("reading ...\n", "")
 
 
 def test_what_was_just_said_is_followed_by_quiet(monkeypatch, capsys):

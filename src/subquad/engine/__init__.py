@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from subquad.base.plugins import load
 
 if TYPE_CHECKING:
+    from subquad.base.files import write_whole
+    from subquad.base.seeds import mix_seed
     from subquad.engine.checkpoints import checkpoint_path, move
     from subquad.engine.classes import check_class_count, check_same_classes
     from subquad.engine.data import RunData
@@ -22,26 +24,30 @@ if TYPE_CHECKING:
     from subquad.engine.run import evaluate
     from subquad.engine.scores import DataReport, Scores, Table
     from subquad.engine.trainer_options import add_trainer_options
+    from subquad.nn.distributed import sum_over_processes
 
 _MODULES = {
-    "DataReport": "scores",
-    "Learner": "learner",
-    "OptimizerOptions": "optimizer",
-    "Parser": "parsing",
-    "RunData": "data",
-    "Scores": "scores",
-    "Table": "scores",
-    "add_optional": "options",
-    "add_trainer_options": "trainer_options",
-    "check_class_count": "classes",
-    "check_outputs": "outputs",
-    "check_same_classes": "classes",
-    "checkpoint_path": "checkpoints",
-    "defaults_of": "options",
-    "evaluate": "run",
-    "given_options": "options",
-    "model_options": "options",
-    "move": "checkpoints",
+    "DataReport": "engine.scores",
+    "Learner": "engine.learner",
+    "OptimizerOptions": "engine.optimizer",
+    "Parser": "engine.parsing",
+    "RunData": "engine.data",
+    "Scores": "engine.scores",
+    "Table": "engine.scores",
+    "add_optional": "engine.options",
+    "add_trainer_options": "engine.trainer_options",
+    "check_class_count": "engine.classes",
+    "check_outputs": "engine.outputs",
+    "check_same_classes": "engine.classes",
+    "checkpoint_path": "engine.checkpoints",
+    "defaults_of": "engine.options",
+    "evaluate": "engine.run",
+    "given_options": "engine.options",
+    "mix_seed": "base.seeds",
+    "model_options": "engine.options",
+    "move": "engine.checkpoints",
+    "sum_over_processes": "nn.distributed",
+    "write_whole": "base.files",
 }
 
 __all__ = [
@@ -61,12 +67,15 @@ __all__ = [
     "defaults_of",
     "evaluate",
     "given_options",
+    "mix_seed",
     "model_options",
     "move",
+    "sum_over_processes",
+    "write_whole",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return load(f"{__name__}.{_MODULES[name]}:{name}")
+        return load(f"subquad.{_MODULES[name]}:{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from typing import TextIO
 QUIET_SECONDS = 10.0
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # where Lightning looks for it, too
 
-_writing = threading.Lock()
+_writing = threading.RLock()  # a signal may come amid a line
 if hasattr(os, "register_at_fork"):  # a loader that is forked amid a line would wait for its end for ever
     os.register_at_fork(
         before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release

@@ -7,8 +7,6 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import Dataset, default_collate
 
-from subquad.base.files import write_whole
-from subquad.base.seeds import mix_seed
 from subquad.data import Batches, TrainingOrder, in_batches
 from subquad.engine import (
     Learner,
@@ -21,7 +19,9 @@ from subquad.engine import (
     defaults_of,
     evaluate,
     given_options,
+    mix_seed,
     model_options,
+    write_whole,
 )
 from subquad.models import model_config
 from subquad.tasks import Task
