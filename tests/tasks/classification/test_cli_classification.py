@@ -174,8 +174,11 @@ def test_pictures_are_held_out_by_the_seed_of_the_run(call, tmp_path):
     data, run = write_classes(tmp_path / "all", {".": 6}), tmp_path / "run"
     extra = ["--data.val_fraction=0.34", "--seed=3", "--trainer.max_epochs=1"]
     assert call(*fit_classes(data, run, *extra)).code == 0
-    result = call("test", run)
-    assert result.code == 0 and "6 pictures" in result.out
+    assert call("test", run, f"--json={tmp_path / 'scores.json'}").code == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    (logged,) = run.glob("logs/*/metrics.csv")
+    (last,) = [row for row in table_of(logged) if row["val/loss"]]
+    assert scores["count"] == 6 and scores["loss"] == pytest.approx(float(last["val/loss"]), rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -276,6 +279,7 @@ def test_grey_pictures_and_a_network_with_context(call, tmp_path):
     assert call(*fit_classes(data, run, *extra, "--trainer.max_epochs=1")).code == 0
     config = load_model(run / "best.safetensors").config
     assert (config.in_channels, config.context, config.normalization) == (1, "hamburger", ((0.5,), (0.25,)))
+    assert call("test", run / "best.safetensors", f"--data.root={data}").code == 0
     picture = next((data / "val" / "red").iterdir())
     assert call("predict", run, picture, f"--output={tmp_path / 'p.csv'}").code == 0
     assert yaml.safe_load((run / "config.yaml").read_text())["model"]["context"] == "hamburger"
