@@ -93,7 +93,7 @@ def test_costs_are_those_of_the_size_of_the_pictures():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"context": "paramixer"}, "context must be one of none, hamburger, attention"),
+        ({"context": "paramixer"}, "context must be one of hamburger, attention, none"),
         ({"crop_ratio": 0.0}, "crop_ratio must be above 0 and at most 1, got 0"),
         ({"image_size": 0}, "image_size must be"),
         ({"rank": 0}, "rank must be"),
