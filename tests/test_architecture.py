@@ -100,6 +100,7 @@ def test_a_task_imports_no_other_and_its_data_know_nothing_of_it(task):
 
 def test_nothing_outside_a_task_names_it():
     """No table but that of the tasks: in code, prose apart, nothing below or beside a task knows its name."""
+    assert CONFIGS.keys() == set(TASKS), "name the configurations of each task"
     known = {config: task for task, names in CONFIGS.items() for config in names}
     for path in SOURCES:
         room, *inside = path.relative_to(ROOT).parts
@@ -107,6 +108,7 @@ def test_nothing_outside_a_task_names_it():
             continue
         tree = ast.parse(path.read_text())
         names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not [name for name in names & known.keys() if inside[:1] != [known[name]]], path
         if room in ("base", "ops", "nn", "data", "engine", "export", "explain", "bench", "cli"):
             words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}

@@ -104,7 +104,7 @@ def test_a_file_of_before_the_interpolation_was_an_option_means_bicubic():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"context": "paramixer"}, "context must be one of none, hamburger, attention"),
+        ({"context": "paramixer"}, "context must be one of hamburger, attention, none"),
         ({"crop_ratio": 0.0}, "crop_ratio must be above 0 and at most 1, got 0"),
         ({"interpolation": "random"}, "interpolation must be one of bicubic, bilinear"),
         ({"image_size": 0}, "image_size must be"),

@@ -14,6 +14,8 @@ from subquad.engine.parsing import Parser
 if TYPE_CHECKING:
     from subquad.bench import Curve, Environment, LongForward, MixingBench
 
+WRITES = "subquad bench"
+
 
 def parser() -> Parser:
     """Return the options of `subquad bench mixing`."""
@@ -54,7 +56,7 @@ def main(arguments: list[str]) -> None:
     elif what != "mixing":
         raise ValueError(f"`subquad bench` knows `mixing`, got {what!r}.{did_you_mean(what, ['mixing'])}")
     options = parser().parse_args(rest)
-    check_scores(options.json, "command")
+    check_scores(options.json, WRITES)
     if options.tokens:
         result = long_forward(options.tokens, dim=options.dim)
         _print_long(result)
@@ -81,7 +83,7 @@ def main(arguments: list[str]) -> None:
         )
         _print_mixing(result)
     command = f"subquad bench {' '.join(arguments)}"
-    write_scores(options.json, {"command": command, **dataclasses.asdict(result)})
+    write_scores(options.json, WRITES, {"command": command, **dataclasses.asdict(result)})
 
 
 def _print_mixing(result: MixingBench) -> None:

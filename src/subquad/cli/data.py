@@ -13,7 +13,7 @@ from subquad.engine.progress import doing
 from subquad.tasks import Task
 from subquad.tasks.choice import task_to_check
 
-KEY = "data"  # in its files
+WRITES = "subquad data check"
 
 
 def parser(task: Task, format: str, formats: Sequence[str] = (), arguments: Sequence[str] = ()) -> Parser:
@@ -48,12 +48,12 @@ def main(arguments: list[str]) -> None:
         )
     task, format, formats = task_to_check(rest)
     options = parser(task, format, formats, rest).parse_args()
-    check_scores(options.json, KEY, [options.path])
+    check_scores(options.json, WRITES, [options.path])
     with doing(f"checking {options.path}"):
         report = task.check_data(options)
     sys.stdout.write(f"{report}\n")
     told = {"task": task.name, "format": options.format, "ok": report.ok, "problems": report.problems}
-    write_scores(options.json, {KEY: options.path, **told, "notes": list(report.notes)})
+    write_scores(options.json, WRITES, {"data": options.path, **told, "notes": list(report.notes)})
     if not report.ok:
         raise ValueError(
             f"{options.path} has {len(report.problems)} problem(s), see above; the first: "

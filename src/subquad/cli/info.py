@@ -12,7 +12,7 @@ from subquad.engine.options import add_checkpoint, add_json
 from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
 
-KEY = "network"  # in its files
+WRITES = "subquad info"
 
 
 def parser() -> Parser:
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     options = parser().parse_args(arguments)
     name: str = options.checkpoint
     is_file = is_checkpoint(name)
-    check_scores(options.json, KEY, [checkpoint_path(name)] if is_file else [])
+    check_scores(options.json, WRITES, [checkpoint_path(name)] if is_file else [])
     network = load_model(checkpoint_path(name), allow_not_finite=True) if is_file else on_meta(name)
     config = network.config
     values = [(f.name, _short(getattr(config, f.name))) for f in dataclasses.fields(config)]
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
     sources = "; ".join(config.sources) or "no paper"
     sys.stdout.write(f"source: {sources}; see docs/models.md\n")
     told = {"parameters": parts, "not_finite": wrong, "sources": config.sources}
-    write_scores(options.json, {KEY: name, **json.loads(config_to_json(config)), **told})
+    write_scores(options.json, WRITES, {"network": name, **json.loads(config_to_json(config)), **told})
 
 
 def _nested(network: nn.Module) -> list[tuple[str, nn.Module]]:

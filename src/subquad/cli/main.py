@@ -20,7 +20,7 @@ OF_ALL_TASKS = {
     for name, help in {
         "fit": "train a network",
         "test": "evaluate a checkpoint",
-        "predict": "segment images, classify sequences",
+        "predict": "what a checkpoint says of new data",
         "export": "write a network as ONNX or for PyTorch, checked",
         "models": "list the networks, their parameters and multiply-adds",
         "info": "describe a network or a checkpoint",

@@ -17,7 +17,7 @@ from subquad.engine.tables import count_text, print_table
 # Written by `subquad.models.cost`, which is not imported: listing what is known needs no PyTorch.
 COSTS = Path(subquad.__file__).parent / "models" / "costs.csv"
 Row = tuple[str, int, int, int]  # name, parameters, multiply-adds, size
-KEY = "models"  # in its files
+WRITES = "subquad models"
 
 
 def parser() -> Parser:
@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     options = parser().parse_args(arguments)
     if options.size is not None and options.size < 1:
         raise ValueError(f"--size must be at least 1, got {options.size}.")
-    check_scores(options.json, KEY)
+    check_scores(options.json, WRITES)
     rows = [row for row in known_costs() if fnmatch(row[0], options.pattern)]
     if not rows:
         raise ValueError(f"no model matches {options.pattern!r}; `subquad models` lists them all.")
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> None:
         [(name, f"{weights:,}", count_text(work), str(size)) for name, weights, work, size in rows],
     )
     names = ("name", "parameters", "multiply_adds", "size")
-    write_scores(options.json, {KEY: [dict(zip(names, row, strict=True)) for row in rows]})
+    write_scores(options.json, WRITES, {"models": [dict(zip(names, row, strict=True)) for row in rows]})
 
 
 def known_costs() -> list[Row]:

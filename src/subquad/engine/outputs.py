@@ -11,6 +11,8 @@ from typing import Any
 from subquad.base.files import check_writable, read_file, write_whole
 from subquad.base.limits import LARGEST_SCORES
 
+WRITER = "written_by"  # the key in the files of `--json`
+
 
 def check_outputs(
     paths: Sequence[Path], inputs: Sequence[str | Path], *, overwrite: bool, option: str = "--output"
@@ -37,33 +39,34 @@ def check_outputs(
         raise ValueError(f"{taken[0]} is there already; give --overwrite, or another {option}{count}.")
 
 
-def check_scores(path: str | None, key: str, inputs: Sequence[str | Path] = ()) -> None:
+def check_scores(path: str | None, command: str, inputs: Sequence[str | Path] = ()) -> None:
     """Raise ValueError unless scores can be written to the file of `--json`.
 
     Scores of an earlier call are replaced, nothing else.
 
     Args:
         path: Of the file; None: nothing is asked for.
-        key: That scores of this kind have.
+        command: That writes it, such as "subquad test"; files of other commands are left alone.
         inputs: As `check_outputs` takes them.
     """
     if path is None:
         return
     check_writable(path)
     check_outputs([Path(path)], inputs, overwrite=True, option="--json")
-    if os.path.lexists(path) and not _holds(Path(path), key):
-        raise ValueError(f"{path} is there already and holds no such scores; give another --json.")
+    if os.path.lexists(path) and not _is_of(Path(path), command):
+        raise ValueError(f"{path} is there already and is not of `{command}`; give another --json.")
 
 
-def write_scores(path: str | None, content: Mapping[str, Any]) -> None:
+def write_scores(path: str | None, command: str, content: Mapping[str, Any]) -> None:
     """Write the file of `--json`, if it is asked for.
 
     Args:
         path: Of the file; None writes nothing.
-        content: With the key by which `check_scores` knows such a file.
+        command: That writes it; `check_scores` knows its files by that.
+        content: What it tells.
     """
     if path is not None:
-        write_whole(path, f"{json.dumps(content, indent=1)}\n".encode())
+        write_whole(path, f"{json.dumps({WRITER: command, **content}, indent=1)}\n".encode())
 
 
 def _identity(path: str | Path) -> tuple[int, int]:
@@ -72,10 +75,10 @@ def _identity(path: str | Path) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def _holds(path: Path, key: str) -> bool:
-    """Say whether a file is a JSON object with a key."""
+def _is_of(path: Path, command: str) -> bool:
+    """Say whether a file is one of `write_scores`, of that command."""
     try:
         content = json.loads(read_file(path, LARGEST_SCORES))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(content, dict) and key in content
+    return isinstance(content, dict) and content.get(WRITER) == command

@@ -74,7 +74,7 @@ class Parser(ArgumentParser):
         self.usual: list[str] = []
         self.paths: list[str] = []
         self.short: dict[str, str] = {}
-        self.checks: list[Callable[[Any], None]] = []
+        self.checks: list[Callable[[Any], object]] = []
         self.may_change: list[str] = []
         self.former: dict[str, Any] = {}
         self.deprecated: dict[str, Deprecated] = {}

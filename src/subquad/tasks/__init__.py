@@ -47,6 +47,7 @@ class Task(ABC):
         default_model: The network that is trained if none is named.
         formats: What `subquad data check --format` can look over.
         kept_of_run: The options of `fit` (or groups of them) that `test` and `predict` of its run read.
+        predicts_by_run: Whether `predict` asks how the run of a network read its data.
         fit_defaults: What options of training are if they are not given, where it is not as usual.
     """
 
@@ -54,6 +55,7 @@ class Task(ABC):
     default_model: ClassVar[str]
     formats: ClassVar[tuple[str, ...]] = ()
     kept_of_run: ClassVar[tuple[str, ...]] = ("data", "model", "seed")
+    predicts_by_run: ClassVar[bool] = False
     fit_defaults: ClassVar[Mapping[str, Any]] = {}
 
     # subquad fit, in this order
@@ -249,8 +251,15 @@ def tasks_that_load(note: Callable[[str], object]) -> list[Task]:
 
 
 def task_of(config: NetworkConfig) -> Task:
-    """Return the task of a network."""
-    return task_called(config.task)
+    """Return the task of a network.
+
+    Raises:
+        ValueError: If its configuration names none, or one that is not there.
+    """
+    name = getattr(config, "task", None)
+    if name is None:
+        raise ValueError(f"a {type(config).__name__} does not say which task it is for; give it a `task`.")
+    return task_called(name)
 
 
 def commands() -> Mapping[str, Command]:

@@ -15,11 +15,12 @@ from subquad.engine.plain_yaml import read_yaml
 from subquad.engine.progress import doing, is_first_process
 from subquad.engine.tables import print_scores
 from subquad.models import load_model
-from subquad.tasks import Task
+from subquad.models.checkpoint import read_config
+from subquad.tasks import Task, task_of
 from subquad.tasks.choice import task_to_ask
 from subquad.tasks.fitting import fit_parser
 
-TASK_KEY = "task"  # in files of scores
+WRITES = "subquad test"
 USUAL = (  # what `--help` shows of any task; a task adds its own
     *("json", "seed", "output", "overwrite", "device", "batch_size", "data.name", "data.root"),
     *("data.evaluation", "data.eval_batch_size", "data.workers", "trainer.accelerator", "trainer.devices"),
@@ -29,10 +30,9 @@ USUAL = (  # what `--help` shows of any task; a task adds its own
 
 def run_test(arguments: Sequence[str]) -> None:
     """Parse, evaluate, print the scores, and write them if asked to."""
-    task, p, _ = _asked("test", arguments)
-    options = p.parse_args()
+    task, p, options, _ = _asked("test", arguments)
     path = checkpoint_path(options.checkpoint)
-    check_scores(options.json, TASK_KEY, [path])
+    check_scores(options.json, WRITES, [path])
     given: Any = p.instantiate(options)
     with doing("reading network and data"):
         network: Any = load_model(path)
@@ -42,13 +42,12 @@ def run_test(arguments: Sequence[str]) -> None:
         scores = task.evaluate(network, data, given)
     if is_first_process():
         print_scores(scores)
-        write_scores(options.json, {TASK_KEY: task.name, **scores.to_json()})
+        write_scores(options.json, WRITES, {"task": task.name, **scores.to_json()})
 
 
 def run_predict(arguments: Sequence[str]) -> None:
     """Parse, load the network, let its task predict, print what it says."""
-    task, p, run = _asked("predict", arguments)
-    options = p.parse_args()
+    task, p, options, run = _asked("predict", arguments)
     with doing("predicting"):
         network = load_model(checkpoint_path(options.checkpoint))
         told = task.predict(move(network, options.device), p.instantiate(options), run)
@@ -85,13 +84,21 @@ def ask_parser(
 
 def _asked(
     command: Literal["test", "predict"], arguments: Sequence[str]
-) -> tuple[Task, Parser, dict[str, Any]]:
-    """Return the task, its parser, and what is kept of the run."""
-    task, checkpoint = task_to_ask(arguments)
-    # A folder is tested on the data of its run, weights alone on the data that are given; but how
-    # sequences or pictures are read is that of the run in either case.
-    run = {} if checkpoint is None else run_of(task, checkpoint, or_file=command == "predict")
-    return task, ask_parser(command, task, run, arguments), run
+) -> tuple[Task, Parser, Any, Mapping[str, Any]]:
+    """Return the task, its parser, what it parsed, and what is kept of the run."""
+    task, found = task_to_ask(arguments)
+    while True:
+        # A folder is tested on the data of its run, weights alone on the data that are given; but how
+        # sequences are read is that of the run in either case.
+        is_read = found is not None and (command == "test" or task.predicts_by_run)
+        run = run_of(task, found, or_file=command == "predict") if found is not None and is_read else {}
+        p = ask_parser(command, task, run, arguments)
+        options = p.parse_args()
+        meant = Path(options.checkpoint)
+        if meant == found:
+            return task, p, options, run
+        # The first pass took the value of an option for the checkpoint, or found none.
+        task, found = task_of(read_config(checkpoint_path(options.checkpoint))), meant
 
 
 def run_of(task: Task, checkpoint: Path, *, or_file: bool = False) -> dict[str, Any]:
@@ -114,6 +121,8 @@ def run_of(task: Task, checkpoint: Path, *, or_file: bool = False) -> dict[str, 
         return {}
     content = read_yaml(config)
     if not isinstance(content.get("data"), dict):
+        if is_file:  # it only lies beside the weights
+            return {}
         raise ValueError(f"{config} has no section `data`; it is not of `subquad fit`.")
     p = fit_parser(task)
     p.recipes = [str(config)]

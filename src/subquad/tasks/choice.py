@@ -15,6 +15,7 @@ from subquad.models import model_config
 from subquad.models.checkpoint import read_config
 from subquad.tasks import Task, task_called, task_names, task_of, tasks_that_load
 
+RECIPE_TASK = "task of a recipe"
 _TAKE_A_VALUE = ("--json", "--output", "--device", "--format", "--batch_size")  # of `test` and `predict`
 
 
@@ -29,7 +30,7 @@ def task_to_fit(arguments: Sequence[str]) -> Task:
     first.add_argument("--model.name", action=_Told)
     first.add_argument("--task", action=_Told)
     told = getattr(first.known_of(arguments)[0], "told", {})
-    task, model = told.get("task"), told.get("model.name")
+    task, model = told.get("task", told.get(RECIPE_TASK)), told.get("model.name")
     asked = None if task is None else task_called(task)  # first: its package may name the network
     if model is None:
         return asked or default_task()
@@ -58,9 +59,10 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
     for argument in first.known_of(arguments)[1]:
         if not argument.startswith("-") and Path(argument).exists():
             try:
-                return task_of(read_config(checkpoint_path(argument))), Path(argument)
+                config = read_config(checkpoint_path(argument))
             except (OSError, ValueError):  # a value of an option that this pass does not know
                 continue
+            return task_of(config), Path(argument)
     return default_task(), None
 
 
@@ -84,7 +86,8 @@ def task_to_check(arguments: Sequence[str]) -> tuple[Task, str, list[str]]:
         raise ValueError(
             f"unknown format {asked!r}.{did_you_mean(asked, formats)} There are {', '.join(formats)}."
         )
-    path = next((Path(argument) for argument in others if not argument.startswith("-")), None)
+    # Later words may be values of options that this pass does not know.
+    path = Path(others[0]) if others and not others[0].startswith("-") else None
     for task in tasks:
         name = None if path is None else task.format_of(path)
         if name is not None:
@@ -104,11 +107,12 @@ class _Lenient(ArgumentParser):
         super().__init__(add_help=False, allow_abbrev=False)
 
     def known_of(self, arguments: Sequence[str]) -> tuple[Namespace, list[str]]:
-        """Return what is known, and the rest; nothing if it cannot be understood."""
+        """Return what is known, and the rest; none of it if something cannot be understood."""
+        found = Namespace()
         try:
-            return self.parse_known_args(arguments)
+            return self.parse_known_args(arguments, found)
         except ValueError:
-            return Namespace(), []
+            return found, []
 
     def error(self, message: str) -> NoReturn:
         """Raise ValueError rather than leave."""
@@ -116,13 +120,19 @@ class _Lenient(ArgumentParser):
 
 
 class _Told(Action):
-    """Keeps what the options and recipes say of task and network, each taking the place of the one before."""
+    """Keeps what options and recipes say of task and network; what comes later takes the place.
+
+    The task of a recipe, which each config.yaml holds, goes with the network that it names.
+    """
 
     def __call__(
         self, parser: Any, namespace: Namespace, value: Any, option_string: str | None = None
     ) -> None:
         told = dict(getattr(namespace, "told", {}))
-        namespace.told = told | (_in_recipe(Path(value)) if self.dest == "config" else {self.dest: value})
+        new = _in_recipe(Path(value)) if self.dest == "config" else {self.dest: value}
+        if "model.name" in new:
+            told.pop(RECIPE_TASK, None)
+        namespace.told = told | new
 
 
 def _in_recipe(path: Path) -> dict[str, str]:
@@ -132,5 +142,6 @@ def _in_recipe(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     model = content.get("model")
-    told = {"task": content.get("task"), "model.name": model.get("name") if isinstance(model, dict) else None}
+    name = model.get("name") if isinstance(model, dict) else content.get("model.name")
+    told = {RECIPE_TASK: content.get("task"), "model.name": name}
     return {name: value for name, value in told.items() if isinstance(value, str)}

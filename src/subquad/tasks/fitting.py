@@ -47,6 +47,7 @@ def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
     )
     add_run_options(p, task.name)
     task.add_fit_options(p)
+    p.paths.append("model.weights")
     add_trainer_options(p)
     p.set_defaults(dict(task.fit_defaults))
     p.usual += USUAL
@@ -57,6 +58,7 @@ def run_fit(task: Task, arguments: Sequence[str]) -> None:
     """Parse, lock the folder, train, print the scores; refuse what would lose a run."""
     p = fit_parser(task, arguments)
     options = p.parse_args()
+    options.task = task.name  # a recipe may name that of another network
     folder = Path(options.output)
     if is_first_process():
         lock(folder)

@@ -208,7 +208,7 @@ def test_pictures_are_held_out_by_the_seed_of_the_run(call, tmp_path):
     ("extra", "said"),
     [
         (["--model.num_classes=5"], "--model.num_classes 5, but the data has 3 classes (blue, green, red)"),
-        (["--model.context=paramixer"], "expected 'none' or 'hamburger' or 'attention'"),
+        (["--model.context=paramixer"], "expected 'hamburger' or 'attention' or 'none'"),
         (["--data.name=cifar100"], "expected 'class_folder' or 'cifar10' or 'fashion_mnist'"),
         (["--data.root=nowhere"], "there is no folder"),
         (["--mix.mixup=-1"], "mix.mixup must be 0 or more"),

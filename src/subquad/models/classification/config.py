@@ -12,7 +12,7 @@ from subquad.models.fields import check_range
 from subquad.models.ham_config import WithHam
 from subquad.nn.ham import HamOptions
 
-Context = Literal["none", "hamburger", "attention"]
+Context = Literal["hamburger", "attention", "none"]
 Interpolation = Literal["bicubic", "bilinear"]
 
 

@@ -42,7 +42,6 @@ class Generation(Task):
         _add_data(p)
         p.add_class_arguments(HamGANOptions, "optimizer")
         p.add_class_arguments(GridOptions, "grids")
-        p.paths.append("model.weights")
         p.usual += ["features", "inception", "optimizer.generator_lr", "optimizer.discriminator_lr"]
         p.may_change += ["grids.*", "features", "inception"]  # these compare themselves, by a fingerprint
         p.former["optimizer.check_every"] = 50  # how often NaN was looked for: each step is looked at now
@@ -128,6 +127,7 @@ class Generation(Task):
         add_device(p)
         p.add_argument("--batch_size", type=int, default=64, help="Of generated images.")
         _add_data(p)
+        p.checks.append(_check_scoring)
         p.usual += ["features", "inception", "preset", "samples", "allow_small"]
         p.set_defaults(defaults_of(run))
         if not (p.is_given("features") or p.is_given("inception")):
@@ -141,7 +141,6 @@ class Generation(Task):
         """Return FID and Inception score, or proxy-FID."""
         from subquad.tasks.generation.commands.evaluate import score
 
-        check_seed(options.seed)
         return score(network, data.datasets["test"], options)
 
     def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
@@ -170,6 +169,16 @@ def _sized(options: Any) -> HamGANConfig:
         overrides = {"in_channels": fixed[0], "size": fixed[1], **overrides}
     overrides.pop("num_classes", None)
     return named.replaced(**overrides)
+
+
+def _check_scoring(options: Any) -> None:
+    """Raise ValueError where images cannot be scored like that, before anything is read."""
+    from subquad.tasks.generation.commands.evaluate import resolve_protocol
+
+    check_seed(options.seed)
+    if options.batch_size < 1:
+        raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
+    resolve_protocol(options)
 
 
 def _add_data(p: Parser) -> None:

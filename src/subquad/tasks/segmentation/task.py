@@ -59,7 +59,7 @@ class Segmentation(Task):
         from subquad.tasks.segmentation.data.opening import build_data
         from subquad.tasks.segmentation.look_over import look_over
 
-        data = build_data(options.data, getattr(options, "seed", 0), training=config is None)
+        data = build_data(options.data, options.seed if config is None else 0, training=config is None)
         if config is None:
             look_over(options.data, data)
         return data
@@ -174,6 +174,7 @@ def _add_data(p: Parser) -> None:
 def _add_protocol(p: Parser) -> None:
     p.add_class_arguments(ProtocolOptions, "protocol")
     p.short["--protocol"] = "--protocol.name"
+    p.checks.append(lambda options: resolve_protocol(options.protocol))
 
 
 TASK = Segmentation()

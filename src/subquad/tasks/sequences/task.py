@@ -33,6 +33,7 @@ class Sequences(Task):
     name = "sequences"
     default_model = "paramixer"
     formats = ("csv", "text", "image", "long_document", "genome", "listops", "pathfinder")
+    predicts_by_run = True
     fit_defaults = {  # noqa: RUF012
         "optimizer.lr": 1e-3,
         "optimizer.exempt": "norms_and_biases",
@@ -70,10 +71,10 @@ class Sequences(Task):
         from subquad.tasks.sequences.notes import check_unknown, tell_notes, tell_unknown
 
         data = SequenceData(dataclasses.replace(options.data, seed=options.seed))
-        tell_notes(data)
         if config is None:
+            tell_notes(data)
             tell_unknown(data, "test")
-        check_unknown(data, "val" if config is None else "test")
+            check_unknown(data, "val")
         return data
 
     def configure(self, options: Any, data: Any) -> SequenceConfig:
@@ -133,7 +134,10 @@ class Sequences(Task):
     def evaluate(self, network: Any, data: Any, options: Any) -> SequenceScores:
         """Return accuracy and F1, or the errors of values."""
         from subquad.tasks.sequences.learner import SequenceLearner
+        from subquad.tasks.sequences.notes import check_unknown, tell_notes
 
+        tell_notes(data)
+        check_unknown(data, "test")
         return evaluate(SequenceLearner(network), data, options)
 
     def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:

@@ -24,8 +24,6 @@ def score(network: Any, real: ClassImages, options: Any) -> GenerationScores:
         real: What is compared with.
         options: Of `subquad test`.
     """
-    if options.batch_size < 1:
-        raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
     protocol = resolve_protocol(options)
     features = open_features(options.features, options.inception)
     network = move(network, options.device)

@@ -66,12 +66,23 @@ def add_options(p: Parser) -> None:
         action="store_true",
         help="Compute one dictionary for the whole image, for all its tiles.",
     )
+    p.checks.append(_check)
+
+
+def _check(options: Any) -> None:
+    """Raise ValueError for options that nothing can be made with, before anything is read."""
+    if not 0 <= options.opacity <= 1:
+        raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
+    if options.tile is None and options.share_dictionary:
+        raise ValueError("--share_dictionary is of tiles; give --tile too, such as --tile 1024.")
+    if options.tile is None and options.overlap is not None:
+        raise ValueError("--overlap is of tiles; give --tile too, such as --tile 1024.")
+    if options.tile is not None and resolve_protocol(options.protocol) != EvaluationProtocol():
+        raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
 
 
 def predict(model: Any, options: Any) -> str:
     """Write masks and overlays; returns what was written."""
-    if not 0 <= options.opacity <= 1:
-        raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
     read, label = _predictor(options, resolve_protocol(options.protocol))
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
@@ -139,18 +150,11 @@ def _predictor(
             ) from error
 
     if options.tile is None:
-        if options.share_dictionary:
-            raise ValueError("--share_dictionary is of tiles; give --tile too, such as --tile 1024.")
-
-        if options.overlap is not None:
-            raise ValueError("--overlap is of tiles; give --tile too, such as --tile 1024.")
 
         def at_once(model: Any, image: Any) -> tuple[Any, str]:
             return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
 
         return read, at_once
-    if protocol != EvaluationProtocol():
-        raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
     overlap = Tiling.overlap if options.overlap is None else options.overlap
     tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)
 
