@@ -1,5 +1,7 @@
 """Classifiers: any backbone, any timm network, context before the mean."""
 
+import json
+
 import pytest
 import timm
 import torch
@@ -7,6 +9,7 @@ import torch
 from subquad import create_model, load_model, load_original, save_model
 from subquad.models import model_config
 from subquad.models.classification.timm import TimmBody
+from subquad.models.config_text import config_from_json, config_to_json
 from subquad.models.cost import parameters
 from subquad.nn import Hamburger, SelfAttention
 
@@ -90,11 +93,20 @@ def test_costs_are_those_of_the_size_of_the_pictures():
     assert model_config("conv_tiny").replaced(context="hamburger").sources[0] == "Geng et al., ICLR 2021"
 
 
+def test_a_file_of_before_the_interpolation_was_an_option_means_bicubic():
+    older = json.loads(config_to_json(model_config("conv_tiny")))
+    del older["config"]["interpolation"]
+    assert config_from_json(json.dumps(older), "m.safetensors") == model_config("conv_tiny")
+    other = model_config("conv_tiny").replaced(interpolation="bilinear")
+    assert config_from_json(config_to_json(other), "m.safetensors") == other
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ({"context": "paramixer"}, "context must be one of hamburger, attention, none"),
         ({"crop_ratio": 0.0}, "crop_ratio must be above 0 and at most 1, got 0"),
+        ({"interpolation": "random"}, "interpolation must be one of bicubic, bilinear"),
         ({"image_size": 0}, "image_size must be"),
         ({"rank": 0}, "rank must be"),
         ({"backbone": "timm/no_such"}, "timm knows no network 'no_such'"),

@@ -132,6 +132,7 @@ def test_all_pictures_count_once_in_every_share(root):
         ({"channels": 2}, r"data.channels must be 1 \(grey\) or 3, got 2"),
         ({"val_fraction": 1.0}, r"data.val_fraction must be in \[0, 1\)"),
         ({"crop_ratio": 0.0}, "data.crop_ratio must be above 0"),
+        ({"interpolation": "nearest"}, "data.interpolation must be one of bicubic, bilinear, random, got"),
         ({"scale": (0.5, 0.1)}, "data.scale must be two growing numbers"),
         ({"scale": (0.5, 1.5)}, "data.scale"),
         ({"ratio": (0.0, 1.0)}, "data.ratio must be two growing numbers"),

@@ -130,6 +130,29 @@ def test_what_is_predicted_is_what_is_evaluated(classified, call, tmp_path):
             torch.testing.assert_close(found, expected[row["path"]], atol=2e-6, rtol=0)
 
 
+def test_the_interpolation_of_training_is_that_of_test_and_predict(call, tmp_path):
+    """Pictures of 20 pixels are brought to 25: bilinear, as the checkpoint says where the run is not read."""
+    data, run, out = write_classes(tmp_path / "data"), tmp_path / "run", tmp_path / "out"
+    extra = ["--data.interpolation=bilinear", "--data.crop_ratio=0.8", "--trainer.max_epochs=1"]
+    assert call(*fit_classes(data, run, *extra)).code == 0
+    weights = run / "best.safetensors"
+    assert load_model(weights).config.interpolation == "bilinear"
+
+    def loss(*arguments):
+        assert call("test", *arguments, f"--json={out}.json").code == 0
+        return json.loads(out.with_suffix(".json").read_text())["loss"]
+
+    own = loss(run)
+    assert loss(weights, f"--data.root={data}") == own
+    other = loss(weights, f"--data.root={data}", "--data.interpolation=bicubic")
+    assert abs(other - own) > 1e-5, "what is asked for counts, and matters"
+    missed = []
+    for name in NAMES:
+        assert call("predict", weights, data / "val" / name, f"--output={out}.csv", "--overwrite").code == 0
+        missed += [-np.log(float(row[f"p({name})"])) for row in table_of(out.with_suffix(".csv"))]
+    assert np.mean(missed) == pytest.approx(own, abs=3e-6)
+
+
 def test_what_only_fills_up_does_not_count():
     learner = ClassificationLearner(create_model("conv_tiny", num_classes=3)).eval()
     images = torch.randint(256, (4, 3, 8, 8), dtype=torch.uint8)
@@ -238,6 +261,8 @@ def test_a_check_names_what_is_to_be_mended(call, complains, tmp_path):
 
 def test_a_check_of_packed_sets(call, complains, shared_data, tmp_path):
     complains("data", "check", tmp_path, "--format=cifar10", quoting=["data_batch_1.bin"])
+    for wrong in (["--samples=5"], ["--splits", "test"], ["--max_pixels=9"]):
+        complains("data", "check", tmp_path, "--format=cifar10", *wrong, quoting=["cifar10", wrong[0][:9]])
     out = call("data", "check", shared_data / "fashion_mnist", "--format=fashion_mnist").out
     assert "60,000" in out and "Ankle boot" in out and "problems: none" in out
 

@@ -13,6 +13,7 @@ from subquad.models.ham_config import WithHam
 from subquad.nn.ham import HamOptions
 
 Context = Literal["hamburger", "attention", "none"]
+Interpolation = Literal["bicubic", "bilinear"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class ClassifierConfig(WithHam, ImageConfig):
         heads: Of the hamburger or the attention.
         image_size: Height and width of the pictures that it is trained and evaluated on.
         crop_ratio: Share of a picture's shorter side that an evaluation sees, in (0, 1].
+        interpolation: How an evaluation resizes pictures, "bicubic" or "bilinear".
     """
 
     family: ClassVar[str] = "classifier"
@@ -42,6 +44,7 @@ class ClassifierConfig(WithHam, ImageConfig):
     heads: int = 1
     image_size: int = 224
     crop_ratio: float = 0.9
+    interpolation: Interpolation = "bicubic"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,7 +10,7 @@ from subquad.models import ClassifierConfig, model_config
 from subquad.models.solvers import solver_from_json
 
 # What the data tells: the options of a network that a user does not give.
-TOLD = ("class_names", "in_channels", "image_size", "crop_ratio")
+TOLD = ("class_names", "in_channels", "image_size", "crop_ratio", "interpolation")
 ClassifierOptions = model_options([ClassifierConfig], name="conv_tiny", told=TOLD)
 
 
@@ -41,5 +41,6 @@ def resolve(options: Any, data: Any) -> ClassifierConfig:
         "in_channels": data.channels,
         "image_size": data.size,
         "crop_ratio": data.crop_ratio,
+        "interpolation": data.interpolation,
     }
     return named.replaced(**{**overrides, **told})

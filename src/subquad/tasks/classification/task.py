@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.limits import PICTURE_PIXELS
@@ -59,6 +60,7 @@ class Classification(Task):
             channels=config.in_channels,
             size=config.image_size,
             crop_ratio=config.crop_ratio,
+            interpolation=config.interpolation,
         )
 
     def configure(self, options: Any, data: Any) -> ClassifierConfig:
@@ -112,11 +114,17 @@ class Classification(Task):
 
         return predict(network, options)
 
+    def format_of(self, path: Path) -> str | None:
+        """Return "class_folder" for a folder that plainly is one."""
+        from subquad.tasks.classification.data.layout import is_class_folder
+
+        return "class_folder" if is_class_folder(path) else None
+
     def add_check_options(self, p: Parser) -> None:
         """Add which splits are looked over, and how many pictures of each."""
-        p.add_argument(
-            "--splits", type=str, nargs="+", default=["train", "val", "test"], help="Those that are there."
-        )
+        from subquad.tasks.classification.data.layout import SPLITS
+
+        p.add_argument("--splits", type=str, nargs="+", default=[*SPLITS], help="Those that are there.")
         add_optional(p, "samples", int, "Pictures to read of each split; all if not given.")
         p.add_argument("--max_pixels", type=int, default=PICTURE_PIXELS, help="Refuse pictures of more.")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.limits import PICTURE_PIXELS
@@ -134,10 +133,6 @@ class Segmentation(Task):
         from subquad.tasks.segmentation.commands.predict import predict
 
         return predict(network, options)
-
-    def format_of(self, path: Path) -> str | None:
-        """Return "folder" for a folder."""
-        return "folder" if path.is_dir() else None
 
     def add_check_options(self, p: Parser) -> None:
         """Add where images and masks are, and what of published data is read."""

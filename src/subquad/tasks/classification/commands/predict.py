@@ -52,7 +52,7 @@ def predict(network: Any, options: Any) -> str:
     if options.batch_size < 1:
         raise ValueError(f"--batch_size must be at least 1, got {options.batch_size}.")
     config: ClassifierConfig = network.config
-    transform = EvalTransform(config.image_size, config.crop_ratio)
+    transform = EvalTransform(config.image_size, config.crop_ratio, config.interpolation)
     problems: list[str] = []
     read: list[Path] = []
     shares: list[Tensor] = []

@@ -14,6 +14,7 @@ from subquad.data.class_images.folder import folder_of
 from subquad.data.fingerprint import tensor_bytes
 from subquad.data.picture_files import image_files, left_out
 from subquad.data.pictures import read_image
+from subquad.tasks.classification.data.layout import SPLITS
 from subquad.tasks.classification.data.options import IN_MEMORY
 from subquad.tasks.classification.data.report import PictureReport, PictureSplit
 
@@ -24,7 +25,7 @@ NUMBERED = 3  # problems of one kind that are told one by one
 def check_pictures(
     root: str | Path,
     format: str,
-    splits: Sequence[str] = ("train", "val", "test"),
+    splits: Sequence[str] = SPLITS,
     samples: int | None = None,
     max_pixels: int = PICTURE_PIXELS,
 ) -> PictureReport:
@@ -39,10 +40,16 @@ def check_pictures(
 
     Raises:
         FileNotFoundError: If there is no such folder, or none of the splits in it.
-        ValueError: If less than one picture is to be read.
+        ValueError: If less than one picture is to be read, or a format that leaves nothing open is given
+            splits, samples or a limit.
     """
     if samples is not None and samples < 1:
         raise ValueError(f"--samples must be at least 1, got {samples}.")
+    if format in IN_MEMORY and ((*splits,), samples, max_pixels) != (SPLITS, None, PICTURE_PIXELS):
+        raise ValueError(
+            f"the splits and sizes of {format} are known, and all of it is read; leave --splits, "
+            "--samples and --max_pixels out."
+        )
     if not Path(root).is_dir():
         raise FileNotFoundError(f"there is no folder {root}; correct the path.")
     report = PictureReport(str(root), [], (), [], [])

@@ -27,12 +27,14 @@ class ClassificationData(RunData[ClassedPictures]):
         channels: That a network takes which is evaluated; None: as the options say.
         size: That it was trained at; None: as the options say.
         crop_ratio: That it was evaluated with while training; None: as the options say.
+        interpolation: The same of it.
 
     Attributes:
         class_names: The classes in the order of their numbers.
         channels: 1 or 3.
         size: Height and width.
         crop_ratio: Share of a picture's shorter side that an evaluation sees.
+        interpolation: How an evaluation resizes pictures.
 
     Raises:
         FileNotFoundError: If something is not there.
@@ -48,6 +50,7 @@ class ClassificationData(RunData[ClassedPictures]):
         channels: int | None = None,
         size: int | None = None,
         crop_ratio: float | None = None,
+        interpolation: str | None = None,
     ) -> None:
         train, evaluation = open_splits(options, seed, training=training, channels=channels)
         super().__init__(
@@ -62,8 +65,9 @@ class ClassificationData(RunData[ClassedPictures]):
             count_batches(len(train), options.batch_size)  # before a run leaves anything behind
         self.size = options.size or size or usual_size(evaluation if train is None else train)
         self.crop_ratio = options.crop_ratio or crop_ratio or 1.0
-        how = "bicubic" if options.interpolation == "random" else options.interpolation
-        self.eval_transform = EvalTransform(self.size, self.crop_ratio, how)
+        how = options.interpolation or interpolation or "bicubic"
+        self.interpolation = "bicubic" if how == "random" else how
+        self.eval_transform = EvalTransform(self.size, self.crop_ratio, self.interpolation)
         self.train_transform = train_transform(options, self.size, self.channels)
 
     def training_batches(self, dataset: ClassedPictures, rank: int, processes: int) -> Batches:

@@ -32,7 +32,8 @@ class PictureOptions:
             pictures have at least, 224 at most.
         crop_ratio: Share of a picture's shorter side that an evaluation sees, in (0, 1]; 1 if not given, or
             in an evaluation that of training.
-        interpolation: "bicubic", "bilinear", or while training one of the two at random.
+        interpolation: "bicubic", "bilinear", or while training one of the two at random ("random", which
+            evaluates by bicubic); bicubic if not given, or in an evaluation that of training.
         scale: Smallest and largest share of a training picture's area that is cut out and brought to the
             size; not given: its shorter side is brought to the size, and a square is cut out at random.
         ratio: Narrowest and widest shape of what is cut out by scale, width over height.
@@ -57,7 +58,7 @@ class PictureOptions:
     channels: int | None = None
     size: int | None = None
     crop_ratio: float | None = None
-    interpolation: Interpolation = "bicubic"
+    interpolation: Interpolation | None = None
     scale: tuple[float, float] | None = None
     ratio: tuple[float, float] = (0.75, 4 / 3)
     padding: int | None = None
@@ -70,11 +71,12 @@ class PictureOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that mean nothing."""
-        for name, kind in {"name": PictureSet, "interpolation": Interpolation}.items():
-            if getattr(self, name) not in get_args(kind):
-                raise ValueError(
-                    f"data.{name} must be one of {', '.join(get_args(kind))}, got {getattr(self, name)!r}."
-                )
+        for name, value, kind in (
+            ("name", self.name, PictureSet),
+            ("interpolation", self.interpolation or "bicubic", Interpolation),
+        ):
+            if value not in get_args(kind):
+                raise ValueError(f"data.{name} must be one of {', '.join(get_args(kind))}, got {value!r}.")
         for name, least in {"batch_size": 1, "eval_batch_size": 1, "workers": 0, "padding": 0}.items():
             value = getattr(self, name)
             if value is not None and value < least:

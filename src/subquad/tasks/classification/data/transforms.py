@@ -62,7 +62,8 @@ def train_transform(options: PictureOptions, size: int, channels: int) -> Transf
     """
     from torchvision.transforms import v2
 
-    modes = ("bicubic", "bilinear") if options.interpolation == "random" else (options.interpolation,)
+    how = options.interpolation or "bicubic"
+    modes = ("bicubic", "bilinear") if how == "random" else (how,)
     if options.scale is not None:
         crops = [
             v2.RandomResizedCrop(size, options.scale, options.ratio, _mode(mode), antialias=True)
