@@ -1,5 +1,6 @@
 """The documentation is true: its Python runs, its table of models is what the code says."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -59,6 +60,32 @@ def test_the_task_of_the_guide_is_short():
     )
     assert len(blocks) == 4
     assert sum(bool(line.strip()) for block in blocks for line in block.splitlines()) < 150
+
+
+def test_the_task_of_the_guide_counts_each_sample_once(tmp_path, monkeypatch, own_registry):
+    """Three processes have batches of ten samples, equally many; what fills them up is no cloud."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "clouds").mkdir()
+    for name, block in re.findall(
+        r"^```python\n# (\w+/\w+\.py)\n(.*?)^```", ADD_A_TASK.read_text(), re.MULTILINE | re.DOTALL
+    ):
+        (tmp_path / name).write_text(block)
+    modules = set(sys.modules)
+    try:
+        task = importlib.import_module("clouds.task")
+        data = task.CloudData(task.CloudOptions(clouds=10, batch_size=2), seed=0)
+        learner = task.CloudLearner(task.CloudConfig().build(), 0)
+        learner.on_validation_epoch_start()
+        shares = [data.evaluation_batches(data.datasets["val"], rank, 3) for rank in range(3)]
+        for samples, order, collate in shares:
+            for number, keys in enumerate(order):
+                learner.validation_step(collate([samples[key] for key in keys]), number)
+        assert {len(share.order) for share in shares} == {2}
+        assert learner.sums[1] == 10
+    finally:
+        for name in set(sys.modules) - modules:
+            if name.partition(".")[0] == "clouds":
+                del sys.modules[name]
 
 
 GROUPS = {f"subquad.{name}" for name in ("families", "mixers", "solvers", "tasks")}  # of entry points

@@ -5,9 +5,11 @@ import types
 import warnings
 
 import pytest
+import yaml
 
 from subquad.base import deprecation
 from subquad.base.deprecation import Deprecated, deprecated_arguments, deprecated_names, warn_deprecated
+from subquad.engine import parsing
 from subquad.engine.parsing import Parser
 
 
@@ -114,3 +116,43 @@ def test_a_recipe_may_hold_an_option_by_its_old_name(capsys):
     assert capsys.readouterr().err.count("the option --group.old is deprecated") == 1
     with pytest.raises(ValueError, match="there is no option 'group.older'"):
         p.parse_content({"group": {"older": 3}})
+
+
+def test_an_option_by_both_names_in_a_recipe_is_refused():
+    """Whichever won, the other would be dropped without a word."""
+    p = Parser(prog="subquad made")
+    p.add_argument("--group.new", type=int, default=0)
+    p.deprecated["group.old"] = Deprecated("group.new", "0.3")
+    for recipe in ({"group": {"old": 3, "new": 4}}, {"group.old": 3, "group": {"new": 4}}):
+        with pytest.raises(ValueError, match='"group.old" and "group.new" are one option; give "group.new"'):
+            p.parse_content(recipe)
+    assert p.parse_content({"group.old": 3})["group"] == {"new": 3}
+
+
+def test_an_option_may_leave_a_group_that_goes():
+    p = Parser(prog="subquad made")
+    p.add_argument("--group.new", type=int, default=0)
+    p.deprecated["gone.old"] = Deprecated("group.new", "0.3")
+    assert p.parse_content({"gone": {"old": 3}})["group"] == {"new": 3}
+
+
+@pytest.mark.parametrize("value", [300, 0.5, "none read before", [1, 2], False])
+def test_a_former_option_is_left_out_where_it_says_nothing(value):
+    p = Parser(prog="subquad made")
+    p.add_argument("--new", type=int, default=0)
+    p.former["old"] = value
+    assert p.without_former(yaml.safe_load(yaml.safe_dump({"old": value}))) == {}
+    other = 0 if value is False else 7
+    assert p.without_former({"old": other}) == {"old": other}
+
+
+def test_the_first_process_alone_notes_an_old_name(monkeypatch, capsys):
+    monkeypatch.setattr(parsing, "is_first_process", lambda: False)
+    p = Parser(prog="subquad made")
+    p.add_argument("--new", type=int, default=0)
+    p.deprecated["noted"] = Deprecated("new", "0.3")
+    assert p.parse_args(["--noted=3"]).new == 3
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(parsing, "is_first_process", lambda: True)
+    assert p.parse_args(["--noted=3"]).new == 3
+    assert "the option --noted is deprecated" in capsys.readouterr().err

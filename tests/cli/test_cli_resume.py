@@ -12,6 +12,7 @@ import yaml
 from lightning.pytorch.callbacks import Timer
 
 from cli_helpers import contents, fit_arguments, write_pair
+from subquad.base.deprecation import Deprecated
 from subquad.engine.learner import CONFIG_KEY
 from subquad.engine.resume import RUN_KEY, check_resumable
 from subquad.engine.run_record import LENGTHS, MAY_CHANGE, RunOptions
@@ -171,6 +172,16 @@ def test_a_run_on_values_from_before_standard_units_goes_on_without(tmp_path, kn
     assert found == ((True, None, None) if known else (False, False, "random"))
 
 
+def test_what_older_defaults_are_told_has_the_names_of_today(tmp_path):
+    (tmp_path / "last.ckpt").touch()
+    (tmp_path / "config.yaml").write_text("data:\n  units: true\n")
+    p = fit_parser(task_called("sequences"))
+    p.deprecated["data.units"] = Deprecated("data.standard_units", "0.3")
+    options = p.parse_args(["--model.name=paramixer_text"])
+    take_older_defaults(task_called("sequences"), p, options, tmp_path)
+    assert options.data.standard_units, "the run was taken for one from before they were there"
+
+
 def test_a_network_of_an_older_version_has_the_defaults_of_what_it_did_not_know(tmp_path):
     network = create_model("paramixer_adding", dim=4, hidden=4, length=8)
     task = SequenceLearner(network)
@@ -192,6 +203,34 @@ def test_refused_options_leave_the_run_and_its_record_as_they_were(complains, tr
         quoting=["--optimizer.lr is 0.5, but the run was made with 6e-05", "--seed is 3"],
     )
     assert str(run / "last.ckpt") in sentence and contents(run) == contents(trained.run)
+
+
+@pytest.mark.parametrize("with_record", [True, False])
+def test_a_run_from_before_an_option_was_renamed_goes_on(
+    call, complains, trained, run, monkeypatch, with_record
+):
+    segmentation = type(task_called("segmentation"))
+    add_options = segmentation.add_fit_options
+
+    def renamed(self, p):
+        add_options(self, p)
+        p.deprecated["optimizer.rate"] = Deprecated("optimizer.lr", "0.3")
+
+    monkeypatch.setattr(segmentation, "add_fit_options", renamed)
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["optimizer"]["rate"] = config["optimizer"].pop("lr")
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    checkpoint = torch.load(run / "last.ckpt", weights_only=True)
+    record = json.loads(checkpoint.pop(RUN_KEY))
+    record["options"]["optimizer.rate"] = record["options"].pop("optimizer.lr")
+    torch.save(checkpoint | ({RUN_KEY: json.dumps(record)} if with_record else {}), run / "last.ckpt")
+    complains(
+        *fit_arguments(trained.data, run, "--resume", "--optimizer.lr=0.5"),
+        quoting="--optimizer.lr is 0.5, but the run was made with 6e-05",
+    )
+    resumed = call("fit", "--config", run / "config.yaml", "--output", run, "--resume")
+    assert resumed.code == 0, resumed.err
+    assert yaml.safe_load((run / "config.yaml").read_text())["optimizer"]["lr"] == 6e-05
 
 
 def test_other_pictures_are_refused(complains, trained, run, tmp_path):

@@ -1,6 +1,7 @@
 """What a command says while it works, and what a log that is no terminal says while a run trains."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from subquad.base.interruption import Interrupted, raising
 from subquad.engine import callbacks, progress
 from subquad.engine.callbacks import PlainProgress
 from subquad.engine.progress import Progress, doing, is_first_process, note
@@ -149,6 +151,53 @@ def test_a_process_that_is_forked_amid_a_line_can_say_its_own(monkeypatch):
     forked.set()
     thread.join()
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_line_that_fails_ends_no_beats(hasty, capsys, monkeypatch):
+    """It reads a trainer that is changing; a traceback of a thread would look like the end of the run."""
+    monkeypatch.setattr(threading, "excepthook", lambda failed: pytest.fail(str(failed.exc_value)))
+    calls = iter([RuntimeError("dictionary changed size"), AttributeError("no loop yet")])
+
+    def line():
+        for error in calls:
+            raise error
+        return "at step 7"
+
+    with doing("training") as said:
+        said.line = line
+        lines = said_until(capsys, "at step 7")
+    assert lines[:4] == ["training ...", *["training: 0:00:00"] * 2, "at step 7"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_signal_while_a_fork_waits_for_a_line_is_not_lost():
+    """What a hook of a fork raises is printed and forgotten: Ctrl-C would do nothing."""
+    held, end = threading.Event(), threading.Event()
+
+    class Stuck:
+        def write(self, text):
+            held.set()
+            end.wait(5)
+
+        def flush(self):
+            pass
+
+    thread = threading.Thread(target=Progress("reading", Stuck()).say, args=("a line",))  # pyright: ignore
+    thread.start()
+    held.wait()
+    interrupt = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
+    interrupt.start()
+    with pytest.raises(Interrupted), raising():
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if progress._writing.acquire(timeout=5) else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        time.sleep(5)
+    end.set()
+    thread.join()
+    assert progress._writing.acquire(timeout=1)
+    progress._writing.release()
 
 
 def test_only_the_first_process_speaks_before_lightning_knows_which_it_is(monkeypatch, capsys):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from subquad.data.loading import Batches, TrainingOrder, in_batches
+from subquad.data.loading import FILLER, Batches, TrainingOrder, even_share, in_batches
 from subquad.engine.data import RunData
 
 
@@ -26,7 +26,7 @@ class SquareData(RunData[Squares]):
         return Batches(dataset, order, torch.tensor)
 
     def evaluation_batches(self, dataset, rank, processes):
-        keys = [(0, index) for index in range(rank, len(dataset), processes)]
+        keys = [(0, index) for index in even_share(range(len(dataset)), rank, processes)]
         return Batches(dataset, in_batches(keys, self.eval_batch_size), torch.tensor)
 
 
@@ -51,6 +51,13 @@ def test_processes_share_what_is_evaluated_in_order(monkeypatch):
     assert [len(batch) for batch in data.val_dataloader()] == [4, 4, 2]
     monkeypatch.setattr(data, "_place", lambda: (1, 2))
     assert torch.cat(list(data.val_dataloader())).tolist() == [1, 9, 25, 49, 81]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 7, 12])
+def test_shares_are_equally_long_and_hold_each_sample_once(processes):
+    shares = [even_share(range(10), rank, processes) for rank in range(processes)]
+    assert {len(share) for share in shares} == {-(-10 // processes)}
+    assert sorted(index for share in shares for index in share if index != FILLER) == list(range(10))
 
 
 def test_sets_that_are_not_there_are_said():

@@ -3,7 +3,7 @@
 This layer knows no model and no task.
 """
 
-from subquad.data.loading import Batches, TrainingOrder, in_batches
+from subquad.data.loading import FILLER, Batches, TrainingOrder, even_share, in_batches
 from subquad.data.pictures import read_image
 
-__all__ = ["Batches", "TrainingOrder", "in_batches", "read_image"]
+__all__ = ["FILLER", "Batches", "TrainingOrder", "even_share", "in_batches", "read_image"]

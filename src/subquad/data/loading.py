@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from subquad.base.interruption import outlive
 from subquad.base.seeds import mix_seed
 
 Key = tuple[int, int]  # epoch, index
+FILLER = -1  # in the place of an index: a sample that an evaluation does not count
 K = TypeVar("K")
 
 
@@ -143,3 +144,17 @@ def in_batches(keys: Iterable[K], size: int) -> list[list[K]]:
     """Cut keys into batches in their order; the last one may be smaller."""
     keys = list(keys)
     return [keys[first : first + size] for first in range(0, len(keys), size)]
+
+
+def even_share(order: Sequence[int], rank: int, processes: int) -> list[int]:
+    """Return one process's share of the samples to evaluate, as long as that of every other process.
+
+    Where they do not divide evenly, some shares end with `FILLER`: processes wait for each other after each
+    batch, and one with fewer would leave the others waiting for ever.
+
+    Args:
+        order: Indices of samples.
+        rank: Of this process.
+        processes: Their number.
+    """
+    return [*order, *[FILLER] * (-len(order) % processes)][rank::processes]

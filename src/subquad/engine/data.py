@@ -27,7 +27,7 @@ class RunData(LightningDataModule, Generic[D]):
                 return Batches(MySamples(dataset), order, my_collate)  # asked for by (epoch, index)
 
             def evaluation_batches(self, dataset, rank, processes):
-                mine = range(rank, len(dataset), processes)  # see a task's own for shares of one length
+                mine = even_share(range(len(dataset)), rank, processes)  # the learner leaves FILLER out
                 return Batches(dataset, in_batches(mine, self.eval_batch_size), my_collate)
 
     Args:

@@ -28,6 +28,7 @@ from subquad.base.suggest import did_you_mean
 from subquad.engine.bounds import check_values
 from subquad.engine.help import Help
 from subquad.engine.plain_yaml import check_text, plain_yaml, read_yaml
+from subquad.engine.progress import is_first_process
 from subquad.engine.recipes import given_recipes
 
 set_loader("plain", plain_yaml, (ValueError,))
@@ -107,7 +108,8 @@ class Parser(ArgumentParser):
     def _new_name(self, old: str) -> str:
         """Return what an option is called now, and note that it is."""
         new, gone_in = self.deprecated[old]
-        note_deprecated(f"the option --{old}", Deprecated(f"--{new}", gone_in))
+        if is_first_process():
+            note_deprecated(f"the option --{old}", Deprecated(f"--{new}", gone_in))
         return new
 
     def parse_args(self, args: Sequence[str] | None = None) -> Any:  # pyright: ignore
@@ -135,21 +137,36 @@ class Parser(ArgumentParser):
         Args:
             content: What the recipe holds; the config.yaml of an older run holds all options of its time.
         """
-        kept = deepcopy(content)
-
-        def place_of(name: str) -> tuple[Any, str]:
-            group, _, option = name.rpartition(".")
-            values = kept.get(group) if group else kept
-            return (values if isinstance(values, dict) else {}), option
-
-        for name in self.deprecated:
-            values, option = place_of(name)
-            if option in values:
-                kept[self._new_name(name)] = values.pop(option)
+        kept = self.by_new_names(content)
         for name, value in self.former.items():
-            values, option = place_of(name)
-            if option in values and values[option] is value:
-                del values[option]
+            for values, key in _places_of(name, kept):
+                if type(values[key]) is type(value) and values[key] == value:  # true is not 1
+                    del values[key]
+        return kept
+
+    def by_new_names(self, content: dict[str, Any], *, note: bool = True) -> dict[str, Any]:
+        """Return what a recipe holds by the names of today, each option in its group.
+
+        Args:
+            content: What the recipe holds.
+            note: Whether to say which names are old; not of what the user did not give.
+
+        Raises:
+            ValueError: If it has an option by both of its names.
+        """
+        kept = deepcopy(content)
+        for old in self.deprecated:
+            for values, key in _places_of(old, kept):
+                new = self._new_name(old) if note else self.deprecated[old].instead
+                if _places_of(new, kept):
+                    self.error(f'"{old}" and "{new}" are one option; give "{new}" alone')
+                value = values.pop(key)
+                if not values and values is not kept:  # there may be no such group any more
+                    del kept[old.rpartition(".")[0]]
+                group, _, option = new.rpartition(".")
+                within = kept.setdefault(group, {}) if group else kept
+                if isinstance(within, dict):  # of what is no group, `check_names` complains
+                    within[option] = value
         return kept
 
     def check_names(self, content: dict[str, Any]) -> None:
@@ -239,6 +256,13 @@ class Parser(ArgumentParser):
             if "." in option.dest:
                 groups.setdefault(option.dest.rpartition(".")[0], option.dest)
         return groups
+
+
+def _places_of(name: str, content: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """Return where a recipe holds an option: in its group, by its full name, or nowhere."""
+    group, _, option = name.rpartition(".")
+    places = [(content.get(group), option), (content, name)]
+    return [(values, key) for values, key in places if isinstance(values, dict) and key in values]
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 import threading
 import time
@@ -14,14 +15,46 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+from subquad.base.interruption import Interrupted
+
 QUIET_SECONDS = 10.0
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # where Lightning looks for it, too
 
+# Held while a line is written, and while a loader is forked, which else would inherit half a line and a lock
+# that nobody in it gives back. The price: where the reader of a full pipe has stopped (`| less`), not only
+# the beats wait for it but also training, as soon as it starts loaders. It goes on when the reader does.
 _writing = threading.RLock()  # a signal may come amid a line
-if hasattr(os, "register_at_fork"):  # a loader that is forked amid a line would wait for its end for ever
-    os.register_at_fork(
-        before=_writing.acquire, after_in_parent=_writing.release, after_in_child=_writing.release
-    )
+_REPEAT_SECONDS = 0.1
+_at_fork: dict[str, int] = {}  # whether the lock is had; the signal that ended the wait for it
+
+
+def _before_fork() -> None:
+    """Wait for the end of a line; what a signal raises here Python would print and forget."""
+    try:
+        _at_fork["held"] = _writing.acquire()
+    except BaseException as error:
+        _at_fork["signal"] = error.signum if isinstance(error, Interrupted) else signal.SIGINT
+
+
+def _after_fork() -> None:
+    """Give the lock back, and send a signal once more that came while it was waited for."""
+    if _at_fork.pop("held", False):
+        _writing.release()
+    if signum := _at_fork.pop("signal", 0):
+        again = threading.Timer(_REPEAT_SECONDS, os.kill, (os.getpid(), signum))
+        again.daemon = True
+        again.start()
+
+
+def _after_fork_in_child() -> None:
+    """Begin with a lock that nobody has."""
+    global _writing
+    _writing = threading.RLock()
+    _at_fork.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 class Progress:
@@ -58,7 +91,11 @@ class Progress:
             if time.monotonic() - self._told < QUIET_SECONDS:
                 continue
             try:
-                self.say(self.line())
+                line = self.line()
+            except Exception:  # it looks at a trainer that another thread is changing; next time it may do
+                line = self._usual_line()
+            try:
+                self.say(line)
             except (OSError, ValueError):  # nobody reads any more, which the command finds out itself
                 return
 

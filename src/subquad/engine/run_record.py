@@ -54,7 +54,10 @@ class RunOptions:
     def record(self, data: dict[str, str], processes: int, rate_depends_on_length: bool) -> RunRecord:
         """Return what a checkpoint says of the run with these options."""
         p = self._parser
-        return RunRecord(self.flat(), data, processes, rate_depends_on_length, p.may_change, p.former)
+        renamed = {old: told.instead for old, told in p.deprecated.items()}
+        return RunRecord(
+            self.flat(), data, processes, rate_depends_on_length, p.may_change, p.former, renamed
+        )
 
     def defaults(self) -> dict[str, Any]:
         """Return what each is if it is not given."""
@@ -72,6 +75,7 @@ class RunRecord:
         rate_depends_on_length: Whether the learning rate of a step depends on the number of steps.
         may_change: Options that may differ besides `MAY_CHANGE`.
         former: Options of earlier versions, with the values that changed nothing.
+        renamed: What options of earlier versions are called now.
     """
 
     options: dict[str, Any]
@@ -80,6 +84,7 @@ class RunRecord:
     rate_depends_on_length: bool
     may_change: Sequence[str] = ()
     former: Mapping[str, Any] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def refuse_other(self, theirs: Any, defaults: Mapping[str, Any], where: Path) -> None:
         """Raise ValueError if the run to go on with was another.
@@ -89,7 +94,8 @@ class RunRecord:
             defaults: Of the options that it does not know.
             where: The checkpoint is, for the message.
         """
-        options = {**defaults, **theirs["options"]} if theirs["options"] else {}
+        known = {self.renamed.get(name, name): value for name, value in theirs["options"].items()}
+        options = {**defaults, **known} if known else {}
         wrong = [
             f"--{name} is {_shown(self.options.get(name))}, but the run was made with {_shown(value)}"
             for name, value in options.items()

@@ -71,7 +71,7 @@ class Task(ABC):
         """Return what options were, by their full names, in a run of before that does not name them.
 
         Args:
-            saved: What config.yaml of the run that goes on says.
+            saved: What config.yaml of the run that goes on says, by the names of today.
             options: As they are now.
         """
         return {}

@@ -107,7 +107,7 @@ def take_older_defaults(task: Task, p: Parser, options: Any, folder: Path) -> No
     if not is_resumable(folder):
         return
     try:
-        saved = read_yaml(folder / "config.yaml")
+        saved = p.by_new_names(read_yaml(folder / "config.yaml"), note=False)
     except (OSError, ValueError):  # it is compared later, and told
         return
     older = task.older_defaults(saved, options)

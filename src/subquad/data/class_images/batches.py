@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import Dataset
 
 from subquad.data.class_images.samples import ClassBatch, ClassImages
-from subquad.data.loading import Key
+from subquad.data.loading import Key, even_share
 
 
 class NumberedPictures(Dataset[ClassBatch]):
@@ -36,8 +36,7 @@ def evaluation_keys(length: int, rank: int, processes: int) -> list[Key]:
     """
     # Mixed: class folders are in the order of the classes, and a run may look at a part.
     order = torch.randperm(length, generator=torch.Generator().manual_seed(0)).tolist()
-    order += [-1] * (-length % processes)
-    return [(0, index) for index in order[rank::processes]]
+    return [(0, index) for index in even_share(order, rank, processes)]
 
 
 def as_it_is(batch: ClassBatch) -> ClassBatch:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from subquad.base.seeds import mix_seed
-from subquad.data.loading import Key
+from subquad.data.loading import FILLER, Key, even_share
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
 from subquad.tasks.segmentation.data.labels import SegmentationDataset
 
@@ -62,20 +62,15 @@ class EvaluationSamples(Dataset[dict[str, Any]]):
     """
 
     def __init__(self, dataset: SegmentationDataset, transform: Transform, rank: int, processes: int) -> None:
-        self.dataset, self.transform, self.rank, self.processes = (
-            dataset,
-            transform,
-            rank,
-            processes,
-        )
+        self.dataset, self.transform = dataset, transform
+        self.share = even_share(range(len(dataset)), rank, processes)
 
     def __len__(self) -> int:
-        return -(-len(self.dataset) // self.processes)
+        return len(self.share)
 
     def __getitem__(self, position: int) -> dict[str, Any]:
-        index = position * self.processes + self.rank
-        is_filler = index >= len(self.dataset)
-        sample = self.dataset[0 if is_filler else index]
+        is_filler = self.share[position] == FILLER
+        sample = self.dataset[0 if is_filler else self.share[position]]
         image, labels = self.transform(sample.image, sample.labels)
         if is_filler:
             labels = torch.full_like(labels, IGNORE_INDEX)
