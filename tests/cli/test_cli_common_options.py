@@ -17,7 +17,7 @@ def test_what_models_cost_is_written_as_json(call, complains, tmp_path):
     assert found["name"] == "van_tiny" and found["size"] == 224
     assert found["parameters"] == sum(p.numel() for p in create_model("van_tiny").parameters())
     path.write_text("{}")
-    complains("models", "van_tiny", f"--json={path}", quoting=[str(path), "holds no such scores"])
+    complains("models", "van_tiny", f"--json={path}", quoting=[str(path), "is not of `subquad models`"])
 
 
 def test_a_network_is_described_as_json(call, complains, trained, tmp_path):

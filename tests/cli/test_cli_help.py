@@ -68,3 +68,11 @@ def test_names_and_defaults_are_told():
         " " * 25 + "A number. (default 3)",
     ]
     assert "hidden" not in usual_help(p)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("--max-steps", "--trainer.max_steps"), ("--data-root", "--data.root"), ("--lr", "--optimizer.lr")],
+)
+def test_an_option_without_its_group_is_found(complains, given, meant):
+    complains("fit", given, "2", quoting=[given, f"Did you mean {meant!r}?"])

@@ -52,9 +52,9 @@ OTHERS = {
 def test_scores_replace_scores_alone(tmp_path, what):
     path = tmp_path / "scores.json"
     path.write_bytes(OTHERS[what])
-    with pytest.raises(ValueError, match="holds no such scores; give another --json"):
+    with pytest.raises(ValueError, match="is not of `count`; give another --json"):
         check_scores(str(path), "count")
-    path.write_text(json.dumps({"count": 3, "loss": 1.0}))
+    path.write_text(json.dumps({"written_by": "count", "loss": 1.0}))
     check_scores(str(path), "count")
     with pytest.raises(ValueError, match="is read by this command"):
         check_scores(str(path), "count", [path])
@@ -86,7 +86,12 @@ def test_no_command_writes_onto_its_checkpoint(complains, checkpoint, data, tmp_
         "predict", checkpoint, pictures, "--output", tmp_path / "out", "--overwrite", quoting="is read by"
     )
     complains(
-        "test", checkpoint, f"--data.root={data}", "--json", data / "classes.json", quoting="no such scores"
+        "test",
+        checkpoint,
+        f"--data.root={data}",
+        "--json",
+        data / "classes.json",
+        quoting="is not of `subquad test`",
     )
     assert contents(checkpoint.parent) == before
 

@@ -22,6 +22,12 @@ def checkpoint_path(path: str) -> Path:
     found = Path(path)
     if found.is_dir():
         found = found / "best.safetensors"
+        last = Path(path) / "last.safetensors"
+        if not found.is_file() and last.is_file():
+            raise FileNotFoundError(
+                f"there is no {found}: the run in {path} has had no evaluation; give the weights of its end: "
+                f"{last}."
+            )
         if not found.is_file() and (Path(path) / "last.ckpt").is_file():
             raise FileNotFoundError(
                 f"there is no {found} yet: the run in {path} has had no evaluation; go on with it: subquad "

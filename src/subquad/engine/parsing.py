@@ -206,9 +206,9 @@ class Parser(ArgumentParser):
         """Raise the message as one line."""
         text = _plain(" ".join(str(message).split()))
         options = [option for action in self._actions for option in action.option_strings]
-        unknown = re.search(r"[Uu]nrecognized arguments: (--[\w.]+)", text)
+        unknown = re.search(r"[Uu]nrecognized arguments: (--[\w.-]+)", text)
         if unknown:
-            text = f"{text.rstrip('.')}.{did_you_mean(unknown[1], options)}"
+            text = f"{text.rstrip('.')}.{_nearest(unknown[1], options)}"
         group = re.search(r"Group '([\w.]+)' does not accept option '(\w+)'", text)
         if group:
             text += did_you_mean(f"--{group[1]}.{group[2]}", options)
@@ -263,6 +263,19 @@ def _places_of(name: str, content: dict[str, Any]) -> list[tuple[dict[str, Any],
     group, _, option = name.rpartition(".")
     places = [(content.get(group), option), (content, name)]
     return [(values, key) for values, key in places if isinstance(values, dict) and key in values]
+
+
+def _nearest(name: str, options: Sequence[str]) -> str:
+    """Return a hint at the option that is meant: the same name without its group, or one spelt alike."""
+    plain = name.removeprefix("--").replace("-", "_")
+    last = plain.rpartition(".")[2]
+    meant = [
+        option
+        for option in options
+        if option.rpartition(".")[2].removeprefix("--") == last
+        or option.removeprefix("--").replace(".", "_") == plain
+    ]
+    return f" Did you mean {meant[0]!r}?" if len(meant) == 1 else did_you_mean(name, options)
 
 
 def _strings(value: Any) -> Iterator[str]:

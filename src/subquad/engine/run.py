@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
     from subquad.engine.learner import Learner
 
 
-def add_run_options(p: Parser, task: str) -> None:
+def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
     """Add what every training run is told, besides `add_trainer_options`.
 
     Args:
         p: The parser.
         task: The name of what is trained.
+        tasks: The names of all tasks.
     """
     p.add_argument("--config", action=Recipe, help="A recipe: YAML of the options below.")
     p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
     p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
     p.add_argument(
-        "--task", type=str, default=task, help="Kind of work, where --model.name does not tell it."
+        "--task",
+        type=str,
+        default=task,
+        help=f"Kind of work, where --model.name does not tell it: {', '.join(tasks)}.",
     )
     p.add_argument("--seed", type=int, default=0, help="Of everything random.")
     add_optional(

@@ -23,7 +23,7 @@ from subquad.engine.run_folder import is_resumable, lock, refuse_run
 from subquad.engine.run_record import RunOptions
 from subquad.engine.tables import best_sentence, print_scores
 from subquad.engine.trainer_options import add_trainer_options
-from subquad.tasks import Task
+from subquad.tasks import Task, task_names
 
 if TYPE_CHECKING:
     from subquad.engine.learner import Learner
@@ -45,7 +45,7 @@ def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
         description=f"Train a network; these are the options of the task {task.name}. Which task it is, "
         f"--model.name tells, or --task.",
     )
-    add_run_options(p, task.name)
+    add_run_options(p, task.name, task_names())
     task.add_fit_options(p)
     p.paths.append("model.weights")
     add_trainer_options(p)

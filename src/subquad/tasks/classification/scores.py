@@ -78,7 +78,7 @@ class ClassificationScores:
         if len(self.classes) <= MOST_PRINTED:
             names = [c.name for c in self.classes]
             counts = [(name, *map(str, row)) for name, row in zip(names, self.confusion, strict=True)]
-            found.append(Table("true classes (rows) as they are told (columns)", ("class", *names), counts))
+            found.append(Table("true classes (rows) as predicted (columns)", ("class", *names), counts))
         return found
 
     def to_json(self) -> dict[str, Any]:
