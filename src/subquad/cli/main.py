@@ -56,9 +56,8 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     known = {**OF_ALL_TASKS, **commands()}
     if name not in known:
-        return _complain(
-            "subquad", f"unknown command {name!r}.{did_you_mean(name, known)} `subquad --help` lists them."
-        )
+        hint = did_you_mean(name, known) or " `subquad --help` lists them."
+        return _complain("subquad", f"unknown command {name!r}.{hint}")
     try:
         command: Callable[[list[str]], None] = load(known[name].where)
         command(list(rest))
