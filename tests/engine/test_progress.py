@@ -192,8 +192,8 @@ def test_a_signal_while_a_fork_waits_for_a_line_is_not_lost():
         child = os.fork()
         if child == 0:
             os._exit(0 if progress._writing.acquire(timeout=5) else 1)
-        assert os.waitpid(child, 0)[1] == 0
         time.sleep(5)
+    assert os.waitpid(child, 0)[1] == 0, "the child waits for a lock that nobody in it has"
     end.set()
     thread.join()
     assert progress._writing.acquire(timeout=1)
