@@ -26,6 +26,7 @@ from subquad.base.deprecation import Deprecated, note_deprecated
 from subquad.base.limits import LONGEST_ARGUMENT, LONGEST_COMPLAINT
 from subquad.base.suggest import did_you_mean
 from subquad.engine.bounds import check_values
+from subquad.engine.complaints import nearest, plain_words
 from subquad.engine.help import Help
 from subquad.engine.plain_yaml import check_text, plain_yaml, read_yaml
 from subquad.engine.progress import is_first_process
@@ -204,11 +205,11 @@ class Parser(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # pyright: ignore
         """Raise the message as one line."""
-        text = _plain(" ".join(str(message).split()))
+        text = plain_words(" ".join(str(message).split()))
         options = [option for action in self._actions for option in action.option_strings]
         unknown = re.search(r"[Uu]nrecognized arguments: (--[\w.-]+)", text)
         if unknown:
-            text = f"{text.rstrip('.')}.{_nearest(unknown[1], options)}"
+            text = f"{text.rstrip('.')}.{nearest(unknown[1], options)}"
         group = re.search(r"Group '([\w.]+)' does not accept option '(\w+)'", text)
         if group:
             text += did_you_mean(f"--{group[1]}.{group[2]}", options)
@@ -265,19 +266,6 @@ def _places_of(name: str, content: dict[str, Any]) -> list[tuple[dict[str, Any],
     return [(values, key) for values, key in places if isinstance(values, dict) and key in values]
 
 
-def _nearest(name: str, options: Sequence[str]) -> str:
-    """Return a hint at the option that is meant: the same name without its group, or one spelt alike."""
-    plain = name.removeprefix("--").replace("-", "_")
-    last = plain.rpartition(".")[2]
-    meant = [
-        option
-        for option in options
-        if option.rpartition(".")[2].removeprefix("--") == last
-        or option.removeprefix("--").replace(".", "_") == plain
-    ]
-    return f" Did you mean {meant[0]!r}?" if len(meant) == 1 else did_you_mean(name, options)
-
-
 def _strings(value: Any) -> Iterator[str]:
     """Yield the strings in a value; in one that is deeper than an option's, too."""
     if isinstance(value, str):
@@ -290,17 +278,3 @@ def _strings(value: Any) -> Iterator[str]:
 def _takes_null(action: Any) -> bool:
     """Say whether None is a value of an option; jsonargparse takes it for one that is not given."""
     return type(None) in get_args(getattr(action, "_typehint", None))
-
-
-def _plain(text: str) -> str:
-    """Say in our words what jsonargparse says of a value of the wrong type."""
-    union = r"Does not validate against any .* Subtypes: \[(.*?)\] Errors: .* Given value: (.*)"
-    found = re.fullmatch(rf"(.*): (?:{union}|Expected an? (.*?)\. Got value: (.*))", text)
-    if not found:
-        return text
-    where, *rest = found.groups()
-    kinds, value = rest[:2] if rest[0] else rest[2:]
-    kinds = re.sub(r"<class '(\w+)'>", r"\1", kinds).replace("NoneType", "null")
-    kinds = re.sub(r"typing\.Literal\[(.*?)\]", lambda names: names[1].replace(", ", " or "), kinds)
-    alternatives = re.split(r", (?![^\[]*\])", kinds)
-    return f"{where}: expected {' or '.join(alternatives)}, got {value!r}"
