@@ -76,3 +76,13 @@ def test_names_and_defaults_are_told():
 )
 def test_an_option_without_its_group_is_found(complains, given, meant):
     complains("fit", given, "2", quoting=[given, f"Did you mean {meant!r}?"])
+
+
+def test_an_option_that_nobody_described_is_shown(capsys):
+    """The configuration of a task of somebody's own may say nothing of an option."""
+    p = Parser(["--help"], prog="subquad fit", description="Train.")
+    p.add_argument("--width", type=int | None, default=None)
+    p.usual.append("width")
+    with pytest.raises(SystemExit):
+        p.parse_args()
+    assert "--width" in capsys.readouterr().out

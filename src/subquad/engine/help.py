@@ -40,7 +40,7 @@ def usual_help(parser: Any) -> str:
         if action.option_strings and action.dest not in parser.usual:
             continue
         name = f"  {action.option_strings[0] if action.option_strings else action.dest}"
-        first, *rest = textwrap.wrap(_told(action), width - LEFT)
+        first, *rest = textwrap.wrap(_told(action), width - LEFT) or [""]
         if len(name) > LEFT - 2:  # it takes a line of its own
             lines.append(name)
             name = ""
@@ -55,9 +55,10 @@ def _usage(parser: Any) -> str:
 
 def _told(action: Any) -> str:
     """Return the help of an option, what it can be if that is one of a few names, and its default."""
+    text = action.help or ""  # a configuration need not describe each of its options
     kind, default = getattr(action, "_typehint", None), action.default
     names = [str(name) for name in get_args(kind)] if get_origin(kind) is Literal else []
-    rest = [", ".join(names)] if any(name not in action.help for name in names) else []
+    rest = [", ".join(names)] if any(name not in text for name in names) else []
     if default not in (None, SUPPRESS, [], False):
         rest.append(f"default {default}")
-    return action.help + (f" ({'; '.join(rest)})" if rest else "")
+    return text + (f" ({'; '.join(rest)})" if rest else "")

@@ -84,6 +84,11 @@ def train(
         _finish(trainer, learner)
     if learner.score is None and is_evaluated:
         _evaluate_end(trainer, learner, data, folder)
+        if learner.score is None:  # the best weights would be missed after hours, and nobody told why
+            raise ValueError(
+                f"{type(learner).__name__} sets no `score` at the end of an evaluation, which decides which "
+                f"weights are the best; set it in on_validation_epoch_end."
+            )
     _tell_time(trainer)
     return Path(csv.log_dir) / "metrics.csv"
 
