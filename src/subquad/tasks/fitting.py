@@ -47,7 +47,6 @@ def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
     )
     add_run_options(p, task.name, task_names())
     task.add_fit_options(p)
-    p.paths.append("model.weights")
     add_trainer_options(p)
     p.set_defaults(dict(task.fit_defaults))
     p.usual += USUAL

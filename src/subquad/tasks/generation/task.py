@@ -43,6 +43,7 @@ class Generation(Task):
         p.add_class_arguments(HamGANOptions, "optimizer")
         p.add_class_arguments(GridOptions, "grids")
         p.usual += ["features", "inception", "optimizer.generator_lr", "optimizer.discriminator_lr"]
+        p.paths.append("model.weights")
         p.may_change += ["grids.*", "features", "inception"]  # these compare themselves, by a fingerprint
         p.former["optimizer.check_every"] = 50  # how often NaN was looked for: each step is looked at now
         p.checks.append(lambda options: check_gan_trainer(options.trainer))
