@@ -10,31 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.engine.class_scores import ClassScores, scores_of_classes
 from subquad.engine.scores import Table
 from subquad.engine.tables import percent
 from subquad.nn.distributed import sum_over_processes
 
 TOP = 5
 MOST_PRINTED = 20  # classes of a confusion matrix on the terminal
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """How well one class is told, each in 0..1; None where there is nothing to divide by.
-
-    Attributes:
-        name: Of the class.
-        count: Pictures of it.
-        precision: Share of the pictures told to be of it that are.
-        recall: Share of its pictures that are told to be.
-        f1: Harmonic mean of the two; None for a class that neither occurs nor is told.
-    """
-
-    name: str
-    count: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
 
 
 @dataclass(frozen=True)
@@ -137,24 +119,13 @@ class ClassificationCounts:
             *(part.tolist() for part in (right, self.confusion.sum(0), self.confusion.sum(1))),
             strict=True,
         )
-        classes = tuple(_class_scores(*row) for row in rows)
-        known = [scores.f1 for scores in classes if scores.f1 is not None]
+        classes, f1 = scores_of_classes(rows)
         return ClassificationScores(
             count,
             float(self.loss_sum) / count,
             int(right.sum()) / count,
             int(self.top) / count if self.num_classes > TOP else None,
-            sum(known) / len(known),
+            f1,
             classes,
             tuple(map(tuple, self.confusion.tolist())),
         )
-
-
-def _class_scores(name: str, right: int, told: int, true: int) -> ClassScores:
-    return ClassScores(
-        name, true, *(_share(right, told), _share(right, true), _share(2 * right, told + true))
-    )
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

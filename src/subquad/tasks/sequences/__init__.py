@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from subquad.engine.class_scores import ClassScores
 from subquad.tasks.sequences.prediction import predict_sequences
-from subquad.tasks.sequences.scores import ClassScores, SequenceScores
+from subquad.tasks.sequences.scores import SequenceScores
 
 if TYPE_CHECKING:
     from subquad.tasks.sequences.learner import SequenceLearner

@@ -11,30 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from subquad.engine.class_scores import ClassScores, scores_of_classes
 from subquad.engine.scores import Table
 from subquad.engine.tables import percent
 from subquad.nn.distributed import sum_over_processes
 
 TOLERANCE = 0.04  # of the Adding problem: a value counts as right if it is nearer than this
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """How well one class is told, each in 0..1; None where there is nothing to divide by.
-
-    Attributes:
-        name: Of the class.
-        count: Sequences of it.
-        precision: Share of the sequences told to be of it that are.
-        recall: Share of its sequences that are told to be.
-        f1: Harmonic mean of the two; None for a class that neither occurs nor is told.
-    """
-
-    name: str
-    count: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
 
 
 @dataclass(frozen=True)
@@ -167,16 +149,5 @@ class SequenceSums:
                 *shared, False, mae=absolute / count, rmse=math.sqrt(squared / count), r2=r2
             )
         rows = zip(names or map(str, range(self.num_classes)), *self.classes.tolist(), strict=True)
-        classes = tuple(_class_scores(*row) for row in rows)
-        known = [scores.f1 for scores in classes if scores.f1 is not None]
-        return SequenceScores(*shared, True, f1=sum(known) / len(known), classes=classes)
-
-
-def _class_scores(name: str, right: int, told: int, true: int) -> ClassScores:
-    return ClassScores(
-        name, true, *(_share(right, told), _share(right, true), _share(2 * right, told + true))
-    )
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+        classes, f1 = scores_of_classes(rows)
+        return SequenceScores(*shared, True, f1=f1, classes=classes)
