@@ -18,6 +18,7 @@ from typing import TextIO
 from subquad.base.interruption import Interrupted
 
 QUIET_SECONDS = 10.0
+THREAD = "subquad-progress"  # its name
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # where Lightning looks for it, too
 
 # Held while a line is written, and while a loader is forked, which else would inherit half a line and a lock
@@ -118,7 +119,7 @@ def doing(what: str, *, to: TextIO | None = None, beats: bool = True) -> Iterato
     """
     global _current
     progress, ended = Progress(what, to, beats), threading.Event()
-    thread = threading.Thread(target=progress.beat, args=(ended,), daemon=True)
+    thread = threading.Thread(target=progress.beat, args=(ended,), daemon=True, name=THREAD)
     if speaks := is_first_process():
         progress.say(f"{what} ...")
         if beats:
