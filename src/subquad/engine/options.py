@@ -99,9 +99,18 @@ def _described(config: type[Any]) -> dict[str, str]:
 
 
 def given_options(options: Any) -> dict[str, Any]:
-    """Return what differs from the named network's defaults, by name."""
+    """Return what differs from the named network's defaults, by name; a solver as the value that it is.
+
+    Raises:
+        ValueError: If a solver is not known, or has no such option.
+    """
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
-    return {n: v for n, v in values.items() if v is not None and n not in ("name", "weights")}
+    given = {n: v for n, v in values.items() if v is not None and n not in ("name", "weights")}
+    if isinstance(given.get("solver"), dict):
+        from subquad.models.solvers import solver_from_json  # with PyTorch, which not every command needs
+
+        given["solver"] = solver_from_json(given["solver"])
+    return given
 
 
 def defaults_of(run: Mapping[str, Any], group: str = "data") -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 from subquad.engine.classes import check_class_count
 from subquad.engine.options import given_options, model_options
 from subquad.models import ClassifierConfig, model_config
-from subquad.models.solvers import solver_from_json
 
 # What the data tells: the options of a network that a user does not give.
 TOLD = ("class_names", "in_channels", "image_size", "crop_ratio", "interpolation")
@@ -33,8 +32,6 @@ def resolve(options: Any, data: Any) -> ClassifierConfig:
             f"{ClassifierOptions().name}, or another of the task classification."
         )
     check_class_count(overrides.pop("num_classes", None), data.class_names)
-    if isinstance(overrides.get("solver"), dict):
-        overrides["solver"] = solver_from_json(overrides["solver"])
     told = {
         "num_classes": len(data.class_names),
         "class_names": data.class_names,

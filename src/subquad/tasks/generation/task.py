@@ -12,7 +12,6 @@ from subquad.engine.parsing import Parser
 from subquad.engine.run import check_seed
 from subquad.models import model_config
 from subquad.models.hamgan import HamGANConfig
-from subquad.models.solvers import solver_from_json
 from subquad.tasks import Task
 from subquad.tasks.generation.grids import GridOptions
 from subquad.tasks.generation.optimizer import HamGANOptions
@@ -163,8 +162,6 @@ def _sized(options: Any) -> HamGANConfig:
     named = model_config(options.model.name)
     if not isinstance(named, HamGANConfig):
         raise ValueError(f"{options.model.name} does not generate images; give --model.name hamgan_baby.")
-    if isinstance(overrides.get("solver"), dict):
-        overrides["solver"] = solver_from_json(overrides["solver"])
     fixed = options.data.fixed()
     if fixed is not None:
         overrides = {"in_channels": fixed[0], "size": fixed[1], **overrides}

@@ -8,7 +8,6 @@ from subquad.engine.classes import check_class_count
 from subquad.engine.options import given_options, model_options
 from subquad.models import SegmentationConfig, model_config
 from subquad.models.registry import FAMILIES
-from subquad.models.solvers import solver_from_json
 
 ModelOptions = model_options(
     (family for family in FAMILIES.values() if issubclass(family, SegmentationConfig)),
@@ -32,7 +31,5 @@ def resolve(options: Any, labels: Any) -> SegmentationConfig:
             f"{ModelOptions().name}, and weights of {options.name} as --model.weights."
         )
     check_class_count(overrides.pop("num_classes", None), labels.names)
-    if isinstance(overrides.get("solver"), dict):
-        overrides["solver"] = solver_from_json(overrides["solver"])
     told = {"num_classes": labels.num_classes, "class_names": labels.names, "palette": labels.palette}
     return named.replaced(**{**overrides, **told})
