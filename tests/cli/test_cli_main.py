@@ -13,7 +13,7 @@ from subquad.tasks import commands
 
 COMMANDS = [
     "fit", "test", "predict", "export", "models", "info", "convert", "bench", "data", "replay", "demo",
-    "generate", "features",
+    "serve", "generate", "features",
 ]  # fmt: skip
 
 

@@ -34,15 +34,16 @@ class Picture:
     transparent: bool
 
 
-def read_image(path: str | Path, max_pixels: int = PICTURE_PIXELS) -> Tensor:
+def read_image(source: str | Path | bytes, max_pixels: int = PICTURE_PIXELS, where: str = "") -> Tensor:
     """Read a picture as RGB, turned upright if its EXIF data say so.
 
     PNG, JPEG, BMP and TIFF are read, whatever the name says. Transparency is dropped, palettes are
     applied, and of more than 8 bits a channel the upper 8 are taken.
 
     Args:
-        path: The file.
+        source: The file, or its content.
         max_pixels: Refuse a picture of more, before it is decoded.
+        where: What the content is called in messages, if `source` is no path.
 
     Returns:
         The picture, uint8 (3, H, W).
@@ -52,21 +53,22 @@ def read_image(path: str | Path, max_pixels: int = PICTURE_PIXELS) -> Tensor:
         ValueError: If the file is truncated, corrupt, too large, animated, no picture, or holds
             floating point values.
     """
-    return read_picture(path, max_pixels).pixels
+    return read_picture(source, max_pixels, where).pixels
 
 
-def read_picture(path: str | Path, max_pixels: int = PICTURE_PIXELS) -> Picture:
+def read_picture(source: str | Path | bytes, max_pixels: int = PICTURE_PIXELS, where: str = "") -> Picture:
     """Read a picture as `read_image` does, and tell what of its file is lost."""
-    decoded = decode(path, "image", max_pixels=max_pixels)
-    with quietly(path, "image"):
+    decoded = decode(source, "image", max_pixels=max_pixels, where=where)
+    name = where or str(source)
+    with quietly(name, "image"):
         image = decoded.upright
         if image.mode == "F":
-            raise ValueError(f"image {path} holds floating point values; save it with 8 bits.")
+            raise ValueError(f"image {name} holds floating point values; save it with 8 bits.")
         pixels = torch.empty((3, image.height, image.width), dtype=torch.uint8)
         rows = max(1, _STRIP // image.width)
         for top in range(0, image.height, rows):
             strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-            pixels[:, top : top + rows] = torch.from_numpy(_rgb(strip, decoded.bits, path)).permute(2, 0, 1)
+            pixels[:, top : top + rows] = torch.from_numpy(_rgb(strip, decoded.bits, name)).permute(2, 0, 1)
         return Picture(pixels, decoded.bits, decoded.orientation, is_transparent(image))
 
 
@@ -85,13 +87,13 @@ def read_small(source: Path | bytes, where: str, mode: str) -> NDArray[np.uint8]
     return np.asarray(decoded.image.convert(mode))
 
 
-def _rgb(strip: Image.Image, bits: int, path: str | Path) -> NDArray[np.uint8]:
+def _rgb(strip: Image.Image, bits: int, name: str) -> NDArray[np.uint8]:
     """Return RGB, uint8 (H, W, 3), of any kind of picture."""
     if strip.mode.startswith("I"):
         grey = np.asarray(strip).astype(np.int64)
         if grey.min() < 0 or grey.max() > 65535:
             raise ValueError(
-                f"image {path} holds values from {grey.min()} to {grey.max()}; save it with 8 bits."
+                f"image {name} holds values from {grey.min()} to {grey.max()}; save it with 8 bits."
             )
         shift = bits - 8 if 8 < bits < 16 else 8
         strip = Image.fromarray((grey >> shift).astype(np.uint8))

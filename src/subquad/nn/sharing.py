@@ -1,11 +1,11 @@
-"""One dictionary for several inputs of a ham, such as the tiles of one image."""
+"""Hams that work otherwise for a while: one dictionary for the tiles of an image, another number of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from subquad.nn.ham import Ham
 
@@ -46,6 +46,25 @@ def watching_input(ham: Ham, see: Callable[[Tensor], None]) -> Iterator[None]:
         yield
     finally:
         handle.remove()
+
+
+@contextmanager
+def evaluating_steps(module: nn.Module, steps: int | None) -> Iterator[None]:
+    """Let all hams of a module take so many iterations in evaluation.
+
+    Args:
+        module: Not to be used by another thread meanwhile: the number is the ham's own.
+        steps: At least 1; None leaves each ham its own.
+    """
+    hams = [part for part in module.modules() if isinstance(part, Ham)]
+    before = [ham.eval_steps for ham in hams]
+    for ham in hams:
+        ham.eval_steps = ham.eval_steps if steps is None else steps
+    try:
+        yield
+    finally:
+        for ham, own in zip(hams, before, strict=True):
+            ham.eval_steps = own
 
 
 def refuse_channels(ham: Ham) -> None:

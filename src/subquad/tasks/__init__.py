@@ -281,7 +281,8 @@ register_task(
         "demo": Command(
             "subquad.tasks.segmentation.commands.demo:main",
             "train on built-in scenes with and without global context, and write a report",
-        )
+        ),
+        "serve": Command("subquad.tasks.segmentation.commands.serve:main", "a local page for pictures"),
     },
 )
 register_task("sequences", "subquad.tasks.sequences.task:TASK")

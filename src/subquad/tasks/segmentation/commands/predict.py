@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
-
-from PIL import Image
 
 from subquad.base.files import write_whole
 from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
@@ -21,8 +18,8 @@ from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
 from subquad.models import SegmentationConfig
-from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
-from subquad.tasks.segmentation.data.labels import LabelSet
+from subquad.tasks.segmentation.data.colors import voc_palette
+from subquad.tasks.segmentation.drawing import encoded, mask_picture, overlay_picture, palette_of
 from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.protocol import EvaluationProtocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
@@ -30,7 +27,6 @@ from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling
 
-STRIP = 512  # rows of an overlay that are mixed at once
 JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
 
@@ -102,11 +98,12 @@ def predict(model: Any, options: Any) -> str:
             unread.append(str(error))
             continue
         labels, remark = label(model, image)
-        write_mask(labels, palette, masks[index])
+        _write(masks[index], encoded(mask_picture(labels, palette), "PNG"))
         if overlays and max(labels.shape) > JPEG_SIDE:
             remark += f"{remark and '; '}no overlay, as JPEG ends at {JPEG_SIDE:,} pixels a side"
         elif overlays:
-            write_overlay(image, labels, palette, options.opacity, overlays[index])
+            overlay = overlay_picture(image, labels, palette, options.opacity)
+            _write(overlays[index], encoded(overlay, "JPEG", quality=92))
         if remark:
             sys.stdout.write(f"{source.name}: {remark}\n")
     if unread:
@@ -128,7 +125,7 @@ def _targets(
     if submission:
         check_voc(config.num_classes)
         return [folder / VOC_FOLDER / f"{i.stem}.png" for i in images], [], voc_palette()
-    palette = config.palette or LabelSet.generic(config.num_classes).palette
+    palette = palette_of(config)
     masks = [folder / f"{i.stem}.png" for i in images]
     return masks, [folder / f"{i.stem}_overlay.jpg" for i in images], palette
 
@@ -214,35 +211,14 @@ def find_images(path: Path) -> list[Path]:
     return found
 
 
-def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path) -> None:
-    """Write class indices as a picture with a palette."""
-    picture = Image.fromarray(labels.numpy().astype("uint8"), mode=None)
-    picture.putpalette([level for color in palette for level in color])
-    _write_picture(picture, path, "PNG")
-
-
-def write_overlay(
-    image: Any, labels: Any, palette: Sequence[tuple[int, int, int]], opacity: float, path: Path
-) -> None:
-    """Write the picture with the classes' colours laid over it."""
-    mixed = image.movedim(0, -1).numpy().copy()
-    for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
-        strip = mixed[top : top + STRIP]
-        colors = index_to_color(labels[top : top + STRIP].numpy(), palette)
-        strip[:] = ((1 - opacity) * strip + opacity * colors).round()
-    _write_picture(Image.fromarray(mixed), path, "JPEG", quality=92)
-
-
-def _write_picture(picture: Any, path: Path, kind: str, quality: int = 75) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Write a picture whole or not at all.
 
     Raises:
         OSError: If it cannot be written; names the file.
     """
-    content = io.BytesIO()
-    picture.save(content, kind, quality=quality)
     try:
-        write_whole(path, content.getvalue())
+        write_whole(path, content)
     except OSError as error:
         raise OSError(
             f"{path} cannot be written ({error.strerror}); what was written before it is whole. Make room "
