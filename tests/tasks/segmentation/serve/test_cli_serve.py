@@ -34,9 +34,10 @@ def weights(tmp_path_factory):
 
 
 @contextmanager
-def serving(*arguments):
-    """Run the command; gives the process and the address in its first line."""
-    command = [sys.executable, "-W", "error", "-m", "subquad", "serve", *map(str, arguments), "--port=0"]
+def serving(*arguments, before=""):
+    """Run the command, after some code; gives the process and the address in its first line."""
+    code = f"import sys\n{before}\nfrom subquad.cli.main import run\nrun()"
+    command = [sys.executable, "-W", "error", "-c", code, "serve", *map(str, arguments), "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             first = process.stdout.readline()
@@ -63,15 +64,31 @@ def test_it_serves_until_ctrl_c(weights):
         assert (process.returncode, out, err) == (0, "ended.\n", "")
 
 
-def test_it_ends_while_it_is_at_work_when_a_service_manager_says_so(weights):
-    with serving(weights) as (process, address):
+SLOW = """
+import time
+from subquad.tasks.segmentation.commands import serve
+from subquad.tasks.segmentation.serve.inference import Inference
+serve.PATIENCE = 0.2
+Inference.predict = lambda *_: time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("content", [encoded(waves(9, 9)), b""])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_soon_though_a_network_or_a_client_takes_its_time(weights, signum, content):
+    """A picture that takes forever, or comes never: its sender is told, the terminal shows no traceback."""
+    with serving(weights, before=SLOW) as (process, address):
         host, port = address.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=10) as asking:
-            asking.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
-            time.sleep(0.1)
-            process.send_signal(signal.SIGTERM)
+            head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content) or 9}\r\n"
+            asking.sendall(f"{head}Content-Type: image/png\r\n\r\n".encode() + content)
+            while json.load(urllib.request.urlopen(f"{address}/health", timeout=10))["requests"] < 1:
+                time.sleep(0.01)
+            process.send_signal(signum)
             out, err = process.communicate(timeout=15)
-        assert (process.returncode, out) == (0, "ended.\n"), err
+            answer = asking.recv(10_000).decode()
+        assert (process.returncode, out, err) == (0, "ended.\n", "")
+        assert answer.startswith("HTTP/1.1 503") and "the server has ended" in answer
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl is installed")

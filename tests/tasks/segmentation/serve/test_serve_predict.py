@@ -9,7 +9,19 @@ import pytest
 import torch
 from PIL import Image
 
-from serving import HERE, application, ask, client, encoded, images, opened, post, telling_network, waves
+from serving import (
+    HERE,
+    application,
+    ask,
+    client,
+    encoded,
+    images,
+    opened,
+    post,
+    sentence,
+    telling_network,
+    waves,
+)
 from subquad import save_model
 from subquad.nn import Ham
 from subquad.tasks.segmentation.labels import predict_labels
@@ -81,6 +93,23 @@ def test_the_side_of_tiles_has_a_default_which_a_request_may_drop():
     told = post(app, "/predict?tile=0", encoded(pixels)).json()
     assert told["tiles"] == 1
     assert np.array_equal(opened(mask_of(told)), expected(network, pixels))
+
+
+@pytest.mark.parametrize("context", ["hamburger", "none"])
+def test_large_pictures_are_cut_if_it_is_left_to_the_server(monkeypatch, context):
+    """With one dictionary, where there is one."""
+    monkeypatch.setattr("subquad.tasks.segmentation.serve.questions.WHOLE_PIXELS", 40 * 64)
+    network = telling_network(context=context)
+    app = application(network)
+    assert post(app, "/predict?tile=auto", encoded(waves(40, 64))).json()["tiles"] == 1
+    pixels = waves(41, 1100)
+    told = post(app, "/predict?tile=auto", encoded(pixels)).json()
+    tiling = Tiling(tile=1024, share_dictionary=context == "hamburger")
+    tiled = predict_tiles(network, torch.from_numpy(pixels).movedim(2, 0), tiling)
+    assert told["tiles"] == tiled.tiles == 2
+    assert np.array_equal(opened(mask_of(told)), tiled.labels.numpy())
+    told = sentence(post(app, "/predict?tile=auto&share_dictionary=true", encoded(pixels)), 422)
+    assert "leave `share_dictionary` out" in told
 
 
 def test_areas_of_all_classes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from subquad.engine.parsing import Parser
 from subquad.models import SegmentationNetwork, load_model
 from subquad.tasks.segmentation.tiling import Tiling
 
-PATIENCE = 5  # seconds in which answers that are at work may end
+PATIENCE = 3  # seconds in which answers that are at work may end
 
 
 def parser() -> Parser:
@@ -66,8 +67,9 @@ def main(arguments: list[str]) -> None:
     with bound(options.host, options.port) as listening:
         host, port = listening.getsockname()[:2]
         is_local = ipaddress.ip_address(host).is_loopback
+        inference = Inference(network, limits.max_pixels)
         app = make_app(
-            Inference(network, limits.max_pixels),
+            inference,
             name_of(path),
             limits,
             tile=options.tile,
@@ -79,7 +81,7 @@ def main(arguments: list[str]) -> None:
             sys.stderr.write("note: whoever reaches this machine may ask it; --host 127.0.0.1 lets nobody.\n")
         config = uvicorn.Config(
             app,
-            log_level="warning",
+            log_level="critical",  # the server tells errors itself, and that it ends
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=PATIENCE,
@@ -89,6 +91,9 @@ def main(arguments: list[str]) -> None:
                 uvicorn.Server(config).run(sockets=[listening])
         except Interrupted:  # the way in which a server ends
             sys.stdout.write("ended.\n")
+            sys.stdout.flush()
+        if inference.is_at_work:  # for nobody; Python would wait for it
+            os._exit(0)
 
 
 def _served(path: Path, device: str) -> SegmentationNetwork:

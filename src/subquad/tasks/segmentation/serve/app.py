@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.resources import files
@@ -202,4 +203,5 @@ async def _no_such(_: Request, error: Exception) -> Response:
 
 
 async def _failed(_: Request, error: Exception) -> Response:
+    traceback.print_exception(error)
     return JSONResponse({"error": "something went wrong in the server; its terminal tells more."}, 500)

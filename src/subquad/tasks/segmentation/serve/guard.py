@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -40,20 +41,25 @@ class Guard:
             await self.app(scope, receive, send)
             return
 
+        begun = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 added = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
                 message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
         reason = self._refusal(scope)
-        if reason is None:
-            await self.app(scope, receive, send_guarded)
+        if reason is not None:
+            await _tell(403, reason, send_guarded)
             return
-        content = json.dumps({"error": reason}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-        await send_guarded({"type": "http.response.start", "status": 403, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        try:
+            await self.app(scope, receive, send_guarded)
+        except asyncio.CancelledError:  # there was no more time
+            if not begun:
+                await _tell(503, "the server has ended; start it, and ask again.", send_guarded)
 
     def _refusal(self, scope: Scope) -> str | None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
@@ -65,6 +71,13 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD") and not is_ours:
             return "pages of other sites may not ask here; open the page of this server."
         return None
+
+
+async def _tell(status: int, sentence: str, send: Send) -> None:
+    content = json.dumps({"error": sentence}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
 
 
 def _without_port(host: str) -> str:

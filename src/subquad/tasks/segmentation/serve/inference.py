@@ -7,10 +7,10 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -69,11 +69,18 @@ class Inference:
         except ValueError:
             self.steps = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
+        self._at_work: Future[Any] | None = None
         self._last: tuple[object, Codes] | None = None  # of the last explanation: the next is of it, too
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run something that uses the network, when it is its turn."""
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        self._at_work = self._worker.submit(work)
+        return await asyncio.wrap_future(self._at_work)
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the network is at work, which nothing can end but the end of the process."""
+        return self._at_work is not None and self._at_work.running()
 
     def close(self) -> None:
         """Begin nothing more."""

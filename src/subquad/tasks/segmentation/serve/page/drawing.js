@@ -75,6 +75,16 @@ export async function paintHeat(canvas, png) {
   painted(canvas, width, height, grey, table);
 }
 
+/** A picture with a layer over it, which is as large or coarser. */
+export function mixed(photo, layer, opacity, isSmooth) {
+  const canvas = canvasOf(photo);
+  const drawing = canvas.getContext("2d");
+  drawing.globalAlpha = opacity;
+  drawing.imageSmoothingEnabled = isSmooth;
+  drawing.drawImage(layer, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
 export function blobOf(canvas) {
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The browser cannot write so large a picture."))));

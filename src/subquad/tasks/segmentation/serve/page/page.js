@@ -2,7 +2,7 @@
 
 import { askExplain, askModel, askPredict } from "./asking.js";
 import { closeCamera, openCamera, pictureOf } from "./camera.js";
-import { blobOf, bytesOf, canvasOf, classesOf, paintClasses, paintHeat, save } from "./drawing.js";
+import { blobOf, bytesOf, canvasOf, classesOf, mixed, paintClasses, paintHeat, save } from "./drawing.js";
 import { legendFoot, legendRow, megapixels, number, percent, pressable, seconds, some } from "./telling.js";
 
 const at = (id) => document.getElementById(id);
@@ -176,12 +176,16 @@ async function explain() {
   explaining.abort();
   explaining = new AbortController();
   const { steps, tile } = way();
+  const { signal } = explaining;
+  document.body.classList.add("explaining");
   try {
-    const told = await askExplain(picture.file, { ...cross, steps, tile }, explaining.signal);
+    const told = await askExplain(picture.file, { ...cross, steps, tile }, signal);
     complain(null);
     await showExplanation(told);
   } catch (error) {
     complain(error);
+  } finally {
+    if (explaining.signal === signal) document.body.classList.remove("explaining");
   }
 }
 
@@ -219,12 +223,8 @@ async function showHeat(button, { map, lowest, highest }) {
 // ---- what is written
 
 async function saveOverlay() {
-  const canvas = canvasOf(at("photo"));
-  const drawing = canvas.getContext("2d");
   const heated = at("frame").classList.contains("heated");
-  drawing.globalAlpha = Number(at("opacity").value) / 100;
-  drawing.imageSmoothingEnabled = heated;
-  drawing.drawImage(at(heated ? "heat" : "mask"), 0, 0, canvas.width, canvas.height);
+  const canvas = mixed(at("photo"), at(heated ? "heat" : "mask"), at("opacity").value / 100, heated);
   save(await blobOf(canvas), `${stem()}_${heated ? "context" : "overlay"}.png`);
 }
 
