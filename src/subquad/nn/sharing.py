@@ -39,6 +39,29 @@ def sharing_dictionary(ham: Ham, dictionary: Tensor) -> Iterator[None]:
 
 
 @contextmanager
+def carrying_dictionary(ham: Ham, carried: list[Tensor]) -> Iterator[None]:
+    """Let a ham in evaluation start where it ended the last time, as for the next frame of a film.
+
+    Training is as ever, and so is the ham afterwards: what is carried is the caller's.
+
+    Args:
+        ham: With over="space".
+        carried: Empty at first, so that the ham starts as ever; then it holds the last dictionary
+            (batch * heads, dim // heads, rank). Empty it where nothing goes on.
+
+    Raises:
+        ValueError: If the ham decomposes over channels.
+    """
+    refuse_channels(ham)
+    before = ham.carried
+    ham.carried = carried
+    try:
+        yield
+    finally:
+        ham.carried = before
+
+
+@contextmanager
 def watching_input(ham: Ham, see: Callable[[Tensor], None]) -> Iterator[None]:
     """Show each input of a ham, `(batch, dim, *spatial)`, to a function before it is decomposed."""
     handle = ham.register_forward_pre_hook(lambda _, arguments: see(arguments[0]))

@@ -20,6 +20,11 @@ def palette_of(config: SegmentationConfig) -> Sequence[Color]:
     return config.palette or LabelSet.generic(config.num_classes).palette
 
 
+def names_of(config: SegmentationConfig) -> Sequence[str]:
+    """Return the names of a network's classes; of one without, the usual ones."""
+    return config.class_names or LabelSet.generic(config.num_classes).names
+
+
 def mask_picture(labels: Tensor, palette: Sequence[Color]) -> Image.Image:
     """Return class indices, (H, W), as a picture with a palette."""
     picture = Image.fromarray(labels.numpy().astype("uint8"), mode=None)

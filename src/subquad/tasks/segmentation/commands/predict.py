@@ -1,4 +1,4 @@
-"""`subquad predict` of a segmentation network: a picture or a folder of pictures."""
+"""`subquad predict` of a segmentation network: a picture, a folder of pictures, or a video."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
 from subquad.models import SegmentationConfig
+from subquad.tasks.segmentation.commands.predict_video import add_video_options, is_video, predict_video
 from subquad.tasks.segmentation.data.colors import voc_palette
 from subquad.tasks.segmentation.drawing import encoded, mask_picture, overlay_picture, palette_of
 from subquad.tasks.segmentation.labels import predict_labels
@@ -32,7 +33,7 @@ JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
 def add_options(p: Parser) -> None:
     """Add which pictures, and what is written of them."""
-    p.add_argument("images", type=str, help="A picture, or a folder of pictures.")
+    p.add_argument("images", type=str, help="A picture, a folder of pictures, or a video.")
     p.add_argument(
         "--output",
         type=str,
@@ -62,6 +63,7 @@ def add_options(p: Parser) -> None:
         action="store_true",
         help="Compute one dictionary for the whole image, for all its tiles.",
     )
+    add_video_options(p)
     p.checks.append(_check)
 
 
@@ -78,7 +80,9 @@ def _check(options: Any) -> None:
 
 
 def predict(model: Any, options: Any) -> str:
-    """Write masks and overlays; returns what was written."""
+    """Write masks and overlays, or a video of them; returns what was written."""
+    if is_video(options.images):
+        return predict_video(model, options)
     read, label = _predictor(options, resolve_protocol(options.protocol))
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []

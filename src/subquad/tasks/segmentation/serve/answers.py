@@ -10,7 +10,7 @@ from torch import Tensor
 
 from subquad.models import SegmentationNetwork
 from subquad.models.card import model_card
-from subquad.tasks.segmentation.drawing import encoded, palette_of
+from subquad.tasks.segmentation.drawing import encoded, names_of, palette_of
 from subquad.tasks.segmentation.serve.codes import Codes
 from subquad.tasks.segmentation.serve.inference import Prediction
 from subquad.tasks.segmentation.serve.limits import Limits
@@ -52,11 +52,10 @@ def about(name: str, network: SegmentationNetwork, steps: int | None, limits: Li
 
 def classes_of(network: SegmentationNetwork) -> list[dict[str, Any]]:
     """Return index, name and colour of each class."""
-    config = network.config
-    names = config.class_names or [f"class_{index}" for index in range(config.num_classes)]
+    named = zip(names_of(network.config), palette_of(network.config), strict=True)
     return [
         {"index": index, "name": name, "color": "#{:02x}{:02x}{:02x}".format(*colour)}
-        for index, (name, colour) in enumerate(zip(names, palette_of(config), strict=True))
+        for index, (name, colour) in enumerate(named)
     ]
 
 
