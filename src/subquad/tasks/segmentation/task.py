@@ -11,6 +11,7 @@ from subquad.engine.classes import check_same_classes
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.options import add_optional, defaults_of
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 from subquad.engine.run import evaluate
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.models import SegmentationConfig
@@ -21,6 +22,7 @@ from subquad.tasks.segmentation.network import ModelOptions, resolve
 from subquad.tasks.segmentation.protocol_options import ProtocolOptions, protocol_defaults, resolve_protocol
 
 if TYPE_CHECKING:
+    from subquad.engine.plan import Plan
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
@@ -63,6 +65,19 @@ class Segmentation(Task):
         if config is None:
             look_over(options.data, data)
         return data
+
+    def plan(self, options: Any, given: Mapping[str, Any]) -> Plan | None:
+        """Choose for pictures of one's own; published sets have published recipes."""
+        if options.data.name != "folder":
+            return None
+        with doing("looking at the data"):
+            from subquad.tasks.segmentation.data.opening import build_data
+            from subquad.tasks.segmentation.plan.facts import gather
+            from subquad.tasks.segmentation.plan.planner import make_plan
+
+            whole = dataclasses.replace(options.data, batch_size=1)  # which batch suits is still open
+            data = build_data(whole, options.seed)
+            return make_plan(gather(data, options.trainer.accelerator), given)
 
     def configure(self, options: Any, data: Any) -> SegmentationConfig:
         """Return the configuration for the classes of the data."""
