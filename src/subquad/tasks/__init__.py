@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from subquad.base.plugins import announced, load, load_announced
 from subquad.base.suggest import did_you_mean
+from subquad.tasks.command import Command
 
 if TYPE_CHECKING:
     from subquad.engine.data import RunData
@@ -169,18 +169,15 @@ class Task(ABC):
         """Return a report of the data at `options.path`, as `subquad.engine.scores.DataReport`."""
         raise NotImplementedError
 
+    # subquad data convert
 
-@dataclass(frozen=True)
-class Command:
-    """A command that is of one task alone.
+    def convert_data(self, options: Any) -> str:
+        """Write the data at `options.path` into the folder `options.output`, and say what was written.
 
-    Attributes:
-        where: Its function of the arguments, "package.module:function".
-        help: What it does, in a few words.
-    """
-
-    where: str
-    help: str
+        Args:
+            options: Those of `add_check_options`, too.
+        """
+        raise ValueError(f"data of the task {self.name} are read as they are; there is nothing to convert.")
 
 
 _PLACES: dict[str, str] = {}
