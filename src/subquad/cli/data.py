@@ -1,4 +1,4 @@
-"""`subquad data check`: what is in a data set, and what to mend; `subquad data convert`: write it as masks."""
+"""`subquad data check`: what is in a data set, and what to mend; `convert`: write it as masks."""
 
 from __future__ import annotations
 

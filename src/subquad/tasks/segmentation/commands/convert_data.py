@@ -13,7 +13,7 @@ from PIL import Image
 
 from subquad.base.files import check_writable
 from subquad.engine.progress import note
-from subquad.tasks.segmentation.data.annotations.items import Embedded
+from subquad.tasks.segmentation.data.annotations.files import Embedded
 from subquad.tasks.segmentation.data.labels import LabelSet
 from subquad.tasks.segmentation.data.options import DataOptions
 from subquad.tasks.segmentation.data.sources import OWN, OwnDataset, Source, open_source

@@ -36,17 +36,23 @@ _JSON: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("COCO", ('"images"', '"categories"')),
     ("COCO", ('"images"', '"licenses"')),
 )
+_BRUSHED = re.compile(r"task-\d+-annotation-.*\.png")
+READ = ("COCO", "COCO panoptic", "CVAT", "Label Studio", "labelme", "YOLO")
 UNREAD = ("Supervisely", "VGG Image Annotator", "Pascal VOC (boxes)")
 _NUMBERS = re.compile(r"\d+( -?\d*\.?\d+){4,}\s*")
 
 
 def layout_hint(root: Path) -> str:
-    """Say in one sentence how to lay out what a tool exported that is not read; "" if it is none.
+    """Say in one sentence what to do about what a tool exported; "" if it is none.
 
     Args:
         root: The folder of a data set that is not laid out as `SegmentationFolder` wants it.
     """
     for folder in islice(_folders(root), _FOLDERS):
+        if (folder / LABELMAP).is_file():
+            return _is_read(folder / LABELMAP, "CVAT")
+        if brushed := next((path for path in visible(folder) if _BRUSHED.fullmatch(path.name)), None):
+            return _is_read(brushed, "Label Studio")
         if folder.name not in MASK_FOLDERS and (beside := masks_beside(folder)):
             return (
                 f"{folder} holds masks beside their pictures ({quote([path.name for path in beside])}), as "
@@ -54,7 +60,10 @@ def layout_hint(root: Path) -> str:
                 "folder masks beside it."
             )
         for path in islice((path for path in visible(folder) if path.is_file()), _FILES):
-            if (tool := tool_of(path)) in UNREAD:
+            tool = tool_of(path)
+            if tool in READ:
+                return _is_read(path, tool)
+            if tool in UNREAD:
                 return (
                     f"{path} holds outlines or boxes as {tool} exports them, which are not read; let the "
                     "tool "
@@ -63,6 +72,15 @@ def layout_hint(root: Path) -> str:
                     "a folder masks beside the folder images."
                 )
     return ""
+
+
+def _is_read(path: Path, tool: str) -> str:
+    return (
+        f"{path} is of {tool}, which the commands read as it is: leave the names of folders out "
+        "(--data.images "
+        "and --data.masks, of `data check` --images and --masks), or in Python open the folder with "
+        "`subquad.tasks.segmentation.data.open_source`."
+    )
 
 
 def _folders(root: Path) -> Iterator[Path]:

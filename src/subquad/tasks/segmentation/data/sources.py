@@ -12,7 +12,8 @@ from subquad.data.bands import count_bands
 from subquad.data.picture_files import image_files
 from subquad.tasks.segmentation.data.annotations.classes import label_set
 from subquad.tasks.segmentation.data.annotations.dataset import AnnotatedPictures
-from subquad.tasks.segmentation.data.annotations.items import Embedded, Export
+from subquad.tasks.segmentation.data.annotations.files import Embedded
+from subquad.tasks.segmentation.data.annotations.items import Export
 from subquad.tasks.segmentation.data.annotations.recognise import ANNOTATIONS, open_export, recognise
 from subquad.tasks.segmentation.data.folder import SegmentationFolder, find_split, find_splits
 from subquad.tasks.segmentation.data.labels import LabelSet, Sample

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from subquad.base.hidden import visible
+from subquad.tasks.segmentation.data.annotations.files import read_json
 from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
 from subquad.tasks.segmentation.data.annotations.label_studio import find_upload, picture_address
 from subquad.tasks.segmentation.data.annotations.outlines import MaskPicture
 from subquad.tasks.segmentation.data.annotations.picture_index import folders_below, split_of
-from subquad.tasks.segmentation.data.annotations.reading import Reading, read_json
+from subquad.tasks.segmentation.data.annotations.reading import Reading
 
 _BRUSHED = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-[^-]+-(.+)-(\d+)\.png")
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from subquad.tasks.segmentation.data.annotations.files import read_json
 from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
 from subquad.tasks.segmentation.data.annotations.outlines import Polygons, RunLengths
 from subquad.tasks.segmentation.data.annotations.picture_index import split_in_words, split_of
-from subquad.tasks.segmentation.data.annotations.reading import NO_CLASS, Reading, read_json, size_in
+from subquad.tasks.segmentation.data.annotations.reading import NO_CLASS, Reading, size_in
 
 NO_OUTLINE = "without an outline"
 

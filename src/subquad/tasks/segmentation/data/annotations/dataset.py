@@ -16,7 +16,8 @@ from subquad.base.limits import PICTURE_PIXELS
 from subquad.data.fingerprint import file_parts
 from subquad.data.pictures import Picture, read_picture
 from subquad.tasks.segmentation.data.annotations.classes import indices_of, rest_of
-from subquad.tasks.segmentation.data.annotations.items import Embedded, Export, Item
+from subquad.tasks.segmentation.data.annotations.files import Embedded
+from subquad.tasks.segmentation.data.annotations.items import Export, Item
 from subquad.tasks.segmentation.data.annotations.raster import rasterise
 from subquad.tasks.segmentation.data.annotations.turning import as_upright
 from subquad.tasks.segmentation.data.labels import LabelSet, Sample

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from subquad.tasks.segmentation.data.annotations.files import Embedded
 from subquad.tasks.segmentation.data.annotations.outlines import Outline
 from subquad.tasks.segmentation.data.colors import Color
 from subquad.tasks.segmentation.data.labels import LabelSet
@@ -32,25 +33,6 @@ class Shape:
     outline: Outline
     ignored: bool = False
     layer: int = 0
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """A picture that is inside of a file of annotations.
-
-    Attributes:
-        path: Of that file.
-        suffix: Of the picture, by its content.
-    """
-
-    path: Path
-    suffix: str
-
-    def read(self) -> bytes:
-        """Return the picture as it was packed."""
-        from subquad.tasks.segmentation.data.annotations.labelme import embedded_picture
-
-        return embedded_picture(self.path)
 
 
 class StoredLabels(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from subquad.data.picture_files import SUFFIXES
+from subquad.tasks.segmentation.data.annotations.files import read_json
 from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
 from subquad.tasks.segmentation.data.annotations.outlines import (
     Brush,
@@ -19,7 +20,7 @@ from subquad.tasks.segmentation.data.annotations.outlines import (
     turned,
 )
 from subquad.tasks.segmentation.data.annotations.picture_index import split_of, uploaded_names
-from subquad.tasks.segmentation.data.annotations.reading import NO_CLASS, Reading, read_json, size_in
+from subquad.tasks.segmentation.data.annotations.reading import NO_CLASS, Reading, size_in
 
 _LABELS = "labels"  # ends the keys that hold a region's classes, such as "polygonlabels"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import numpy as np
 from subquad.base.hidden import visible
 from subquad.data.decoding import looks_like
 from subquad.data.picture_files import SUFFIXES
-from subquad.tasks.segmentation.data.annotations.items import Embedded, Export, Item, Shape
+from subquad.tasks.segmentation.data.annotations.files import Embedded, read_json
+from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
 from subquad.tasks.segmentation.data.annotations.outlines import (
     Outline,
     PngPatch,
@@ -22,7 +22,7 @@ from subquad.tasks.segmentation.data.annotations.outlines import (
     ellipse_ring,
 )
 from subquad.tasks.segmentation.data.annotations.picture_index import folders_below, split_of
-from subquad.tasks.segmentation.data.annotations.reading import NO_CLASS, Reading, read_json, size_in
+from subquad.tasks.segmentation.data.annotations.reading import NO_CLASS, Reading, size_in
 
 IGNORED = ("__ignore__",)
 NO_AREA = "without an area"
@@ -50,19 +50,6 @@ def read_labelme(root: Path) -> Export:
                 reading.add(Item(picture, str(path), split, shapes, size))
     reading.names.update(dict.fromkeys(sorted(names - {*IGNORED})))
     return reading.finish(ignored_names=IGNORED)
-
-
-def embedded_picture(path: Path) -> bytes:
-    """Return the picture that a file of labelme holds.
-
-    Raises:
-        ValueError: If it holds none, or it is no Base64.
-    """
-    packed = read_json(path).get("imageData")
-    try:
-        return base64.b64decode(packed, validate=False)
-    except (TypeError, binascii.Error, ValueError) as error:
-        raise ValueError(f"{path} has no picture in it ({error}); add the picture beside it.") from error
 
 
 def _picture(

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from subquad.tasks.segmentation.data.annotations.coco import categories_of, split_of_file
+from subquad.tasks.segmentation.data.annotations.files import read_json
 from subquad.tasks.segmentation.data.annotations.items import Export, Item
 from subquad.tasks.segmentation.data.annotations.picture_index import PictureIndex
-from subquad.tasks.segmentation.data.annotations.reading import Reading, read_json, size_in
+from subquad.tasks.segmentation.data.annotations.reading import Reading, size_in
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX, pack_colors
 from subquad.tasks.segmentation.data.labels import LabelSet
 from subquad.tasks.segmentation.data.masks import read_raw_mask

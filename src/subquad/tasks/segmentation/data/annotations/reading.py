@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from subquad.base.files import read_file
-from subquad.base.limits import ANNOTATION_BYTES
 from subquad.base.suggest import quote
-from subquad.tasks.segmentation.data.annotations.items import Embedded, Export, Item
-from subquad.tasks.segmentation.data.annotations.picture_index import PictureIndex
+from subquad.tasks.segmentation.data.annotations.files import Embedded
+from subquad.tasks.segmentation.data.annotations.items import Export, Item
+from subquad.tasks.segmentation.data.annotations.picture_index import PictureIndex, parts_of
 from subquad.tasks.segmentation.data.colors import Color
 
 FEW_CORNERS = "with fewer than 3 corners"
@@ -187,36 +185,6 @@ class Reading:
             yield f"{len(alone)} pictures are not annotated and are left out ({_some(alone)})."
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file of a limited size.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is none, or too large.
-    """
-    content = read_file(path, ANNOTATION_BYTES, "a file of annotations has")
-    try:
-        return json.loads(content)
-    except RecursionError as error:
-        raise ValueError(f"{path} holds lists in lists without end; export it again.") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON ({error}); export it again.") from error
-
-
-def read_text(path: Path) -> str:
-    """Read a text of a limited size, in UTF-8 with or without a mark.
-
-    Raises:
-        OSError: If it cannot be read.
-        ValueError: If it is none, or too large.
-    """
-    content = read_file(path, ANNOTATION_BYTES, "a file of annotations has")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8; save it so.") from error
-
-
 def size_in(entry: Any, height: str = "height", width: str = "width") -> tuple[int, int] | None:
     """Return the height and width that an entry names, or None."""
     sides = entry.get(height), entry.get(width)
@@ -232,8 +200,6 @@ def picture_name(item: Item) -> str:
 
 def is_end_of(name: str, path: Path) -> bool:
     """Say whether a path ends as a name does, but for what cannot be of this machine: `..` and drives."""
-    from subquad.tasks.segmentation.data.annotations.picture_index import parts_of
-
     parts = [part for part in parts_of(name) if part not in ("..", ".")]
     folders = [part.casefold() for part in path.parts]
     foreign = name.startswith(("/", "\\")) or name[1:2] == ":" or ".." in name

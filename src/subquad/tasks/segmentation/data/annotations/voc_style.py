@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from subquad.base.suggest import quote
 from subquad.tasks.segmentation.data.annotations.classes import is_background
+from subquad.tasks.segmentation.data.annotations.files import read_text
 from subquad.tasks.segmentation.data.annotations.items import Export, Item
 from subquad.tasks.segmentation.data.annotations.picture_index import folders_below, split_called
-from subquad.tasks.segmentation.data.annotations.reading import Reading, read_text
+from subquad.tasks.segmentation.data.annotations.reading import Reading
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX, Color, color_to_index, voc_palette
 from subquad.tasks.segmentation.data.exports import LABELMAP
 from subquad.tasks.segmentation.data.labels import LabelSet
@@ -78,13 +79,14 @@ def read_voc_style(root: Path, labels: LabelSet | None = None) -> Export:
     if base is None:
         raise FileNotFoundError(f"{root} has no folder {' or '.join(MASKS)}; correct the path.")
     named = labels or _named(base)
-    reading = Reading(base, "folders of VOC", lambda path: PICTURES not in path.relative_to(base).parts)
+    by_color = (base / LABELMAP).is_file()
+    tool = "CVAT (segmentation mask)" if by_color else "folders of VOC"
+    reading = Reading(base, tool, lambda path: PICTURES not in path.relative_to(base).parts)
     fixed = named or _published()
     reading.names.update(dict.fromkeys(fixed.names))
     pictures = {_stem(path, base / PICTURES): path for path in reading.pictures.files}
     masks = next((found for name in MASKS if (found := _masks(base / name))), {})
     lists = dict(_lists(base, reading))
-    by_color = (base / LABELMAP).is_file()
     for split, names in (lists or {None: sorted(masks)}).items():
         for name in names:
             if name not in pictures:

@@ -10,10 +10,11 @@ from typing import Any
 from subquad.base.files import read_file
 from subquad.base.hidden import visible
 from subquad.base.limits import LARGEST_YAML
+from subquad.tasks.segmentation.data.annotations.files import read_json, read_text
 from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
 from subquad.tasks.segmentation.data.annotations.outlines import Polygons
 from subquad.tasks.segmentation.data.annotations.picture_index import parts_of, split_of
-from subquad.tasks.segmentation.data.annotations.reading import Reading, read_json, read_text
+from subquad.tasks.segmentation.data.annotations.reading import Reading
 
 _KEYS = ("train", "val", "test")
 
