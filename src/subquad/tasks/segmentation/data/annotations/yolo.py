@@ -86,7 +86,7 @@ def _settings(reading: Reading) -> dict[str, Any]:
 def _names(reading: Reading, settings: dict[str, Any]) -> dict[int, str]:
     """Return the classes by number: of data.yaml, or of the files that other tools write instead."""
     names = settings.get("names")
-    if names is None:
+    if not names:
         names = next(_other_names(reading.root), None)
     if isinstance(names, str):  # `names: [a, b]` in quotes is no list
         names = [name.strip(" '\"[]") for name in names.split(",")]
