@@ -32,10 +32,11 @@ def read_array_mask(path: Path, max_pixels: int) -> NDArray[Any]:
     """
     require_file(path)
     try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        stored = np.lib.format.open_memmap(path, mode="r")
         shape, kind = tuple(stored.shape), stored.dtype
-    except (ValueError, OSError, EOFError, AttributeError, SyntaxError) as error:
-        raise ValueError(f"mask {path} cannot be decoded ({str(error)[:200]}); copy it again.") from error
+    except Exception as error:  # NumPy parses the header as Python, with what that raises
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"mask {path} cannot be decoded ({reason}); copy it again.") from error
     if len(shape) == 3 and shape[2] == 1:
         stored = stored[..., 0]
     is_color = len(shape) == 3 and shape[2] == 3 and kind == np.uint8

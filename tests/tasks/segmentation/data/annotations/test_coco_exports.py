@@ -149,18 +149,27 @@ def changed(change: Any) -> dict[str, Any]:
 BROKEN = {
     "unknown category": (lambda c: c["annotations"][0].update(category_id=9), "categories '9' are used"),
     "unknown image": (lambda c: c["annotations"][0].update(image_id=9), "of pictures it does not list"),
-    "no number": (lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, float("nan"), 5, 6]]), "finite"),
+    "no number": (
+        lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, float("nan"), 5, 6]]),
+        "finite",
+    ),
     "odd": (lambda c: c["annotations"][0].update(segmentation=[[1, 2, 3, 4, 5, 6, 7]]), "odd number"),
     "boxes": (lambda c: c["annotations"][0].update(segmentation=[]), "boxes or points without an outline"),
     "text": (lambda c: c["annotations"][0].update(segmentation=[["x", 1, 2, 3, 4, 5]]), "could not convert"),
-    "missing picture": (lambda c: c["images"][0].update(file_name="no.jpg"), "'no.jpg' of .* add these pictures"),
+    "missing picture": (
+        lambda c: c["images"][0].update(file_name="no.jpg"),
+        "'no.jpg' of .* add these pictures",
+    ),
     "traversal": (lambda c: c["images"][0].update(file_name="../../etc/passwd"), "passwd' of .* not below"),
     "two ids": (lambda c: c["images"].append(c["images"][0]), "several pictures one id"),
     "no list": (lambda c: c.update(annotations=5), "is not as COCO writes it"),
     "no categories": (lambda c: c.pop("categories"), "an entry has no 'categories'"),
     "a list in a list": (lambda c: c.update(images=[[1]]), "is not as COCO writes it"),
-    "one class twice": (lambda c: c["images"].append({**c["images"][0], "id": 2}), "'a.jpg' are annotated twice"),
-}  # fmt: skip
+    "one class twice": (
+        lambda c: c["images"].append({**c["images"][0], "id": 2}),
+        "'a.jpg' are annotated twice",
+    ),
+}
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -93,10 +93,8 @@ def test_later_shapes_are_painted_over_earlier(tmp_path: Path) -> None:
 
 def test_labels_with_a_meaning(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.jpg")
-    hole, ignored = (
-        shape("_background_", [[6, 8], [8, 8], [8, 10], [6, 10]]),
-        shape("__ignore__", [[20, 2], [24, 2], [24, 6], [20, 6]]),
-    )
+    hole = shape("_background_", [[6, 8], [8, 8], [8, 10], [6, 10]])
+    ignored = shape("__ignore__", [[20, 2], [24, 2], [24, 6], [20, 6]])
     write_json(tmp_path / "a.json", content(shape(), hole, ignored))
     expected = square()
     expected[8:10, 6:8], expected[2:6, 20:24] = 0, 255
@@ -128,7 +126,7 @@ def test_the_file_beside_is_preferred_to_the_picture_inside(tmp_path: Path) -> N
         (shape(points=[["a", 2], [3, 3], [4, 5]]), "could not convert"),
         (shape(points=5), "cannot reshape"),
         ({"label": "cat"}, "an entry has no 'points'"),
-        (shape(kind="mask", mask="!!!"), ""),
+        (shape(kind="mask", mask="!!!"), "cannot be decoded"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, entry: dict[str, Any], sentence: str) -> None:

@@ -101,7 +101,8 @@ def read_voc_style(root: Path, labels: LabelSet | None = None) -> Export:
                 reading.add(Item(pictures[name], str(base / LABELMAP), split))
             else:
                 reading.flaw(f"{{}} are listed in {base / 'ImageSets'} and have no mask; add them.", name)
-    if lone := sorted(masks.keys() - pictures.keys()) if lists else []:
+    listed = {name for names in lists.values() for name in names}
+    if lone := sorted(masks.keys() - pictures.keys() - listed) if lists else []:
         reading.problem(f"masks {quote(lone)} of {base} have no picture; add it, or remove them.")
     return reading.finish(has_background=False, fixed=fixed)
 
