@@ -77,8 +77,8 @@ def test_splits_are_folders_and_colours_become_indices(call: Any, tmp_path: Path
         Image.fromarray(colors).save(tmp_path / "data" / split / "labels" / f"{split}.png")
     write_json(tmp_path / "data" / "classes.json", {"classes": ["a", "b"], "palette_rgb": palette})
     assert call("data", "convert", tmp_path / "data", tmp_path / "out").code == 0
-    mask = Image.open(tmp_path / "out" / "val" / "masks" / "val.png")
-    assert mask.mode == "L" and (np.asarray(mask) == square()).all()
+    with Image.open(tmp_path / "out" / "val" / "masks" / "val.png") as mask:
+        assert mask.mode == "L" and (np.asarray(mask) == square()).all()
     assert json.loads((tmp_path / "out" / "classes.json").read_text())["palette_rgb"] == palette
 
 
@@ -150,7 +150,8 @@ def test_five_bands_from_training_to_prediction(call: Any, complains: Any, tmp_p
     assert call("test", run).code == 0
     result = call("predict", run, root / "images", f"--output={tmp_path / 'out'}")
     assert result.code == 0, result.err
-    assert Image.open(tmp_path / "out" / "0_overlay.jpg").size == (32, 24)
+    with Image.open(tmp_path / "out" / "0_overlay.jpg") as overlay:
+        assert overlay.size == (32, 24)
     write_picture(tmp_path / "a.png")
     complains("predict", run, tmp_path / "a.png", f"--output={tmp_path / 'o'}", quoting="no TIFF of 5 bands")
     assert call(*fit(root, tmp_path / "other", "--model.in_channels=3")).code == 2

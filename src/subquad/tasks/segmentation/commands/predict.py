@@ -225,7 +225,7 @@ def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path)
 def write_overlay(
     image: Any, labels: Any, palette: Sequence[tuple[int, int, int]], opacity: float, path: Path
 ) -> None:
-    """Write the picture with the classes' colours laid over it; of other bands, the first or the first three."""
+    """Write the picture, of other bands the first three or one, with the classes' colours laid over it."""
     image = image[:RGB] if len(image) >= RGB else image[:1].expand(RGB, -1, -1)
     mixed = image.movedim(0, -1).numpy().copy()
     for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
