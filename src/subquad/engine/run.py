@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from subquad.engine.options import add_optional
 from subquad.engine.parsing import Parser, Recipe
 from subquad.engine.progress import is_first_process
-from subquad.engine.recipes import check_start
-from subquad.engine.run_folder import is_resumable
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
@@ -49,17 +47,6 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
         help="Most steps between two resumable checkpoints, which are written every minute and with each "
         "evaluation, too.",
     )
-
-
-def load_start(network: Any, weights: str | None, folder: Path) -> None:
-    """Fill the network from a file, if one is given and no run goes on, and print what was loaded."""
-    from subquad.models import load_original
-
-    if weights and not is_resumable(folder):
-        check_start(weights)
-        report = load_original(network, weights)
-        if is_first_process():
-            sys.stdout.write(f"{weights}: {report}\n")
 
 
 def tell_unevaluated(folder: Path) -> None:

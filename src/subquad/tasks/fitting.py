@@ -15,12 +15,12 @@ from subquad.engine.progress import doing, is_first_process
 from subquad.engine.run import (
     add_run_options,
     check_seed,
-    load_start,
     quiet_lightning,
     tell_unevaluated,
 )
 from subquad.engine.run_folder import is_resumable, lock, refuse_run
 from subquad.engine.run_record import RunOptions
+from subquad.engine.start import load_start
 from subquad.engine.tables import best_sentence, print_scores
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.tasks import Task, task_names
@@ -91,7 +91,7 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
     torch.manual_seed(options.seed)
     with doing("building network"):
         network = task.configure(options, data).build()
-    load_start(network, options.model.weights, folder)
+    load_start(network, options.model, folder)
     with doing("preparing training", beats=not sys.stderr.isatty()) as progress:  # a terminal has a bar
         from subquad.engine.training_run import train  # Lightning takes seconds
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from subquad.engine.classes import check_class_count
 from subquad.engine.options import given_options, model_options
+from subquad.engine.start import started
 from subquad.models import SegmentationConfig, model_config
 from subquad.models.registry import FAMILIES
 
@@ -38,4 +39,4 @@ def resolve(options: Any, labels: Any, bands: int = 3) -> SegmentationConfig:
             "or say how they are read (--data.bands)."
         )
     told = {"num_classes": labels.num_classes, "class_names": labels.names, "palette": labels.palette}
-    return named.replaced(**{**overrides, **told})
+    return started(named.replaced(**{**overrides, **told}), options)
