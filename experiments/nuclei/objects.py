@@ -2,8 +2,8 @@
 
 python experiments/nuclei/objects.py runs/nuclei/best.safetensors [more checkpoints]
 
-An object is a connected part of the class nucleus. A predicted and a true one are a pair if their IoU is above
-0.5, which no object can be with two others; F1 = 2 pairs / (predicted + true), over all pictures.
+An object is a connected part of the class nucleus. A predicted and a true one are a pair if their IoU is
+above 0.5, which no object can be with two others; F1 = 2 pairs / (predicted + true), over all pictures.
 """
 
 import sys
@@ -12,6 +12,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from subquad import load_model
+from subquad.data.shared import data_folder
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data import SegmentationFolder
 from subquad.tasks.segmentation.labels import predict_labels
@@ -29,8 +30,8 @@ def pairs(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
     seen = truth != IGNORED
     ours, count = objects(np.where(seen, predicted, 0))
     theirs, true_count = objects(truth)
-    both = np.bincount(ours.ravel() * (true_count + 1) + theirs.ravel(), minlength=(count + 1) * (true_count + 1))
-    both = both.reshape(count + 1, true_count + 1)
+    shape = count + 1, true_count + 1
+    both = np.bincount(ours.ravel() * shape[1] + theirs.ravel(), minlength=shape[0] * shape[1]).reshape(shape)
     areas, true_areas = both.sum(axis=1)[1:, None], both.sum(axis=0)[None, 1:]
     inter = both[1:, 1:]
     return int((2 * inter > areas + true_areas - inter).sum()), count, true_count
@@ -49,9 +50,8 @@ def scores(path: str, data: SegmentationFolder) -> tuple[float, float]:
 
 
 def main() -> None:
-    from subquad.data.shared import shared_data
-
-    data = SegmentationFolder(shared_data() / "nuclei", "val")
+    root = data_folder("nuclei", None, who="this script", give="it there")
+    data = SegmentationFolder(root, "val")
     for path in sys.argv[1:]:
         mean_iou, f1 = scores(path, data)
         print(f"{path}: mean IoU {100 * mean_iou:.2f} %, object F1 {100 * f1:.2f} %", flush=True)

@@ -27,7 +27,7 @@ OF_ALL_TASKS = {
         "info": "describe a network or a checkpoint",
         "convert": "turn a checkpoint of the originals into one of ours",
         "bench": "time mixing by links: `subquad bench mixing`",
-        "data": "check a data set: `subquad data check PATH`",
+        "data": "check a data set, or convert one to masks: `subquad data check PATH`",
         "replay": "repeat the step in which training became NaN",
     }.items()
 }

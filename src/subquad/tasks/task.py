@@ -158,3 +158,13 @@ class Task(ABC):
     def check_data(self, options: Any) -> Any:
         """Return a report of the data at `options.path`, as `subquad.engine.scores.DataReport`."""
         raise NotImplementedError
+
+    # subquad data convert
+
+    def convert_data(self, options: Any) -> str:
+        """Write the data at `options.path` into the folder `options.output`, and say what was written.
+
+        Args:
+            options: Those of `add_check_options`, too.
+        """
+        raise ValueError(f"data of the task {self.name} are read as they are; there is nothing to convert.")

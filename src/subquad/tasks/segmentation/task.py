@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.limits import PICTURE_PIXELS
@@ -13,6 +14,7 @@ from subquad.engine.options import add_optional, defaults_of
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import doing
 from subquad.engine.run import evaluate
+from subquad.engine.run_folder import is_resumable
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.models import SegmentationConfig
 from subquad.tasks import Task
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
+# Those of `subquad.tasks.segmentation.data`, which reads pictures and is not needed to list options.
+ANNOTATIONS = ("coco", "coco_panoptic", "cvat", "label_studio", "labelme", "yolo", "voc_style")
 PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
 
 
@@ -34,7 +38,7 @@ class Segmentation(Task):
 
     name = "segmentation"
     default_model = "light_ham_van_tiny_d256"
-    formats = ("folder", *PUBLISHED_SETS)
+    formats = ("folder", *ANNOTATIONS, *PUBLISHED_SETS)
     kept_of_run = ("data", "model", "seed", "protocol")
 
     def add_fit_options(self, p: Parser) -> None:
@@ -61,14 +65,23 @@ class Segmentation(Task):
         from subquad.tasks.segmentation.data.opening import build_data
         from subquad.tasks.segmentation.look_over import look_over
 
-        data = build_data(options.data, options.seed if config is None else 0, training=config is None)
+        is_fit = config is None
+        given = Path(options.output if is_fit else options.checkpoint)
+        run = given if is_fit or given.is_dir() else given.parent
+        data = build_data(
+            options.data,
+            options.seed if is_fit else 0,
+            training=is_fit,
+            run=run,
+            resumes=is_fit and is_resumable(run),
+        )
         if config is None:
             look_over(options.data, data)
         return data
 
     def plan(self, options: Any, given: Mapping[str, Any]) -> Plan | None:
         """Choose for pictures of one's own; published sets have published recipes."""
-        if options.data.name != "folder":
+        if options.data.name not in ("folder", *ANNOTATIONS):
             return None
         with doing("looking at the data"):
             from subquad.tasks.segmentation.data.opening import build_data
@@ -81,7 +94,7 @@ class Segmentation(Task):
 
     def configure(self, options: Any, data: Any) -> SegmentationConfig:
         """Return the configuration for the classes of the data."""
-        return resolve(options.model, data.labels)
+        return resolve(options.model, data.labels, data.bands)
 
     def learner(self, network: Any, data: Any, options: Any) -> SegmentationLearner:
         """Return the network in training."""
@@ -117,6 +130,12 @@ class Segmentation(Task):
     def check_fits(self, config: Any, data: Any, checkpoint: str) -> None:
         """Raise ValueError unless a network was trained on these classes."""
         check_same_classes(config, data.labels.names, checkpoint)
+        if config.in_channels != data.bands:
+            raise ValueError(
+                f"{checkpoint} takes pictures of {config.in_channels} bands, but these have {data.bands}; "
+                "give "
+                "other data, or --data.bands."
+            )
 
     def evaluate(self, network: Any, data: Any, options: Any) -> SegmentationScores:
         """Return IoU and accuracy by the protocol."""
@@ -149,6 +168,12 @@ class Segmentation(Task):
 
         return predict(network, options)
 
+    def format_of(self, path: Path) -> str | None:
+        """Return "folder" for what an annotation tool wrote."""
+        from subquad.tasks.segmentation.data.annotations.recognise import recognise
+
+        return "folder" if path.is_dir() and recognise(path) else None
+
     def add_check_options(self, p: Parser) -> None:
         """Add where images and masks are, and what of published data is read."""
         for name, kind, help in (
@@ -177,13 +202,19 @@ class Segmentation(Task):
 
         return check(options)
 
+    def convert_data(self, options: Any) -> str:
+        """Write pictures and masks of class indices."""
+        from subquad.tasks.segmentation.commands.convert_data import convert
+
+        return convert(options)
+
 
 def _add_data(p: Parser) -> None:
     from subquad.tasks.segmentation.data.options import DataOptions
 
     p.add_class_arguments(DataOptions, "data")
-    p.paths += ["data.root", "data.classes"]
-    p.may_change.append("data.classes")
+    p.paths += ["data.root", "data.classes", "data.split"]
+    p.may_change += ["data.classes", "data.split"]  # the fingerprint tells whether it is the same
 
 
 def _add_protocol(p: Parser) -> None:
