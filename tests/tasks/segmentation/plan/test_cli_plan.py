@@ -140,3 +140,13 @@ def test_a_plan_reads_as_a_parser_wants_it(data):
     assert list(values) == list(planner.RULES) or {*planner.RULES} - {*values} <= {
         "data.brightness", "data.contrast", "data.saturation", "trainer.accumulate_grad_batches",
     }  # fmt: skip
+
+
+def test_how_one_folder_is_divided_is_part_of_the_plan(call, data, tmp_path):
+    (tmp_path / "one").mkdir()
+    for kind in ("images", "labels"):
+        (data / "train" / kind).rename(tmp_path / "one" / kind)
+    (data / "classes.json").rename(tmp_path / "one" / "classes.json")
+    printed = call("plan", tmp_path / "one", f"--output={tmp_path / 'plan.yaml'}").out
+    assert "5 pictures to train, 1 to evaluate" in printed
+    assert "seed" in printed.partition("plan:")[0]

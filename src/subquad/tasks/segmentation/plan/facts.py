@@ -35,6 +35,7 @@ class Facts:
         gpu: Its name; None for training on the processor.
         bfloat16: Whether the GPU computes in it.
         starts: Names of the pretrained weights that are installed, small to large.
+        remarks: What else is good to know of the data, such as how one folder was divided.
     """
 
     train: int
@@ -50,6 +51,7 @@ class Facts:
     gpu: str | None
     bfloat16: bool
     starts: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
         """Return them to read."""
@@ -63,6 +65,7 @@ class Facts:
             f"{len(self.class_names)} classes: {shares}",
             f"{place}, {self.memory / 2**30:.1f} GiB free; pretrained weights installed: "
             f"{', '.join(self.starts) or 'none'}",
+            *self.remarks,
         )
 
 
@@ -102,6 +105,7 @@ def gather(data: Any, accelerator: str = "auto") -> Facts:
         gpu=torch.cuda.get_device_name() if gpu else None,
         bfloat16=gpu and torch.cuda.is_bf16_supported(),
         starts=installed_starts(),
+        remarks=tuple(data.remarks),
     )
 
 
