@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.limits import PICTURE_PIXELS
@@ -21,6 +22,8 @@ from subquad.tasks.segmentation.network import ModelOptions, resolve
 from subquad.tasks.segmentation.protocol_options import ProtocolOptions, protocol_defaults, resolve_protocol
 
 if TYPE_CHECKING:
+    from subquad.engine.sample_counts import SampleCounts
+    from subquad.explain.report import Section
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
@@ -34,6 +37,12 @@ class Segmentation(Task):
     default_model = "light_ham_van_tiny_d256"
     formats = ("folder", *PUBLISHED_SETS)
     kept_of_run = ("data", "model", "seed", "protocol")
+    counts = "images"
+    score_meaning = (
+        "Mean IoU: for each class, of the pixels that are of it or that the network says are, the share "
+        "that is both; then the mean over the classes, so that rare ones count as much as frequent ones. "
+        "100 % is perfect."
+    )
 
     def add_fit_options(self, p: Parser) -> None:
         """Add weights of classes, frozen parts, losses and the protocol of evaluations."""
@@ -133,6 +142,30 @@ class Segmentation(Task):
         from subquad.tasks.segmentation.commands.predict import predict
 
         return predict(network, options)
+
+    def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
+        """Return the confusion of each picture."""
+        from subquad.tasks.segmentation.report import count_pixels
+
+        return count_pixels(network, data, resolve_protocol(options.protocol), most)
+
+    def report_sections(
+        self, network: Any, data: Any, options: Any, counts: SampleCounts
+    ) -> Sequence[Section]:
+        """Return classes, confusions, pictures with their errors, and code maps."""
+        from subquad.tasks.segmentation.report import sections
+
+        return sections(network, data, resolve_protocol(options.protocol), counts)
+
+    def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return prediction, on the evaluation pictures if they are files, and export."""
+        pairs = getattr(getattr(data, "evaluation", None), "pairs", None)
+        commands = [("Write it for onnxruntime, checked:", ["export", run, "--output", f"{run}/model.onnx"])]
+        if pairs:
+            pictures, output = str(Path(pairs[0][0]).resolve().parent), f"{run}/predictions"
+            told = "Predict pictures, here those of the evaluation; give the folder of yours in its place:"
+            commands.insert(0, (told, ["predict", run, pictures, "--output", output]))
+        return commands
 
     def add_check_options(self, p: Parser) -> None:
         """Add where images and masks are, and what of published data is read."""
