@@ -50,9 +50,10 @@ MOST = {
     "largest": math.log2(MOST_POSITIONS),
     "count": MOST_IMAGES,
     "samples": MOST_IMAGES,
+    "report_samples": MOST_IMAGES,
     "interpolate": MOST_PROCESSES,
 }
-LEAST = {"data.size": 1, "data.eval_size": 1, "data.max_pixels": 1, "max_pixels": 1}
+LEAST = {"data.size": 1, "data.eval_size": 1, "data.max_pixels": 1, "max_pixels": 1, "report_samples": 0}
 
 
 def check_values(options: Any) -> None:

@@ -58,7 +58,6 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
         default=REPORT_SAMPLES,
         help="Most samples of the evaluation set that report.html looks at once more; 0 writes no report.",
     )
-    p.checks.append(check_report_samples)
 
 
 def load_start(network: Any, weights: str | None, folder: Path) -> None:
@@ -102,12 +101,6 @@ def evaluate(learner: Learner, data: LightningDataModule, options: Any) -> Any:
     )
     trainer.test(learner, data, verbose=False)
     return learner.scores
-
-
-def check_report_samples(options: Any) -> None:
-    """Raise ValueError if so many samples cannot be looked at."""
-    if options.report_samples < 0:
-        raise ValueError(f"--report_samples must be 0 or more, got {options.report_samples}.")
 
 
 def check_seed(seed: int) -> None:

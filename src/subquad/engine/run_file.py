@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from contextlib import suppress
@@ -34,6 +35,7 @@ class KeepRunFile(Callback):
         self._first_step, self._begun, self._evaluating = 0, 0.0, 0.0
         self._evaluation_begun: float | None = None
         self._date = ""
+        self._planned: int | None = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, and find out what earlier sessions took; also once more if a run goes on."""
@@ -41,8 +43,12 @@ class KeepRunFile(Callback):
         self._date = datetime.now(UTC).isoformat(timespec="seconds")
         earlier = read_run_file(self.path.parent) if self._first_step else {}
         self._earlier = sessions_of(earlier)
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
+        # Found together by all processes, of which one alone writes.
+        planned = trainer.estimated_stepping_batches
+        self._planned = None if math.isinf(planned) else int(planned)
+        device = trainer.strategy.root_device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count evaluations apart: steps a second are those of training."""
@@ -68,7 +74,6 @@ class KeepRunFile(Callback):
         if not self._begun or trainer.sanity_checking or not trainer.is_global_zero:
             return
         assert isinstance(learner, Learner)
-        planned = trainer.estimated_stepping_batches
         session = {
             "begun": self._date,
             "first_step": self._first_step,
@@ -86,7 +91,7 @@ class KeepRunFile(Callback):
             "score": {"name": learner.score_name, "words": learner.score_words},
             "best": None if learner.best is None else vars(learner.best),
             "step": trainer.global_step,
-            "planned_steps": None if planned == float("inf") else int(planned),
+            "planned_steps": self._planned,
             "sessions": [*self._earlier, session],
         }
         write_whole(self.path, f"{json.dumps(content, indent=1)}\n".encode())

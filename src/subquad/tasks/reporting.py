@@ -166,10 +166,8 @@ def _without_sections(run: Run, looks: bool) -> Section:
         rows = [(name.removeprefix("val/"), f"{value:.5g}") for name, value in values.items()]
         section.table(("", f"after {run.best_step:,} steps"), rows, kind="plain")
     if not looks:
-        section.text(
-            f"Single classes and pictures are not in this page yet, as the run was interrupted: "
-            f"`{command_line(['report', str(run.folder.resolve())])}` adds them."
-        )
+        told = "The run was interrupted, so classes and pictures are not in this page yet; this adds them:"
+        section.command(told, command_line(["report", str(run.folder.resolve())]))
     elif not values:
         section.text("No values of the best evaluation were recorded.")
     return section

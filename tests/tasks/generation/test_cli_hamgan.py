@@ -16,10 +16,10 @@ from subquad.engine.run_folder import releasing
 from subquad.models import load_model
 from subquad.tasks.asking import run_test
 from subquad.tasks.fitting import fit_parser
-from subquad.tasks.running import run_fit
 from subquad.tasks.generation.commands import features
 from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.task import TASK
+from subquad.tasks.running import run_fit
 
 ROOT = Path(__file__).parents[3]
 RECIPES = sorted((ROOT / "recipes" / "hamgan").glob("*.yaml"))
