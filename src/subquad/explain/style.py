@@ -4,7 +4,7 @@ STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #5a6675; --paper: #fff; --line: #d5dae1;
         --box: #f2f4f8; --heat: #1f6fd1; --bar: #cfe0f6; --good: #1a7f46; --bad: #b3261e;
         --c0: #1f6fd1; --c1: #d1495b; --c2: #2a9d5c; --c3: #b7791f; --c4: #7b4fc9; --c5: #00798c; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root { --ink: #dde3ea; --soft: #98a4b3; --paper: #14181d; --line: #333b45; --box: #1d232a; --heat: #4c94ec;
           --bar: #24425f; --good: #5cc98b; --bad: #ff8a80; --c0: #6cabf5; --c1: #f07f8d; --c2: #5cc98b;
           --c3: #e0a94f; --c4: #ab8af0; --c5: #4fc3d3; } }
