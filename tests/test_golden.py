@@ -30,7 +30,7 @@ from subquad.export.report import ExportReport, ShapeCheck
 from subquad.models import list_models, model_config
 from subquad.models.blueprint import blueprint
 from subquad.models.registry import FAMILIES
-from subquad.tasks import commands, task_called, task_names
+from subquad.tasks import Task, commands, task_called, task_names
 from subquad.tasks.asking import ask_parser
 from subquad.tasks.fitting import fit_parser
 
@@ -99,6 +99,8 @@ def test_options_of_a_task(name):
         parsers["predict"] = ask_parser("predict", task)
     if task.formats:
         parsers["data_check"] = data.parser(task, "")
+    if type(task).convert_data is not Task.convert_data:
+        parsers["data_convert"] = data.parser(task, "", action="convert")
     for command, parser in parsers.items():
         compare(f"options/{command}_{name}.txt", listed(parser))
 

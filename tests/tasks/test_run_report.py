@@ -15,6 +15,7 @@ from page_reader import LOADS, Page
 from subquad.base.interruption import Interrupted
 from subquad.cli import compare, export, report
 from subquad.cli.main import main
+from subquad.engine.plan import Choice, Plan
 from subquad.engine.sample_counts import load_counts
 from subquad.tasks import running, task_called
 from subquad.tasks.asking import ask_parser
@@ -88,15 +89,31 @@ def test_names_from_files_are_text(call, tmp_path):
         (data / "val" / kind / "val0.png").rename(data / "val" / kind / "<b>val0.png")
     run = tmp_path / "run <i>x"
     assert call(*fit_arguments(data, run)).code == 0
-    plan = [{"choice": f"crop {NASTY}", "value": [40, 48], "reason": f"because {NASTY}"}]
-    (run / "plan.json").write_text(json.dumps(plan))
+    choices = (
+        Choice("data.crop", [40, 48], f"because {NASTY}"),
+        Choice("seed", 77, "never shown", given=True),
+    )
+    Plan((f"4 pictures {NASTY}.",), choices).write(run)
     assert call("report", run).code == 0
     words = words_of(run)
-    for name in (NASTY, "sky&", '"car"', "<b>val0", "run <i>x", f"because {NASTY}", "[40, 48]"):
+    for name in (
+        NASTY,
+        "sky&",
+        '"car"',
+        "<b>val0",
+        "run <i>x",
+        f"because {NASTY}",
+        f"4 pictures {NASTY}.",
+        "[40, 48]",
+    ):
         assert name in words, name
+    assert "never shown" not in words and "given" in words
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", "[[]]", '{"plan": 3}', '[{"choice": "a"}]', "null"])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[1]", '{"facts": [], "choices": 3}', '{"facts": [], "choices": [{"option": "a"}]}', "null"],
+)
 def test_a_damaged_plan_is_said(call, run, content):
     (run / "plan.json").write_text(content)
     assert call("report", run).code == 0
@@ -232,7 +249,7 @@ def test_its_commands_can_be_pasted(call, run, trained):
             if name in options:
                 assert (run / options[name]).exists(), options[name]
     assert found["fit"].output.endswith("a run-2") and found["compare"].runs[1].endswith("/b")
-    assert found["predict"].images == str(trained.data / "val" / "images")
+    assert found["predict"].images == str(trained.data / "val" / "images" / "val0.png")
 
 
 @pytest.mark.slow

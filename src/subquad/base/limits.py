@@ -68,6 +68,12 @@ PICTURE_PIXELS = 2**28
 UNTILED_PIXELS = 2**25
 SMALL_PICTURE_PIXELS = 2**20  # of a picture of CIFAR-10 or Pathfinder, which have 1,024 to 65,536
 CLASSES_BYTES = MIB  # of a file that names up to 255 classes
+# Of a file of outlines: that of COCO's 118,287 training pictures has 448 MiB.
+ANNOTATION_BYTES = 512 * MIB
+# Of one outline, along the edges in pixels; it is drawn in memory 40 times as large. The longest of COCO has
+# less than 20,000, so this is a mistake of units, or meant to eat memory.
+LONGEST_OUTLINE = 2**22
+DEEPEST_FOLDERS = 8  # below the root of a data set that are looked into for pictures
 # Of Fashion-MNIST and CIFAR-10 unpacked, whose largest files have 47 and 123 MB.
 CLASS_IMAGES_BYTES = 512 * MIB
 

@@ -18,6 +18,7 @@ from subquad.tasks import Command, commands
 OF_ALL_TASKS = {
     name: Command(f"subquad.cli.{name}:main", help)
     for name, help in {
+        "plan": "choose from the data how to train",
         "fit": "train a network",
         "test": "evaluate a checkpoint",
         "report": "write report.html of a run anew",
@@ -28,7 +29,7 @@ OF_ALL_TASKS = {
         "info": "describe a network or a checkpoint",
         "convert": "turn a checkpoint of the originals into one of ours",
         "bench": "time mixing by links: `subquad bench mixing`",
-        "data": "check a data set: `subquad data check PATH`",
+        "data": "check a data set, or convert one to masks: `subquad data check PATH`",
         "replay": "repeat the step in which training became NaN",
     }.items()
 }

@@ -9,12 +9,12 @@ task is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.plugins import announced, load, load_announced
 from subquad.base.suggest import did_you_mean
-from subquad.tasks.protocol import Task
+from subquad.tasks.command import Command
+from subquad.tasks.task import Task
 
 if TYPE_CHECKING:
     from subquad.models import NetworkConfig
@@ -28,19 +28,6 @@ __all__ = [
     "task_names",
     "task_of",
 ]
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that is of one task alone.
-
-    Attributes:
-        where: Its function of the arguments, "package.module:function".
-        help: What it does, in a few words.
-    """
-
-    where: str
-    help: str
 
 
 _PLACES: dict[str, str] = {}

@@ -15,11 +15,11 @@ from subquad.engine.progress import doing
 from subquad.engine.run import (
     add_run_options,
     check_seed,
-    load_start,
     quiet_lightning,
 )
 from subquad.engine.run_folder import is_resumable
 from subquad.engine.run_record import RunOptions
+from subquad.engine.start import load_start
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.tasks import Task, task_names
 
@@ -69,7 +69,7 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
     torch.manual_seed(options.seed)
     with doing("building network"):
         network = task.configure(options, data).build()
-    load_start(network, options.model.weights, folder)
+    load_start(network, options.model, folder)
     with doing("preparing training", beats=not sys.stderr.isatty()) as progress:  # a terminal has a bar
         from subquad.engine.training_run import train  # Lightning takes seconds
 

@@ -11,6 +11,7 @@ from typing import Any
 from subquad.base.files import read_file
 from subquad.base.interruption import Interrupted
 from subquad.base.limits import LARGEST_YAML
+from subquad.engine.plan import PLAN
 from subquad.engine.progress import doing, duration
 from subquad.explain.report import HtmlReport, Section, refuse_foreign_page
 from subquad.models.cost import parameters_of
@@ -19,7 +20,6 @@ from subquad.tasks.next_steps import command_line, next_steps
 from subquad.tasks.runs import Opened, Run, count, open_network, open_run, short_value
 
 PAGE = "report.html"
-PLAN = "plan.json"  # what `fit` chose on its own, and why
 
 
 def write_report(folder: Path, samples: int, device: str = "cpu", *, looks: bool = True) -> Path:
@@ -130,12 +130,12 @@ def _tiles(run: Run) -> list[tuple[str, str]]:
 
 def _plan(run: Run) -> Section:
     section = Section("The plan")
-    chosen, problem = read_plan(run.folder)
+    facts, choices, problem = read_plan(run.folder)
     if problem:
         section.note(problem)
-    if chosen:
-        section.text("What was chosen for these data, and why; what was given by hand is in the list below.")
-        section.table(("choice", "value", "reason"), chosen, kind="words")
+    if choices:
+        section.text(" ".join(["What was chosen from the data where nothing was said, and why.", *facts]))
+        section.table(("option", "value", "reason"), choices, kind="words")
     given = run.differing()
     if given:
         section.text("The options that are not as they are by default:")
@@ -145,18 +145,25 @@ def _plan(run: Run) -> Section:
     return section
 
 
-def read_plan(folder: Path) -> tuple[list[tuple[str, str, str]], str]:
-    """Return the choices of `plan.json` with values and reasons, and what is wrong with the file."""
+def read_plan(folder: Path) -> tuple[list[str], list[tuple[str, str, str]], str]:
+    """Return facts and choices of the plan of a run, and what is wrong with its file.
+
+    Returns:
+        A sentence for each fact; of each choice the option, its value and the reason; and a sentence, "" if
+        nothing is wrong.
+    """
     path = folder / PLAN
     if not path.is_file():
-        return [], ""
+        return [], [], ""
     try:
         content = json.loads(read_file(path, LARGEST_YAML))
-        if isinstance(content, Mapping):
-            content = content["plan"]
-        return [(str(c["choice"]), short_value(c["value"]), str(c["reason"])) for c in content], ""
+        choices = [
+            (str(c["option"]), short_value(c["value"]), "given" if c["given"] else str(c["reason"]))
+            for c in content["choices"]
+        ]
+        return [str(fact) for fact in content["facts"]], choices, ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        return [], f"{path} cannot be understood ({type(error).__name__}), so the plan is left out."
+        return [], [], f"{path} cannot be understood ({type(error).__name__}), so the plan is left out."
 
 
 def _without_sections(run: Run, looks: bool) -> Section:

@@ -15,6 +15,7 @@ from subquad.engine.run_record import RunOptions
 from subquad.engine.tables import best_sentence, print_scores
 from subquad.tasks import Task
 from subquad.tasks.fitting import WEIGHTS, fit, fit_parser, take_older_defaults
+from subquad.tasks.planning import planned
 from subquad.tasks.reporting import report_at_the_end
 
 
@@ -27,6 +28,7 @@ def run_fit(task: Task, arguments: Sequence[str]) -> None:
     if is_first_process():
         lock(folder)
         refuse_run(folder, options.resume)
+    options = planned(task, p, options, folder)
     take_older_defaults(task, p, options, folder)
     try:
         learner = fit(task, p.instantiate(options), folder, RunOptions(p, options))

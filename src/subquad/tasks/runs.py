@@ -21,7 +21,7 @@ from subquad.tasks.asking import ask_parser, run_of
 from subquad.tasks.fitting import fit_parser
 
 LONGEST_VALUE = 200  # characters of an option in a table
-PLACES = {"output", "config", "resume", "task", "report_samples"}  # tell nothing of what was trained
+PLACES = {"plan", "output", "config", "resume", "task", "report_samples"}  # tell nothing of what was trained
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,11 +145,11 @@ def _pictures(
         for position in part:
             image, labels, _ = _sample(data, places[position])
             told = _predicted(network, image, protocol)
-            photo = image.movedim(0, -1).numpy()
+            photo = as_photo(image)
             name = f"{counts.samples[position]}: {100 * scores[position]:.1f} % mean IoU"
             section.row(
                 [
-                    Picture(data_uri(photo[..., :3] if photo.shape[-1] >= 3 else photo.repeat(3, -1)), name),
+                    Picture(data_uri(photo), name),
                     Picture(data_uri(index_to_color(labels.numpy(), palette), "png"), "truth"),
                     Picture(data_uri(index_to_color(told.numpy(), palette), "png"), "prediction"),
                     Picture(data_uri(error_map(photo, labels, told)), "errors"),
@@ -174,11 +175,28 @@ def parted(order: Sequence[int]) -> dict[str, list[int]]:
     return {title: part for title, part in found.items() if part}
 
 
+def first_picture(data: Any) -> str | None:
+    """Return the file of the first evaluation picture; None if the pictures are no files, or not at hand."""
+    dataset = getattr(data, "evaluation", None)
+    pairs, items = getattr(dataset, "pairs", ()), getattr(dataset, "items", ())
+    found = pairs[0][0] if pairs else items[0].picture if items else None
+    return str(found.resolve()) if isinstance(found, Path) else None
+
+
+def as_photo(image: Tensor) -> Any:
+    """Return a picture to look at, uint8 (H, W, 3): the first three of its channels, or the first as grey."""
+    return (
+        image[:3].movedim(0, -1).numpy()
+        if len(image) >= 3
+        else image[:1].expand(3, -1, -1).movedim(0, -1).numpy()
+    )
+
+
 def error_map(photo: Any, labels: Tensor, told: Tensor) -> Any:
     """Return a pale grey photo with wrong pixels in red, and white where there is no truth.
 
     Args:
-        photo: uint8 (H, W, channels).
+        photo: uint8 (H, W, 3).
         labels: Truth, (H, W).
         told: What the network said, (H, W).
     """
@@ -215,8 +233,8 @@ def _maps(network: Any, data: Any, chosen: Sequence[int]) -> Section:
     )
     scale = {column: (float(flat[column].min()), float(flat[column].quantile(0.995))) for column in best}
     for (image, _, name), found in zip(samples, maps, strict=True):
-        photo = image.movedim(0, -1).numpy()
-        row = [Picture(data_uri(photo[..., :3] if photo.shape[-1] >= 3 else photo.repeat(3, -1)), name)]
+        photo = as_photo(image)
+        row = [Picture(data_uri(photo), name)]
         for column in best:
             painted = enlarged(heat_picture(found[0, column].float().numpy(), *scale[column]))
             row.append(Picture(data_uri(painted, "png"), f"column {column}: {telling[column]:.0%}"))

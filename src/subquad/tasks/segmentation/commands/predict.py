@@ -12,6 +12,7 @@ from PIL import Image
 
 from subquad.base.files import write_whole
 from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
+from subquad.data.bands import RGB
 from subquad.data.decoding import TooManyPixelsError
 from subquad.data.picture_files import SUFFIXES, image_files, left_out
 from subquad.data.pictures import read_image
@@ -83,7 +84,7 @@ def _check(options: Any) -> None:
 
 def predict(model: Any, options: Any) -> str:
     """Write masks and overlays; returns what was written."""
-    read, label = _predictor(options, resolve_protocol(options.protocol))
+    read, label = _predictor(options, resolve_protocol(options.protocol), model.config.in_channels)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
@@ -134,7 +135,7 @@ def _targets(
 
 
 def _predictor(
-    options: Any, protocol: Any
+    options: Any, protocol: Any, bands: int
 ) -> tuple[Callable[[Path], Any], Callable[[Any, Any], tuple[Any, str]]]:
     """Return what reads a picture, and what maps network and picture to labels and a remark on seams."""
     usual = UNTILED_PIXELS if options.tile is None else PICTURE_PIXELS
@@ -142,7 +143,7 @@ def _predictor(
 
     def read(path: Path) -> Any:
         try:
-            return read_image(path, most)
+            return read_image(path, most, bands)
         except TooManyPixelsError as error:
             tiles = "give --tile, such as --tile 1024, or " if options.tile is None else ""
             raise ValueError(
@@ -224,7 +225,8 @@ def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path)
 def write_overlay(
     image: Any, labels: Any, palette: Sequence[tuple[int, int, int]], opacity: float, path: Path
 ) -> None:
-    """Write the picture with the classes' colours laid over it."""
+    """Write the picture, of other bands the first three or one, with the classes' colours laid over it."""
+    image = image[:RGB] if len(image) >= RGB else image[:1].expand(RGB, -1, -1)
     mixed = image.movedim(0, -1).numpy().copy()
     for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
         strip = mixed[top : top + STRIP]

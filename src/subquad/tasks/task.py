@@ -1,4 +1,4 @@
-"""What a task tells the commands; docs/add_a_task.md shows how one is written."""
+"""What a task tells the commands: the protocol that `fit`, `test`, `predict` and the others iterate."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from subquad.engine.data import RunData
     from subquad.engine.learner import Learner
     from subquad.engine.parsing import Parser
+    from subquad.engine.plan import Plan
     from subquad.engine.sample_counts import SampleCounts
     from subquad.engine.scores import Scores
     from subquad.explain.report import Section
@@ -31,7 +32,7 @@ class Task(ABC):
         kept_of_run: The options of `fit` (or groups of them) that `test` and `predict` of its run read.
         predicts_by_run: Whether `predict` asks how the run of a network read its data.
         score_meaning: What its score says, in a sentence or two for those who never met it.
-        counts: What `count_samples` tells evaluations by, one by one, such as "pictures"; "" if it cannot.
+        counts: What `count_samples` tells evaluations by, one by one, such as "images"; "" if it cannot.
         fit_defaults: What options of training are if they are not given, where it is not as usual.
     """
 
@@ -94,6 +95,15 @@ class Task(ABC):
         Raises:
             ValueError, TypeError, KeyError: If they are wrong.
         """
+
+    def plan(self, options: Any, given: Mapping[str, Any]) -> Plan | None:
+        """Return what is chosen from the data where nothing is said; None: the defaults are for all data.
+
+        Args:
+            options: As they are without a plan.
+            given: Those that the user gave, by full names.
+        """
+        return None
 
     # subquad test
 
@@ -189,3 +199,13 @@ class Task(ABC):
     def check_data(self, options: Any) -> Any:
         """Return a report of the data at `options.path`, as `subquad.engine.scores.DataReport`."""
         raise NotImplementedError
+
+    # subquad data convert
+
+    def convert_data(self, options: Any) -> str:
+        """Write the data at `options.path` into the folder `options.output`, and say what was written.
+
+        Args:
+            options: Those of `add_check_options`, too.
+        """
+        raise ValueError(f"data of the task {self.name} are read as they are; there is nothing to convert.")
