@@ -89,6 +89,9 @@ MOST_IMAGES = 10**7  # to generate or to score
 
 # Scores as JSON: of ADE20K's 150 classes they have 40 KiB.
 LARGEST_SCORES = 64 * MIB
+LARGEST_LOG = 256 * MIB  # metrics.csv of a run: a line a step of a million steps has 60 MiB
+# evaluation.npz unpacked: of ADE20K's 2,000 pictures it has 20 MiB.
+LARGEST_COUNTS = 512 * MIB
 
 # Files of a data set whose size is looked at when a run is resumed, evenly spread over all of them: a look
 # takes 2 us on a disk and 0.2 ms over a network, so some seconds at worst.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from subquad.base.interruption import raising
 from subquad.engine.run_folder import releasing
 from subquad.tasks.choice import task_to_fit
-from subquad.tasks.fitting import run_fit
 from subquad.tasks.planning import with_root
+from subquad.tasks.running import run_fit
 
 
 def main(arguments: list[str]) -> None:

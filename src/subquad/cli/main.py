@@ -21,6 +21,8 @@ OF_ALL_TASKS = {
         "plan": "choose from the data how to train",
         "fit": "train a network",
         "test": "evaluate a checkpoint",
+        "report": "write report.html of a run anew",
+        "compare": "runs side by side, and whether their differences are real",
         "predict": "what a checkpoint says of new data",
         "export": "write a network as ONNX or for PyTorch, checked",
         "models": "list the networks, their parameters and multiply-adds",

@@ -52,6 +52,7 @@ MOST = {
     "largest": math.log2(MOST_POSITIONS),
     "count": MOST_IMAGES,
     "samples": MOST_IMAGES,
+    "report_samples": MOST_IMAGES,
     "interpolate": MOST_PROCESSES,
 }
 LEAST = {
@@ -61,6 +62,7 @@ LEAST = {
     "data.eval_size": 1,
     "data.max_pixels": 1,
     "max_pixels": 1,
+    "report_samples": 0,
 }
 
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from subquad.engine.learner import Learner
 
 
+REPORT_SAMPLES = 200
+
+
 def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
     """Add what every training run is told, besides `add_trainer_options`.
 
@@ -56,6 +59,12 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
         default=100,
         help="Most steps between two resumable checkpoints, which are written every minute and with each "
         "evaluation, too.",
+    )
+    p.add_argument(
+        "--report_samples",
+        type=int,
+        default=REPORT_SAMPLES,
+        help="Most samples of the evaluation set that report.html looks at once more; 0 writes no report.",
     )
 
 

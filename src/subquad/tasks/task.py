@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from subquad.engine.learner import Learner
     from subquad.engine.parsing import Parser
     from subquad.engine.plan import Plan
+    from subquad.engine.sample_counts import SampleCounts
     from subquad.engine.scores import Scores
+    from subquad.explain.report import Section
     from subquad.models import NetworkConfig
 
 
@@ -29,6 +31,8 @@ class Task(ABC):
         formats: What `subquad data check --format` can look over.
         kept_of_run: The options of `fit` (or groups of them) that `test` and `predict` of its run read.
         predicts_by_run: Whether `predict` asks how the run of a network read its data.
+        score_meaning: What its score says, in a sentence or two for those who never met it.
+        counts: What `count_samples` tells evaluations by, one by one, such as "images"; "" if it cannot.
         fit_defaults: What options of training are if they are not given, where it is not as usual.
     """
 
@@ -37,6 +41,8 @@ class Task(ABC):
     formats: ClassVar[tuple[str, ...]] = ()
     kept_of_run: ClassVar[tuple[str, ...]] = ("data", "model", "seed")
     predicts_by_run: ClassVar[bool] = False
+    score_meaning: ClassVar[str] = ""
+    counts: ClassVar[str] = ""
     fit_defaults: ClassVar[Mapping[str, Any]] = {}
 
     # subquad fit, in this order
@@ -144,6 +150,41 @@ class Task(ABC):
             options: As they were parsed.
             run: As above.
         """
+
+    # subquad report, subquad compare
+
+    def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
+        """Evaluate samples one by one; only of a task that `counts`.
+
+        Args:
+            network: On its device.
+            data: Opened to be evaluated.
+            options: Of `subquad test`.
+            most: Samples, evenly spread over the evaluation set.
+        """
+        raise NotImplementedError
+
+    def report_sections(
+        self, network: Any, data: Any, options: Any, counts: SampleCounts
+    ) -> Sequence[Section]:
+        """Return what a report tells of this task alone; only of a task that `counts`.
+
+        Args:
+            network: As above.
+            data: As above.
+            options: As above.
+            counts: What `count_samples` found.
+        """
+        return ()
+
+    def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return what can be done with a run that is evaluated, each with the arguments of `subquad`.
+
+        Args:
+            run: Its folder.
+            data: Opened to be evaluated; None if they are not at hand.
+        """
+        return ()
 
     # subquad data check
 

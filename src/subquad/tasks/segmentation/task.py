@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ from subquad.tasks.segmentation.protocol_options import ProtocolOptions, protoco
 
 if TYPE_CHECKING:
     from subquad.engine.plan import Plan
+    from subquad.engine.sample_counts import SampleCounts
+    from subquad.explain.report import Section
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
@@ -40,6 +42,12 @@ class Segmentation(Task):
     default_model = "light_ham_van_tiny_d256"
     formats = ("folder", *ANNOTATIONS, *PUBLISHED_SETS)
     kept_of_run = ("data", "model", "seed", "protocol")
+    counts = "images"
+    score_meaning = (
+        "Mean IoU: for each class, of the pixels that are of it or that the network says are, the share "
+        "that is both; then the mean over the classes, so that rare ones count as much as frequent ones. "
+        "100 % is perfect."
+    )
 
     def add_fit_options(self, p: Parser) -> None:
         """Add weights of classes, frozen parts, losses and the protocol of evaluations."""
@@ -163,6 +171,32 @@ class Segmentation(Task):
         from subquad.tasks.segmentation.commands.predict import predict
 
         return predict(network, options)
+
+    def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
+        """Return the confusion of each picture."""
+        from subquad.tasks.segmentation.report import count_pixels
+
+        return count_pixels(network, data, resolve_protocol(options.protocol), most)
+
+    def report_sections(
+        self, network: Any, data: Any, options: Any, counts: SampleCounts
+    ) -> Sequence[Section]:
+        """Return classes, confusions, pictures with their errors, and code maps."""
+        from subquad.tasks.segmentation.report import sections
+
+        return sections(network, data, resolve_protocol(options.protocol), counts)
+
+    def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return prediction, of an evaluation picture if it is a file, and export."""
+        from subquad.tasks.segmentation.report import first_picture
+
+        commands = [("Write it for onnxruntime, checked:", ["export", run, "--output", f"{run}/model.onnx"])]
+        if picture := first_picture(data):
+            told = (
+                "Predict pictures, here one of the evaluation; give yours, or a folder of them, in its place:"
+            )
+            commands.insert(0, (told, ["predict", run, picture, "--output", f"{run}/predictions"]))
+        return commands
 
     def format_of(self, path: Path) -> str | None:
         """Return "folder" for what an annotation tool wrote."""
