@@ -58,7 +58,7 @@ def run_predict(arguments: Sequence[str]) -> None:
 
 
 def with_ready(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of `predict`; a picture in the place of the checkpoint asks for the ready network."""
+    """Return the arguments of `predict`; a picture in the checkpoint's place asks for the ready network."""
     if arguments and Path(arguments[0]).suffix.lower() in SUFFIXES:
         sys.stderr.write(f"note: no checkpoint is given, so {READY[0]} is taken, which comes with subquad.\n")
         return [READY[0], *arguments]
