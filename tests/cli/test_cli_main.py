@@ -12,6 +12,7 @@ from subquad.cli import main as cli
 from subquad.tasks import commands
 
 COMMANDS = [
+    "plan",
     "fit", "test", "predict", "export", "models", "info", "convert", "bench", "data", "replay", "demo",
     "generate", "features",
 ]  # fmt: skip

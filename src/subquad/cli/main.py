@@ -18,6 +18,7 @@ from subquad.tasks import Command, commands
 OF_ALL_TASKS = {
     name: Command(f"subquad.cli.{name}:main", help)
     for name, help in {
+        "plan": "choose from the data how to train",
         "fit": "train a network",
         "test": "evaluate a checkpoint",
         "predict": "what a checkpoint says of new data",

@@ -76,8 +76,8 @@ class OptimizerOptions:
             raise ValueError(f"optimizer.layer_decay must be at most 1, got {self.layer_decay}.")
         if (most := self.lr * max(self.head_lr, self.backbone_lr, 1) * max(self.bias_lr, 1)) > LARGEST_RATE:
             raise ValueError(
-                f"optimizer.lr, also times head_lr, backbone_lr and bias_lr, may be {LARGEST_RATE:g} at most, "
-                f"got {most:g}."
+                f"optimizer.lr, also times head_lr, backbone_lr and bias_lr, may be {LARGEST_RATE:g} at "
+                f"most, got {most:g}."
             )
         for name in ("weight_decay", "warmup_steps", "warmup_ratio", "power", "min_lr"):
             if not 0 <= getattr(self, name) < math.inf:

@@ -40,6 +40,16 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
     add_optional(
         p, "ema", float, "Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999."
     )
+    add_optional(
+        p, "patience", int, "Evaluations in a row without a better score after which training ends, e.g. 6."
+    )
+    add_optional(
+        p,
+        "plan",
+        bool,
+        "Choose from the data what is not given, where the task can; if not given, that is done unless a "
+        "recipe or an option of the model is.",
+    )
     p.add_argument(
         "--save_every",
         type=int,

@@ -18,6 +18,7 @@ from subquad.engine.callbacks import ModelAverage, PlainProgress, SaveFinal, Tim
 from subquad.engine.data import RunData
 from subquad.engine.interruption import Interruption
 from subquad.engine.learner import Learner
+from subquad.engine.patience import Patience
 from subquad.engine.progress import Progress, is_first_process
 from subquad.engine.resume import KeepRecord, prepare_resume
 from subquad.engine.run_folder import CHECKPOINT, is_resumable
@@ -152,6 +153,8 @@ def _trainer(
 ) -> Any:
     callbacks: list[Callback] = [interruption, SaveBest(folder)]
     callbacks.append(SaveLast(folder, options.save_every, interruption))
+    if options.patience is not None:
+        callbacks.append(Patience(options.patience))
     callbacks.append(PlainProgress(progress) if progress.beats else TimeLeft())
     if options.ema is not None and not learner.averages:
         if not 0 < options.ema < 1:

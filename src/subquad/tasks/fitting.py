@@ -24,6 +24,7 @@ from subquad.engine.start import load_start
 from subquad.engine.tables import best_sentence, print_scores
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.tasks import Task, task_names
+from subquad.tasks.planning import planned
 
 if TYPE_CHECKING:
     from subquad.engine.learner import Learner
@@ -62,6 +63,7 @@ def run_fit(task: Task, arguments: Sequence[str]) -> None:
     if is_first_process():
         lock(folder)
         refuse_run(folder, options.resume)
+    options = planned(task, p, options, folder)
     take_older_defaults(task, p, options, folder)
     learner = fit(task, p.instantiate(options), folder, RunOptions(p, options))
     if learner.score is None:

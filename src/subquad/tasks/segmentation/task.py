@@ -12,6 +12,7 @@ from subquad.engine.classes import check_same_classes
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.options import add_optional, defaults_of
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 from subquad.engine.run import evaluate
 from subquad.engine.run_folder import is_resumable
 from subquad.engine.trainer_options import add_trainer_options
@@ -23,6 +24,7 @@ from subquad.tasks.segmentation.network import ModelOptions, resolve
 from subquad.tasks.segmentation.protocol_options import ProtocolOptions, protocol_defaults, resolve_protocol
 
 if TYPE_CHECKING:
+    from subquad.engine.plan import Plan
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
@@ -76,6 +78,15 @@ class Segmentation(Task):
         if config is None:
             look_over(options.data, data)
         return data
+
+    def plan(self, options: Any, given: Mapping[str, Any]) -> Plan | None:
+        """Choose for pictures of one's own; published sets have published recipes."""
+        if options.data.name not in ("folder", *ANNOTATIONS):
+            return None
+        with doing("looking at the data"):
+            from subquad.tasks.segmentation.plan.planner import plan_for
+
+            return plan_for(options, given)
 
     def configure(self, options: Any, data: Any) -> SegmentationConfig:
         """Return the configuration for the classes of the data."""
