@@ -123,6 +123,14 @@ def test_roboflow(tmp_path: Path) -> None:
     assert (masks(tmp_path, "val")["a_jpg.rf.12ab"] == square()).all()
 
 
+def test_a_category_that_is_its_own_group_stays(tmp_path: Path) -> None:
+    """As person of COCO, where no picture shows one."""
+    content = coco(["a.jpg"], [POLYGON], [(1, "cat"), (2, "person")])
+    content["categories"][1]["supercategory"] = "person"
+    write(tmp_path, content)
+    assert source(tmp_path).labels.names == ("background", "cat", "person")
+
+
 def test_label_studio(tmp_path: Path) -> None:
     """result.json, categories from 0 on, folders of Windows, lists of numbers that are not nested."""
     write_picture(tmp_path / "images" / "8f3c0a1b-a b.jpg")

@@ -58,6 +58,7 @@ def test_relative_corners_are_parts_of_the_sides() -> None:
 def test_a_polygon_outside_of_the_picture_has_no_pixel() -> None:
     far = np.array([[1e12, 1e12], [1e12 + 5, 1e12], [1e12, 1e12 + 5]])
     assert painted(Polygons((far,))).sum() == 0
+    assert painted(Polygons((np.array([[1e7, 1e7], [3e7, 1e7], [1e7, 3e7]]),))).sum() == 0  # however long
     assert (painted(Polygons((far, np.array(SQUARE, np.float64)))) == square()).all()
 
 
