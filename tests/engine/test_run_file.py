@@ -12,6 +12,7 @@ def test_a_run_says_what_it_took(trained):
     told = read_run_file(trained.run)
     assert told["score"] == {"name": "mean_iou", "words": "mean IoU"}
     assert told["best"]["step"] == told["step"] == told["planned_steps"] == 3
+    assert told["ended"] is True
     (session,) = sessions_of(told)
     assert (session["first_step"], session["last_step"]) == (0, 3) and session["device"] == "cpu"
     assert 0 < session["evaluating_seconds"] < session["seconds"] < 100

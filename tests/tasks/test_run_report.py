@@ -1,6 +1,7 @@
 """report.html: written at the end of each run, anew by `subquad report`, and never at the cost of a run."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -21,6 +22,7 @@ from subquad.tasks import running, task_called
 from subquad.tasks.asking import ask_parser
 from subquad.tasks.fitting import fit_parser
 from subquad.tasks.next_steps import command_line
+from subquad.tasks.segmentation.learner import SegmentationLearner
 
 NASTY = "<script>alert(1)</script>"
 
@@ -191,7 +193,7 @@ def test_an_interrupted_run_has_a_report_of_what_there_is(call, run, monkeypatch
     for name in ("report.html", "evaluation.npz"):
         (run / name).unlink()
     told = json.loads((run / "run.json").read_text())
-    (run / "run.json").write_text(json.dumps({**told, "planned_steps": 12}))
+    (run / "run.json").write_text(json.dumps({**told, "planned_steps": 12, "ended": False}))
 
     def interrupt(*_):
         raise Interrupted(signal.SIGTERM, "interrupted by SIGTERM; go on with --resume.")
@@ -200,11 +202,29 @@ def test_an_interrupted_run_has_a_report_of_what_there_is(call, run, monkeypatch
     result = call("fit", "--config", run / "config.yaml", "--output", run, "--resume")
     assert result.code == 143 and "go on with --resume" in result.err
     words = words_of(run)
-    assert "Training ended at step 3 of 12" in words and "this adds them" in words
+    assert "Training was interrupted at step 3 of 12" in words and "this adds them" in words
     adds, goes_on, *_ = map(unescape, commands(run))
     assert adds == command_line(["report", str(run)]) and goes_on.endswith("--resume")
     assert not (run / "evaluation.npz").exists()
     assert "mean_iou" in words, "of the best evaluation the log tells"
+
+
+def test_a_signal_after_the_first_evaluation(call, data, tmp_path, monkeypatch):
+    """The whole way: training is told to end, saves, and leaves a page that says how to go on."""
+    step = SegmentationLearner.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.trainer.global_step == 4:  # three steps an epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SegmentationLearner, "training_step", interrupted)
+    run = tmp_path / "run"
+    result = call(*fit_arguments(data, run, "--trainer.max_epochs=3"))
+    assert result.code == 143 and "interrupted by SIGTERM" in result.err
+    assert (
+        "Training was interrupted at step 5 of 9" in words_of(run) and not (run / "evaluation.npz").exists()
+    )
 
 
 def test_the_report_after_a_run_goes_on_is_of_all_of_it(call, data, tmp_path):

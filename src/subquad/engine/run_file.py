@@ -62,15 +62,15 @@ class KeepRunFile(Callback):
         self._write(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write."""
-        self._write(trainer, pl_module)
+        """Write that nothing is left to do."""
+        self._write(trainer, pl_module, ended=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write what a run that is interrupted came to; what went wrong is told by others."""
         with suppress(OSError):
             self._write(trainer, pl_module)
 
-    def _write(self, trainer: Trainer, learner: LightningModule) -> None:
+    def _write(self, trainer: Trainer, learner: LightningModule, *, ended: bool = False) -> None:
         if not self._begun or trainer.sanity_checking or not trainer.is_global_zero:
             return
         assert isinstance(learner, Learner)
@@ -92,6 +92,7 @@ class KeepRunFile(Callback):
             "best": None if learner.best is None else vars(learner.best),
             "step": trainer.global_step,
             "planned_steps": self._planned,
+            "ended": ended,  # not by a signal or an error
             "sessions": [*self._earlier, session],
         }
         write_whole(self.path, f"{json.dumps(content, indent=1)}\n".encode())

@@ -41,12 +41,12 @@ def write_report(folder: Path, samples: int, device: str = "cpu", *, looks: bool
     path = folder / PAGE
     refuse_foreign_page(path, f"move it, so that `subquad report` can write {PAGE} there")
     run = open_run(folder)
+    opened = open_network(run, device) if looks and run.task.counts else None
+    counts = None if opened is None else count(run, opened, samples)
     with doing("writing the report"):
-        opened = open_network(run, device) if looks and run.task.counts else None
         sections = []
-        if opened is not None:
-            counts = count(run, opened, samples)
-            sections = [*run.task.report_sections(opened.network, opened.data, opened.options, counts)]
+        if opened is not None and counts is not None:
+            sections += run.task.report_sections(opened.network, opened.data, opened.options, counts)
         page(run, sections, opened, looks).save(path)
     return path
 
@@ -95,10 +95,9 @@ def page(run: Run, sections: list[Section], opened: Opened | None, looks: bool =
     if run.score is not None and run.task.score_meaning:
         report.text(run.task.score_meaning)
     if run.is_unfinished:
-        report.text(
-            f"Training ended at step {run.step:,} of {run.told['planned_steps']:,}; the first "
-            f"command at the end of this page goes on with it."
-        )
+        planned = run.told.get("planned_steps")
+        of = f" of {planned:,}" if isinstance(planned, int) else ""
+        report.text(f"Training was interrupted at step {run.step:,}{of}; a command below goes on with it.")
     report.add(_plan(run))
     report.add(curves({run.folder.name: run}))
     for section in sections:
@@ -134,11 +133,13 @@ def _plan(run: Run) -> Section:
     if problem:
         section.note(problem)
     if choices:
-        section.text(" ".join(["What was chosen from the data where nothing was said, and why.", *facts]))
+        section.text("What was chosen from the data where nothing was said, and why:")
         section.table(("option", "value", "reason"), choices, kind="words")
-    given = run.differing()
-    if given:
-        section.text("The options that are not as they are by default:")
+        for fact in facts:
+            section.note(fact)
+    in_plan = {name for name, *_ in choices}
+    if given := {name: values for name, values in run.differing().items() if name not in in_plan}:
+        section.text(f"The {'other ' if choices else ''}options that are not as they are by default:")
         rows = [(name, short_value(value), short_value(default)) for name, (value, default) in given.items()]
         section.table(("option", "value", "default"), rows, kind="words")
     section.note(f"All options are in {run.folder.resolve() / 'config.yaml'}.")

@@ -85,9 +85,8 @@ class Run:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether training ended before its last step, so that it can go on."""
-        planned = self.told.get("planned_steps")
-        return self.step is not None and isinstance(planned, int) and self.step < planned
+        """Whether training was interrupted, so that it can go on; what stopped early is finished."""
+        return self.step is not None and self.told.get("ended") is False
 
     def differing(self) -> dict[str, tuple[Any, Any]]:
         """Return the options that are not as they are by default, each with the default."""
