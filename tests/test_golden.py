@@ -21,7 +21,8 @@ from classification_data import fit_classes, write_classes
 from cli_helpers import fit_arguments, write_data
 from hamgan_data import TINY as TINY_HAMGAN
 from hamgan_data import write_class_folder
-from subquad.cli import bench, convert, data, export, info, models, replay
+from subquad.cli import bench, convert, data, export, info, models, replay, report
+from subquad.cli import compare as compare_runs
 from subquad.cli.main import main
 from subquad.engine.nan_batch import NanBatch
 from subquad.engine.resume import RUN_KEY, read_checkpoint
@@ -29,7 +30,7 @@ from subquad.export.report import ExportReport, ShapeCheck
 from subquad.models import list_models, model_config
 from subquad.models.blueprint import blueprint
 from subquad.models.registry import FAMILIES
-from subquad.tasks import commands, task_called, task_names
+from subquad.tasks import Task, commands, task_called, task_names
 from subquad.tasks.asking import ask_parser
 from subquad.tasks.fitting import fit_parser
 
@@ -98,6 +99,8 @@ def test_options_of_a_task(name):
         parsers["predict"] = ask_parser("predict", task)
     if task.formats:
         parsers["data_check"] = data.parser(task, "")
+    if type(task).convert_data is not Task.convert_data:
+        parsers["data_convert"] = data.parser(task, "", action="convert")
     for command, parser in parsers.items():
         compare(f"options/{command}_{name}.txt", listed(parser))
 
@@ -105,8 +108,8 @@ def test_options_of_a_task(name):
 def test_options_of_other_commands():
     own = {name: import_module(command.where.partition(":")[0]) for name, command in commands().items()}
     modules = {
-        "bench": bench, "convert": convert, "export": export, "info": info, "models": models,
-        "replay": replay, **own,
+        "bench": bench, "compare": compare_runs, "convert": convert, "export": export, "info": info,
+        "models": models, "replay": replay, "report": report, **own,
     }  # fmt: skip
     for name, module in modules.items():
         compare(f"options/{name}.txt", listed(module.parser()))
@@ -208,7 +211,7 @@ def test_what_is_in_the_files_of_a_run(name, tmp_path):
     found += [f"last.ckpt: {key}" for key in sorted(last)]
     found += [f"last.ckpt callbacks: {key}" for key in sorted(last["callbacks"])]
     found += [f"last.ckpt {RUN_KEY}: {key}" for key in sorted(json.loads(last[RUN_KEY]))]
-    for path in sorted(tmp_path.glob("*.json")):
+    for path in (*sorted(tmp_path.glob("*.json")), tmp_path / "run" / "run.json"):
         found += [f"{path.name}: {key}" for key in keys(json.loads(path.read_text()))]
     compare(f"files_{name}.txt", found)
 

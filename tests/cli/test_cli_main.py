@@ -12,8 +12,8 @@ from subquad.cli import main as cli
 from subquad.tasks import commands
 
 COMMANDS = [
-    "fit", "test", "predict", "export", "models", "info", "convert", "bench", "data", "replay", "demo",
-    "serve", "generate", "features",
+    "plan", "fit", "test", "report", "compare", "predict", "export", "models", "info", "convert", "bench",
+    "data", "replay", "demo", "serve", "generate", "features",
 ]  # fmt: skip
 
 

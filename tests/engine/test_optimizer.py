@@ -254,3 +254,35 @@ def test_rates_leave_the_optimiser_room_in_float32(options):
         OptimizerOptions(**options)
     with pytest.raises(ValueError, match=r"generator_lr may be 1e\+30 at most, got 1e\+38"):
         HamGANOptions(generator_lr=1e38)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "names", "stages"),
+    [
+        ("timm/tf_efficientnet_lite0", ["conv_stem", "blocks.0.", "blocks.6."], [7, 6, 0]),
+        ("timm/resnet18", ["conv1", "layer1.", "layer4."], [4, 3, 0]),
+        ("timm/convnext_atto", ["stem_0", "stages_0.", "stages_3."], [4, 3, 0]),
+        ("van_tiny", ["stages.0.embed", "stages.1.", "stages.3."], [3, 2, 0]),
+    ],
+)
+def test_earlier_stages_learn_more_slowly(backbone, names, stages):
+    network = create_model("light_ham_van_tiny_d256", backbone=backbone)
+    groups = parameter_groups(
+        network, lr=1.0, weight_decay=0.0, head_lr=4.0, backbone_lr=0.5, layer_decay=0.8
+    )
+    rate = {id(p): group["lr"] for group in groups for p in group["params"]}
+    inside = "network." if backbone.startswith("timm/") else ""
+    for name, stage in zip(names, stages, strict=True):
+        found = {
+            rate[id(p)] for n, p in network.named_parameters() if n.startswith(f"backbone.{inside}{name}")
+        }
+        assert len(found) == 1 and found.pop() == pytest.approx(0.5 * 0.8**stage)
+    assert {rate[id(p)] for p in network.head.parameters()} == {4.0}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"layer_decay": 0.0}, {"layer_decay": 1.1}, {"backbone_lr": -1.0}, {"backbone_lr": 1e300}]
+)
+def test_rates_of_parts_are_checked(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        OptimizerOptions(**wrong)

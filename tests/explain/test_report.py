@@ -2,34 +2,16 @@
 
 import base64
 import io
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from page_reader import LOADS, Page
 from subquad.explain import HtmlReport
 
 NASTY = "<script>alert(\"x\")</script> & 'more'"
-LOADS = {"script", "link", "iframe", "object", "embed", "base", "video", "audio", "source"}
-
-
-class Page(HTMLParser):
-    """Collects tags, what they would load, and the text."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.tags, self.loads, self.descriptions, self.words = [], [], [], []
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.loads += [value for name, value in attrs if name in ("src", "href", "srcset", "data", "poster")]
-        self.descriptions += [value for name, value in attrs if name == "alt"]
-
-    def handle_data(self, data):
-        self.words.append(data)
 
 
 def figure_of(color):

@@ -68,6 +68,12 @@ PICTURE_PIXELS = 2**28
 UNTILED_PIXELS = 2**25
 SMALL_PICTURE_PIXELS = 2**20  # of a picture of CIFAR-10 or Pathfinder, which have 1,024 to 65,536
 CLASSES_BYTES = MIB  # of a file that names up to 255 classes
+# Of a file of outlines: that of COCO's 118,287 training pictures has 448 MiB.
+ANNOTATION_BYTES = 512 * MIB
+# Of one outline, along the edges in pixels; it is drawn in memory 40 times as large. The longest of COCO has
+# less than 20,000, so this is a mistake of units, or meant to eat memory.
+LONGEST_OUTLINE = 2**22
+DEEPEST_FOLDERS = 8  # below the root of a data set that are looked into for pictures
 # Of Fashion-MNIST and CIFAR-10 unpacked, whose largest files have 47 and 123 MB.
 CLASS_IMAGES_BYTES = 512 * MIB
 
@@ -83,6 +89,9 @@ MOST_IMAGES = 10**7  # to generate or to score
 
 # Scores as JSON: of ADE20K's 150 classes they have 40 KiB.
 LARGEST_SCORES = 64 * MIB
+LARGEST_LOG = 256 * MIB  # metrics.csv of a run: a line a step of a million steps has 60 MiB
+# evaluation.npz unpacked: of ADE20K's 2,000 pictures it has 20 MiB.
+LARGEST_COUNTS = 512 * MIB
 
 # Files of a data set whose size is looked at when a run is resumed, evenly spread over all of them: a look
 # takes 2 us on a disk and 0.2 ms over a network, so some seconds at worst.

@@ -18,15 +18,18 @@ from subquad.tasks import Command, commands
 OF_ALL_TASKS = {
     name: Command(f"subquad.cli.{name}:main", help)
     for name, help in {
+        "plan": "choose from the data how to train",
         "fit": "train a network",
         "test": "evaluate a checkpoint",
+        "report": "write report.html of a run anew",
+        "compare": "runs side by side, and whether their differences are real",
         "predict": "what a checkpoint says of new data",
         "export": "write a network as ONNX or for PyTorch, checked",
         "models": "list the networks, their parameters and multiply-adds",
         "info": "describe a network or a checkpoint",
         "convert": "turn a checkpoint of the originals into one of ours",
         "bench": "time mixing by links: `subquad bench mixing`",
-        "data": "check a data set: `subquad data check PATH`",
+        "data": "check a data set, or convert one to masks: `subquad data check PATH`",
         "replay": "repeat the step in which training became NaN",
     }.items()
 }

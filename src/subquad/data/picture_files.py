@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from subquad.base.hidden import visible
@@ -24,16 +25,17 @@ def image_files(folder: Path) -> list[Path]:
     return [path for path in visible(folder) if path.suffix.lower() in SUFFIXES]
 
 
-def left_out(folder: Path) -> list[str]:
+def left_out(folder: Path, but: Collection[str] = ()) -> list[str]:
     """Name what looks like pictures in a folder and is not taken, in one sentence a kind.
 
     Args:
         folder: Of pictures or masks.
+        but: Suffixes of files that are taken all the same.
     """
     others, nested = [], []
     for path in visible(folder):
         suffix = path.suffix.lower()
-        if suffix in SUFFIXES or suffix in _TEXTS:
+        if suffix in SUFFIXES or suffix in _TEXTS or suffix in but:
             continue
         if path.is_dir():
             if image_files(path):

@@ -38,6 +38,8 @@ MOST = {
     "data.samples": MOST_POSITIONS,
     "data.eval_samples": MOST_POSITIONS,
     "data.num_classes": MOST_BATCH,
+    "data.bands": MOST_PROCESSES,
+    "bands": MOST_PROCESSES,
     "num_classes": MOST_BATCH,
     "tile": LONGEST_PICTURE_SIDE,
     "size": MOST_POSITIONS,
@@ -50,9 +52,18 @@ MOST = {
     "largest": math.log2(MOST_POSITIONS),
     "count": MOST_IMAGES,
     "samples": MOST_IMAGES,
+    "report_samples": MOST_IMAGES,
     "interpolate": MOST_PROCESSES,
 }
-LEAST = {"data.size": 1, "data.eval_size": 1, "data.max_pixels": 1, "max_pixels": 1}
+LEAST = {
+    "data.bands": 1,
+    "bands": 1,
+    "data.size": 1,
+    "data.eval_size": 1,
+    "data.max_pixels": 1,
+    "max_pixels": 1,
+    "report_samples": 0,
+}
 
 
 def check_values(options: Any) -> None:

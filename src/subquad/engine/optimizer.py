@@ -34,6 +34,10 @@ class OptimizerOptions:
             "norms_and_biases" (HamNet on VOC: every norm, bias and per-channel scale), "nothing".
         head_lr: Factor of the learning rate of all that is not in the backbone, > 0.
         bias_lr: Factor of the learning rate of all biases, > 0.
+        backbone_lr: Factor of the learning rate of the backbone, > 0; less than 1 keeps more of what it
+            learned before.
+        layer_decay: Factor of the learning rate from each stage of the backbone to the one before it, in
+            (0, 1].
         warmup_steps: Optimiser steps of linear warm-up; at most a tenth of the training.
         warmup_ratio: The first step's share of the learning rate.
         decay: "poly", (1 - step / steps) ** power, or "cosine", half a wave from 1 to 0.
@@ -50,6 +54,8 @@ class OptimizerOptions:
     exempt: Exempt = "backbone_norms"
     head_lr: float = 1.0
     bias_lr: float = 1.0
+    backbone_lr: float = 1.0
+    layer_decay: float = 1.0
     warmup_steps: int = 1500
     warmup_ratio: float = 1e-6
     decay: Decay = "poly"
@@ -63,12 +69,15 @@ class OptimizerOptions:
                 raise ValueError(
                     f"optimizer.{name} must be one of {get_args(choices)}, got {getattr(self, name)!r}."
                 )
-        for name in ("lr", "head_lr", "bias_lr"):
+        for name in ("lr", "head_lr", "bias_lr", "backbone_lr", "layer_decay"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"optimizer.{name} must be positive, got {getattr(self, name)}.")
-        if (most := self.lr * max(self.head_lr, self.bias_lr, 1)) > LARGEST_RATE:
+        if self.layer_decay > 1:
+            raise ValueError(f"optimizer.layer_decay must be at most 1, got {self.layer_decay}.")
+        if (most := self.lr * max(self.head_lr, self.backbone_lr, 1) * max(self.bias_lr, 1)) > LARGEST_RATE:
             raise ValueError(
-                f"optimizer.lr, also times head_lr or bias_lr, may be {LARGEST_RATE:g} at most, got {most:g}."
+                f"optimizer.lr, also times head_lr, backbone_lr and bias_lr, may be {LARGEST_RATE:g} at "
+                f"most, got {most:g}."
             )
         for name in ("weight_decay", "warmup_steps", "warmup_ratio", "power", "min_lr"):
             if not 0 <= getattr(self, name) < math.inf:
@@ -96,6 +105,8 @@ class OptimizerOptions:
             exempt=self.exempt,
             head_lr=self.head_lr,
             bias_lr=self.bias_lr,
+            backbone_lr=self.backbone_lr,
+            layer_decay=self.layer_decay,
         )
         if self.kind == "sgd":
             optimizer: Optimizer = SGD(groups, lr=self.lr, momentum=self.momentum)

@@ -10,6 +10,8 @@ import docstring_parser
 
 from subquad.engine.parsing import Parser
 
+_STARTS = ("name", "weights", "pretrained")  # options of a model that are not of its configuration
+
 
 def add_checkpoint(p: Parser, more: str = "") -> None:
     """Add the network that a command works with.
@@ -74,16 +76,20 @@ def model_options(families: Iterable[type[Any]], name: str, told: Iterable[str])
         types.pop(option, None)
     if "solver" in types:
         types["solver"] = str | dict[str, bool | int | float | str | None]
+    start = [("pretrained", bool | str | None, None)] if "backbone" in types else []
     fields: list[Any] = [
         ("name", str, name),
         ("weights", str | None, None),
+        *start,
         *((option, kind | None, None) for option, kind in types.items()),
     ]
     options = dataclasses.make_dataclass("ModelOptions", fields)
     options.__doc__ = (
         "Which network, and what differs from its defaults.\n\nAttributes:\n"
         "    name: One of `subquad models`.\n"
-        "    weights: A file of weights to start from, ours or the originals'.\n"
+        "    weights: A file of weights to start from, ours, the originals', timm's or torchvision's.\n"
+        "    pretrained: ImageNet weights of the backbone to start from: efficientnet_lite0, 1 or 2 of the "
+        "extra [pretrained], or true for timm's own of a backbone timm/NAME, which are downloaded.\n"
         + "\n".join(f"    {option}: {described[option]}" for option in types if option in described)
     )
     return options
@@ -105,7 +111,7 @@ def given_options(options: Any) -> dict[str, Any]:
         ValueError: If a solver is not known, or has no such option.
     """
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
-    given = {n: v for n, v in values.items() if v is not None and n not in ("name", "weights")}
+    given = {n: v for n, v in values.items() if v is not None and n not in _STARTS}
     if isinstance(given.get("solver"), dict):
         from subquad.models.solvers import solver_from_json  # with PyTorch, which not every command needs
 

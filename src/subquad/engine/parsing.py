@@ -91,6 +91,15 @@ class Parser(ArgumentParser):
             argument.partition("=")[0] == f"--{name}" for argument in self._spelled_out(self.arguments)
         )
 
+    def given(self) -> list[str]:
+        """Return the full names of the options in the recipes and among the arguments."""
+        found: list[str] = []
+        for recipe in self.recipes:
+            found += _full_names(self.by_new_names(read_yaml(recipe), note=False))
+        arguments = self._spelled_out(self.arguments)
+        found += [a.partition("=")[0][2:] for a in arguments if a.startswith("--")]
+        return list(dict.fromkeys(found))
+
     def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
         """Return the arguments with the names of options as they are known here."""
         known = {option for action in self._actions for option in action.option_strings}
@@ -257,6 +266,14 @@ class Parser(ArgumentParser):
             if "." in option.dest:
                 groups.setdefault(option.dest.rpartition(".")[0], option.dest)
         return groups
+
+
+def _full_names(content: dict[str, Any], group: str = "") -> Iterator[str]:
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _full_names(value, f"{group}{name}.")
+        else:
+            yield group + name
 
 
 def _places_of(name: str, content: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:

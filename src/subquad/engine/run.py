@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from subquad.engine.options import add_optional
 from subquad.engine.parsing import Parser, Recipe
 from subquad.engine.progress import is_first_process
-from subquad.engine.recipes import check_start
-from subquad.engine.run_folder import is_resumable
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
 
     from subquad.engine.learner import Learner
+
+
+REPORT_SAMPLES = 200
 
 
 def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
@@ -42,6 +43,16 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
     add_optional(
         p, "ema", float, "Decay of the moving average of the weights that is evaluated and saved, e.g. 0.999."
     )
+    add_optional(
+        p, "patience", int, "Evaluations in a row without a better score after which training ends, e.g. 6."
+    )
+    add_optional(
+        p,
+        "plan",
+        bool,
+        "Choose from the data what is not given, where the task can; if not given, that is done unless a "
+        "recipe or an option of the model is.",
+    )
     p.add_argument(
         "--save_every",
         type=int,
@@ -49,17 +60,12 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
         help="Most steps between two resumable checkpoints, which are written every minute and with each "
         "evaluation, too.",
     )
-
-
-def load_start(network: Any, weights: str | None, folder: Path) -> None:
-    """Fill the network from a file, if one is given and no run goes on, and print what was loaded."""
-    from subquad.models import load_original
-
-    if weights and not is_resumable(folder):
-        check_start(weights)
-        report = load_original(network, weights)
-        if is_first_process():
-            sys.stdout.write(f"{weights}: {report}\n")
+    p.add_argument(
+        "--report_samples",
+        type=int,
+        default=REPORT_SAMPLES,
+        help="Most samples of the evaluation set that report.html looks at once more; 0 writes no report.",
+    )
 
 
 def tell_unevaluated(folder: Path) -> None:

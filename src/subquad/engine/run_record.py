@@ -15,7 +15,7 @@ from subquad.engine.plain_yaml import plain_yaml
 # task adds its own to `Parser.may_change`.
 MAY_CHANGE = (
     # Where things are, how often they are written, and what is shown.
-    "config", "output", "resume", "save_every", "trainer.log_every_n_steps",
+    "config", "output", "resume", "save_every", "report_samples", "trainer.log_every_n_steps",
     "trainer.enable_model_summary", "trainer.detect_anomaly",
     "trainer.enable_autolog_hparams", "trainer.num_sanity_val_steps",
     # Where the data lie: their fingerprint tells whether they are the same. The configuration of the

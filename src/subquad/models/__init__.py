@@ -5,6 +5,7 @@ from subquad.models.checkpoint import load_model, read_config, save_model
 from subquad.models.classification.config import ClassifierConfig
 from subquad.models.classification.network import Classifier
 from subquad.models.config import ImageConfig, NetworkConfig, Usage
+from subquad.models.create import create_model
 from subquad.models.ham_config import WithHam
 from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.hamgan.network import HamGAN
@@ -12,7 +13,6 @@ from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
 from subquad.models.network import ImageNetwork, Network
 from subquad.models.originals.load import LoadReport, load_original
 from subquad.models.registry import (
-    create_model,
     list_models,
     model_config,
     register,

@@ -26,7 +26,12 @@ def on_meta(name: str, **overrides: Any) -> Network:
 
 def parameters(name: str, **overrides: Any) -> int:
     """Return the number of parameters."""
-    return sum(p.numel() for p in on_meta(name, **overrides).parameters())
+    return parameters_of(model_config(name, **overrides))
+
+
+def parameters_of(config: NetworkConfig) -> int:
+    """Return the number of parameters of the network that a configuration builds."""
+    return sum(p.numel() for p in _on_meta(config).parameters())
 
 
 def multiply_adds(name: str, size: int | tuple[int, int] | None = None, **overrides: Any) -> int:

@@ -142,27 +142,6 @@ def model_config(name: str, **overrides: Any) -> NetworkConfig:
     return NAMES[name].replaced(**overrides)
 
 
-def create_model(name: str, **overrides: Any) -> Network:
-    """Build a network by name, randomly initialised.
-
-    Args:
-        name: One of `list_models()`.
-        **overrides: Options of its configuration, such as `num_classes=11` or `rank=16`; a solver
-            is a value (`VQ(temperature=0.1)`) or a name ("VQ").
-
-    Returns:
-        The network in training mode. For any H and W, a segmentation network maps normalised images
-        (batch, in_channels, H, W) to logits (batch, num_classes, H, W), a classifier to logits
-        (batch, num_classes). A sequence network maps tokens (batch, n) or values (batch, n,
-        in_features) to (batch, num_classes). HamGAN makes images of one size from random vectors
-        and classes.
-
-    Raises:
-        ValueError: If the name or an option is unknown; the message suggests the right one.
-    """
-    return model_config(name, **overrides).build()
-
-
 def _take_family(announced: Any) -> None:
     """Register a configuration class; of a network class, importing it was enough."""
     if announced not in NETWORKS.values():

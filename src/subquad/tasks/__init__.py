@@ -8,20 +8,15 @@ task is written.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from subquad.base.plugins import announced, load, load_announced
 from subquad.base.suggest import did_you_mean
+from subquad.tasks.command import Command
+from subquad.tasks.task import Task
 
 if TYPE_CHECKING:
-    from subquad.engine.data import RunData
-    from subquad.engine.learner import Learner
-    from subquad.engine.parsing import Parser
-    from subquad.engine.scores import Scores
     from subquad.models import NetworkConfig
 
 __all__ = [
@@ -33,154 +28,6 @@ __all__ = [
     "task_names",
     "task_of",
 ]
-
-
-class Task(ABC):
-    """One kind of work: its data, its networks, their training and what is asked of them.
-
-    `options` are the parsed options of a command by name: those that every run has (`options.seed`,
-    `options.output`, ...) and those that the task added. What a task calls wrong is a ValueError or an
-    OSError in one sentence, which quotes what came in and tells the remedy.
-
-    Attributes:
-        name: As `--task` and the attribute `task` of a network's configuration have it.
-        default_model: The network that is trained if none is named.
-        formats: What `subquad data check --format` can look over.
-        kept_of_run: The options of `fit` (or groups of them) that `test` and `predict` of its run read.
-        predicts_by_run: Whether `predict` asks how the run of a network read its data.
-        fit_defaults: What options of training are if they are not given, where it is not as usual.
-    """
-
-    name: ClassVar[str]
-    default_model: ClassVar[str]
-    formats: ClassVar[tuple[str, ...]] = ()
-    kept_of_run: ClassVar[tuple[str, ...]] = ("data", "model", "seed")
-    predicts_by_run: ClassVar[bool] = False
-    fit_defaults: ClassVar[Mapping[str, Any]] = {}
-
-    # subquad fit, in this order
-
-    @abstractmethod
-    def add_fit_options(self, p: Parser) -> None:
-        """Add the groups `model`, `data` and `optimizer`, and what else training is told.
-
-        What is a path is named in `p.paths`; what is wrong with a value is for `p.checks` to say.
-        """
-
-    def older_defaults(self, saved: Mapping[str, Any], options: Any) -> dict[str, Any]:
-        """Return what options were, by their full names, in a run of before that does not name them.
-
-        Args:
-            saved: What config.yaml of the run that goes on says, by the names of today.
-            options: As they are now.
-        """
-        return {}
-
-    @abstractmethod
-    def open_data(self, options: Any, config: NetworkConfig | None = None) -> RunData:
-        """Open the data, and say on stderr what in them a user should know.
-
-        Args:
-            options: With the group `data`.
-            config: Of the network that is evaluated on them; None opens them for training.
-
-        Raises:
-            FileNotFoundError: If something is not there.
-            ValueError: If it cannot be understood, or teaches nothing.
-        """
-
-    @abstractmethod
-    def configure(self, options: Any, data: Any) -> NetworkConfig:
-        """Return the configuration of the network that is asked for, with what the data decide.
-
-        Raises:
-            ValueError: If it is a network for another task, or the data contradict an option.
-        """
-
-    @abstractmethod
-    def learner(self, network: Any, data: Any, options: Any) -> Learner:
-        """Return the network in training: losses, optimiser and metrics."""
-
-    @abstractmethod
-    def learner_of_replay(self, network: Any, options: Mapping[str, Any]) -> Learner:
-        """Rebuild a learner from its `replay_options`.
-
-        Raises:
-            ValueError, TypeError, KeyError: If they are wrong.
-        """
-
-    # subquad test
-
-    @abstractmethod
-    def add_test_options(self, p: Parser, run: Mapping[str, Any]) -> None:
-        """Add the group `data`, and what else an evaluation is told.
-
-        Args:
-            p: The parser; `p.is_given(name)` tells whether an option is among the arguments.
-            run: The options `kept_of_run` of the run whose folder is evaluated, to be the defaults; {} of
-                a file.
-        """
-
-    @abstractmethod
-    def check_fits(self, config: Any, data: Any, checkpoint: str) -> None:
-        """Raise ValueError unless a network was trained for such data with these classes."""
-
-    @abstractmethod
-    def evaluate(self, network: Any, data: Any, options: Any) -> Scores:
-        """Return the scores of a network on data."""
-
-    # subquad convert
-
-    def classes_of(self, source: str) -> dict[str, Any]:
-        """Return options of a network that name its classes, `class_names` among them.
-
-        Args:
-            source: A file of class names, or the name of a published data set.
-        """
-        raise ValueError(f"networks of the task {self.name} take no file of classes; leave --classes out.")
-
-    # subquad predict
-
-    @abstractmethod
-    def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
-        """Add what is predicted, `--output`, and what else a prediction is told; `run` as above."""
-
-    @abstractmethod
-    def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
-        """Predict, write files, and return a sentence that says what was written.
-
-        Args:
-            network: On its device.
-            options: As they were parsed.
-            run: As above.
-        """
-
-    # subquad data check
-
-    def format_of(self, path: Path) -> str | None:
-        """Return in which of `formats` data are that are plainly of this task; None if that is not plain."""
-        return None
-
-    def add_check_options(self, p: Parser) -> None:
-        """Add how the data at `path`, in `--format`, are to be read."""
-        return
-
-    def check_data(self, options: Any) -> Any:
-        """Return a report of the data at `options.path`, as `subquad.engine.scores.DataReport`."""
-        raise NotImplementedError
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command that is of one task alone.
-
-    Attributes:
-        where: Its function of the arguments, "package.module:function".
-        help: What it does, in a few words.
-    """
-
-    where: str
-    help: str
 
 
 _PLACES: dict[str, str] = {}
@@ -282,7 +129,9 @@ register_task(
             "subquad.tasks.segmentation.commands.demo:main",
             "train on built-in scenes with and without global context, and write a report",
         ),
-        "serve": Command("subquad.tasks.segmentation.commands.serve:main", "a local page for pictures"),
+        "serve": Command(
+            "subquad.tasks.segmentation.commands.serve:main", "show a network on a local page and over HTTP"
+        ),
     },
 )
 register_task("sequences", "subquad.tasks.sequences.task:TASK")

@@ -13,6 +13,7 @@ from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.plain_yaml import read_yaml
 from subquad.models import model_config
 from subquad.models.checkpoint import read_config
+from subquad.models.ready import ready_path
 from subquad.tasks import Task, task_called, task_names, task_of, tasks_that_load
 
 RECIPE_TASK = "task of a recipe"
@@ -22,6 +23,8 @@ _TAKE_A_VALUE = ("--json", "--output", "--device", "--format", "--batch_size")  
 def task_to_fit(arguments: Sequence[str]) -> Task:
     """Return the task that `--task`, `--model.name` or the recipes ask for; what comes last counts.
 
+    Where nothing does, what lies at `--data.root` may plainly be of one.
+
     Raises:
         ValueError: If there is no such task or network, or the two contradict each other.
     """
@@ -29,11 +32,12 @@ def task_to_fit(arguments: Sequence[str]) -> Task:
     first.add_argument("--config", action=_Told)
     first.add_argument("--model.name", action=_Told)
     first.add_argument("--task", action=_Told)
+    first.add_argument("--data.root", action=_Told)
     told = getattr(first.known_of(arguments)[0], "told", {})
     task, model = told.get("task", told.get(RECIPE_TASK)), told.get("model.name")
     asked = None if task is None else task_called(task)  # first: its package may name the network
     if model is None:
-        return asked or default_task()
+        return asked or _task_of_data(told.get("data.root")) or default_task()
     found = task_of(model_config(model))
     if asked is not None and asked.name != found.name:
         raise ValueError(
@@ -57,7 +61,7 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
     for option in _TAKE_A_VALUE:
         first.add_argument(option)
     for argument in first.known_of(arguments)[1]:
-        if not argument.startswith("-") and Path(argument).exists():
+        if not argument.startswith("-") and (Path(argument).exists() or ready_path(argument)):
             try:
                 config = read_config(checkpoint_path(argument))
             except (OSError, ValueError):  # a value of an option that this pass does not know
@@ -93,6 +97,12 @@ def task_to_check(arguments: Sequence[str]) -> tuple[Task, str, list[str]]:
         if name is not None:
             return task, name, formats
     return default_task(), formats[0], formats
+
+
+def _task_of_data(root: str | None) -> Task | None:
+    """Return the task that data are plainly of."""
+    tasks = [] if root is None else tasks_that_load(lambda sentence: None)
+    return next((task for task in tasks if task.format_of(Path(root or "")) is not None), None)
 
 
 def default_task() -> Task:

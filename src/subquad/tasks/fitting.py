@@ -11,17 +11,15 @@ import torch
 
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import read_yaml
-from subquad.engine.progress import doing, is_first_process
+from subquad.engine.progress import doing
 from subquad.engine.run import (
     add_run_options,
     check_seed,
-    load_start,
     quiet_lightning,
-    tell_unevaluated,
 )
-from subquad.engine.run_folder import is_resumable, lock, refuse_run
+from subquad.engine.run_folder import is_resumable
 from subquad.engine.run_record import RunOptions
-from subquad.engine.tables import best_sentence, print_scores
+from subquad.engine.start import load_start
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.tasks import Task, task_names
 
@@ -53,26 +51,6 @@ def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
     return p
 
 
-def run_fit(task: Task, arguments: Sequence[str]) -> None:
-    """Parse, lock the folder, train, print the scores; refuse what would lose a run."""
-    p = fit_parser(task, arguments)
-    options = p.parse_args()
-    options.task = task.name  # a recipe may name that of another network
-    folder = Path(options.output)
-    if is_first_process():
-        lock(folder)
-        refuse_run(folder, options.resume)
-    take_older_defaults(task, p, options, folder)
-    learner = fit(task, p.instantiate(options), folder, RunOptions(p, options))
-    if learner.score is None:
-        tell_unevaluated(folder)
-    elif is_first_process():
-        if learner.scores is not None:
-            print_scores(learner.scores)
-        others = "".join(f"; {what}: {folder / place}" for what, place in learner.files.items())
-        sys.stdout.write(f"{best_sentence(learner, folder / WEIGHTS)}{others}\n")
-
-
 def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None) -> Learner:
     """Train as the options say; go on if the folder holds a run.
 
@@ -91,7 +69,7 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
     torch.manual_seed(options.seed)
     with doing("building network"):
         network = task.configure(options, data).build()
-    load_start(network, options.model.weights, folder)
+    load_start(network, options.model, folder)
     with doing("preparing training", beats=not sys.stderr.isatty()) as progress:  # a terminal has a bar
         from subquad.engine.training_run import train  # Lightning takes seconds
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from helpers import load_case, weights_of
+from subquad.models.create import create_model
 from subquad.models.originals.load import read_weights
 from subquad.models.originals.names import renaming
 from subquad.models.originals.recognise import recognise
-from subquad.models.registry import create_model, list_models
+from subquad.models.registry import list_models
 
 CASES = {
     "light_ham_van_tiny": ("light_ham_van_tiny", {"num_classes": 150}),

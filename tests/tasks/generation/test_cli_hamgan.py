@@ -15,10 +15,11 @@ from hamgan_data import TINY, write_cifar10, write_class_folder, write_fashion_m
 from subquad.engine.run_folder import releasing
 from subquad.models import load_model
 from subquad.tasks.asking import run_test
-from subquad.tasks.fitting import fit_parser, run_fit
+from subquad.tasks.fitting import fit_parser
 from subquad.tasks.generation.commands import features
 from subquad.tasks.generation.learner import GenerationLearner
 from subquad.tasks.generation.task import TASK
+from subquad.tasks.running import run_fit
 
 ROOT = Path(__file__).parents[3]
 RECIPES = sorted((ROOT / "recipes" / "hamgan").glob("*.yaml"))

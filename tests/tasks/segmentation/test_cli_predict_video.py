@@ -292,6 +292,12 @@ def test_a_network_without_a_dictionary(call, complains, tmp_path):
     complains(*arguments, "--overwrite", "--video_steps=2", quoting="leave --video_steps out")
 
 
+def test_a_network_of_other_channels(complains, tmp_path):
+    save_model(telling_network(in_channels=4), tmp_path / "four.safetensors")
+    path = write_video(tmp_path / "clip.mp4", moving(1))
+    complains("predict", tmp_path / "four.safetensors", path, quoting="sees 4 channels, and frames have 3")
+
+
 def test_nothing_is_replaced_unasked(complains, predict, weights, tmp_path):
     path = write_video(tmp_path / "clip.mp4", moving(2))
     assert predict(path).code == 0

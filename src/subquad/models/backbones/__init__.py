@@ -36,8 +36,8 @@ def make_backbone(
             any of timm's.
         in_channels: Of the images.
         drop_path: Stochastic depth rate of the last block; conv_tiny and the ResNets have none.
-        output_stride: Of the coarsest map, where it can be chosen: 8 or 32 (VAN), 8 or 16 (ResNet).
-            None for the backbone's own.
+        output_stride: Of the coarsest map, where it can be chosen: 8 or 32 (VAN), 8 or 16 (ResNet), 8, 16
+            or 32 (most of timm's). None for the backbone's own.
 
     Raises:
         ValueError: If the name is unknown, or the backbone cannot have that output stride.
@@ -51,10 +51,10 @@ def make_backbone(
         )
     if name in RESNET_SIZES:
         return ResNet(RESNET_SIZES[name], in_channels=in_channels, output_stride=output_stride or 8)
-    if output_stride is not None and (name in (*MSCAN_SIZES, "conv_tiny") or name.startswith("timm/")):
+    if output_stride is not None and name in (*MSCAN_SIZES, "conv_tiny"):
         raise ValueError(
-            f"the output stride of {name} cannot be chosen; take one of {', '.join(VAN_SIZES)} or "
-            f"{', '.join(RESNET_SIZES)}."
+            f"the output stride of {name} cannot be chosen; leave output_stride out, or take one of "
+            f"{', '.join(VAN_SIZES)}, {', '.join(RESNET_SIZES)} or a timm/NAME."
         )
     if name in MSCAN_SIZES:
         return MSCAN(MSCAN_SIZES[name], in_channels=in_channels, drop_path=drop_path)
@@ -63,7 +63,12 @@ def make_backbone(
     if name.startswith("timm/"):
         from subquad.models.backbones.timm import TimmBackbone  # timm is optional
 
-        return TimmBackbone(name.removeprefix("timm/"), in_channels=in_channels, drop_path=drop_path)
+        return TimmBackbone(
+            name.removeprefix("timm/"),
+            in_channels=in_channels,
+            drop_path=drop_path,
+            output_stride=output_stride,
+        )
     hint = did_you_mean(name, [*VAN_SIZES, *MSCAN_SIZES, *RESNET_SIZES, "conv_tiny"])
     raise ValueError(f"unknown backbone {name!r}.{hint} Those of timm are called 'timm/NAME'.")
 

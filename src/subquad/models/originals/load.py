@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from subquad.models.hamgan.network import HamGAN
 from subquad.models.originals.links import stack_links
 from subquad.models.originals.mismatch import remedy
 from subquad.models.originals.names import hamburger_version, renaming
+from subquad.models.originals.stem import adapt_stem
 from subquad.models.originals.tensorflow import from_tensorflow
+from subquad.models.originals.timm_names import timm_names
 from subquad.models.originals.token_rows import TABLE, place_token_rows, token_names
 from subquad.models.originals.weights import read_weights
 from subquad.models.wrappers import unwrapped
@@ -38,6 +40,8 @@ class LoadReport:
         coverage: Share of the network's parameters that were filled, 0 to 1.
         backbone_coverage: The same of its backbone or blocks; of all but the classifier if it has neither.
         classes: Of the checkpoint and of the network, if they differ: the classifier was left as it was.
+        left_out: Of a pretrained backbone's file: its classifier, and what else the network has no use for.
+        stem: How the first convolution was brought to other channels than red, green and blue, if it was.
         new_tokens: The network's tokens of which the checkpoint has no vector, if the names of the tokens
             differ: their vectors were left as they were, the others found by name.
     """
@@ -50,6 +54,8 @@ class LoadReport:
     backbone_coverage: float
     classes: tuple[int, int] | None = None
     new_tokens: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    stem: str | None = None
 
     def __str__(self) -> str:
         lines = [
@@ -69,10 +75,12 @@ class LoadReport:
                 f"the checkpoint has no vectors of {len(self.new_tokens)} of the network's tokens, which "
                 f"start anew: {shown}"
             )
-        for name in ("missing", "unexpected", "reshaped"):
+        if self.stem:
+            lines.append(f"other channels: {self.stem}")
+        for name in ("missing", "unexpected", "reshaped", "left_out"):
             entries = getattr(self, name)
             if entries:
-                lines.append(f"{name}: {and_more(entries)}")
+                lines.append(f"{name.replace('_', ' ')}: {and_more(entries)}")
         return "\n".join(lines)
 
 
@@ -85,7 +93,8 @@ def load_original(
         network: Any network of `create_model`, a backbone, a `Hamburger`, a `Paramixer` (of the
             checkpoint's first block), or one half of a HamGAN.
         source: A state dict (tensors or arrays), or the path of a .safetensors, .pth or .npz file: of
-            the whole network, or of its ImageNet backbone. Wrappers such as `state_dict`, `model` and
+            the whole network, or of its ImageNet backbone, for a timm backbone as timm or torchvision
+            names its tensors. Wrappers such as `state_dict`, `model` and
             `ema`, and what compiling, data parallelism and Lightning put in front of the names, are seen
             through. For a HamGAN, TensorFlow's variables.
         minimum: Least share of the backbone's parameters that must be filled, 0 to 1.
@@ -105,12 +114,18 @@ def load_original(
     if isinstance(network, (HamGAN, Generator, Discriminator)):
         tensors = from_tensorflow(tensors, network)
     _check_version(network, tensors)
-    our_name = renaming(network)
-    renamed = {our_name(name, ours): tensor for name, tensor in stack_links(tensors).items()}
+    our_name, of_timm = renaming(network), timm_names(network, tensors, ours)
+    renamed = {
+        of_timm.get(name) or our_name(name, ours): tensor for name, tensor in stack_links(tensors).items()
+    }
+    stem = adapt_stem(ours, (name for name, _ in network.named_parameters()), renamed)
     new_tokens = place_token_rows(network, renamed, token_names(source))
     fitting = {n: t.to(ours[n].dtype) for n, t in renamed.items() if n in ours and t.shape == ours[n].shape}
     refuse_not_finite(fitting, where)  # float64 holds numbers that float32 does not
     report = _report(network, ours, renamed, fitting, new_tokens)
+    if of_timm and report.backbone_coverage == 1:  # of a classifier's file, whose head is not wanted
+        report = replace(report, unexpected=(), left_out=report.unexpected)
+    report = replace(report, stem=stem)
     if report.backbone_coverage < minimum:
         raise ValueError(
             f"{where} is not a checkpoint of this {type(network).__name__}: it covers "

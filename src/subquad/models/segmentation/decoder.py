@@ -15,15 +15,17 @@ from subquad.nn.hamburger import Norm
 
 
 class LightHamDecoder(LightHamHead):
-    """Feature maps of any backbone to logits, with one Hamburger at the size of the finest map.
+    """Feature maps of any backbone to logits, with one Hamburger at the size of the finest map it sees.
 
     Args:
-        in_channels: Of the maps, fine to coarse; as many maps as there are numbers are used.
+        in_channels: Of the maps, fine to coarse; as many maps as there are numbers are used, the first
+            for the detail path alone if there is one.
         num_classes: Channels of the logits.
         ham_channels: Width at which the context is computed.
         channels: Width before the classifier.
         context: "hamburger", "attention" or "none"; see `LightHamConfig`.
         norm: "group" (32 groups) or "batch".
+        detail: Channels to which the first map is reduced in a `DetailPath`, for thin things; 0 for none.
         dropout: Of whole channels before the classifier.
         **options: `solver`, `rank`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of
             `subquad.nn.Ham`; 7 `eval_steps` if not given.
@@ -42,17 +44,21 @@ class LightHamDecoder(LightHamHead):
         channels: int = 256,
         context: Context = "hamburger",
         norm: Norm = "group",
+        detail: int = 0,
         dropout: float = 0.1,
         **options: Unpack[HamOptions],
     ) -> None:
         if not in_channels or min(in_channels) < 1:
             raise ValueError(f"in_channels needs one number for each map, got {tuple(in_channels)}.")
+        if detail and len(in_channels) < 2:
+            raise ValueError(f"detail needs two maps or more, got in_channels {tuple(in_channels)}.")
         config = LightHamConfig(
             num_classes=num_classes,
             ham_channels=ham_channels,
             channels=channels,
             context=context,
             norm=norm,
+            detail=detail,
             dropout=dropout,
             **handed_on(options),
         )

@@ -15,6 +15,7 @@ from subquad.models.fields import check_range
 from subquad.models.ham_config import Context
 from subquad.models.registry import register
 from subquad.models.segmentation.config import HamConfig
+from subquad.models.segmentation.detail import DetailPath
 from subquad.models.segmentation.heads import ConvNormReLU, init_head
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Hamburger, NoContext, SelfAttention
@@ -28,26 +29,32 @@ class LightHamConfig(HamConfig):
     Attributes:
         backbone: "van_tiny" to "van_huge", "mscan_tiny" to "mscan_large", "conv_tiny", or
             "timm/NAME". Its three coarsest maps are used.
+        output_stride: Of the backbone's coarsest map, where that can be chosen; None for its own.
         ham_channels: Width at which the context is computed.
         channels: Width before the classifier.
         context: "hamburger", or in the place of its decomposition "attention" (softmax self-attention)
             or "none" (the same network without global context).
         norm: Of the head: "group" (the paper's, 32 groups) or "batch". Group norm has global
             statistics: with it, even `context="none"` knows a little about the whole image.
+        detail: Channels to which the map before the three, at stride 4, is reduced in a `DetailPath` behind
+            the context, for thin things; 0 for no such path, as in the paper.
     """
 
     family: ClassVar[str] = "light_ham"
 
     num_classes: int = 150
     backbone: str = "van_tiny"
+    output_stride: int | None = None
     ham_channels: int = 256
     channels: int = 256
     context: Context = "hamburger"
     norm: Norm = "group"
+    detail: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_range(self, 1, LARGEST_WIDTH, "ham_channels", "channels")
+        check_range(self, 1, LARGEST_WIDTH, "ham_channels", "channels", "output_stride")
+        check_range(self, 0, LARGEST_WIDTH, "detail")
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -67,16 +74,25 @@ class LightHam(SegmentationNetwork):
         super().__init__()
         self.config = config
         self.backbone = make_backbone(
-            config.backbone, in_channels=config.in_channels, drop_path=config.drop_path
+            config.backbone,
+            in_channels=config.in_channels,
+            drop_path=config.drop_path,
+            output_stride=config.output_stride,
         )
-        self.head = LightHamHead(self.backbone.channels[-3:], config)
+        used = 4 if config.detail else 3
+        if len(self.backbone.channels) < used:
+            raise ValueError(
+                f"{config.backbone} has no map finer than the three that the context sees, so detail must be "
+                f"0, got {config.detail}."
+            )
+        self.head = LightHamHead(self.backbone.channels[-used:], config)
 
 
 class LightHamHead(nn.Module):
     """Concatenate three maps at the finest's size, squeeze, add context, align, classify.
 
     Args:
-        in_channels: Of the maps, fine to coarse.
+        in_channels: Of the maps, fine to coarse; with `detail` the first is that of the `DetailPath`.
         config: Its options; those of the backbone are unused.
     """
 
@@ -84,7 +100,8 @@ class LightHamHead(nn.Module):
         super().__init__()
         width = config.ham_channels
         self.num_maps = len(in_channels)
-        self.squeeze = ConvNormReLU(sum(in_channels), width, config.norm)
+        fine, seen = (in_channels[0], in_channels[1:]) if config.detail else (0, in_channels)
+        self.squeeze = ConvNormReLU(sum(seen), width, config.norm)
         self.hamburger = Hamburger(
             width,
             version="v1",
@@ -94,6 +111,7 @@ class LightHamHead(nn.Module):
             **config.ham_options,
         )
         self.align = ConvNormReLU(width, config.channels, config.norm)
+        self.detail = DetailPath(fine, config.channels, config.detail, config.norm) if config.detail else None
         self.dropout = nn.Dropout2d(config.dropout)
         self.classifier = nn.Conv2d(config.channels, config.num_classes, 1)
         init_head(self, self.classifier)
@@ -101,13 +119,17 @@ class LightHamHead(nn.Module):
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map feature maps, fine to coarse, to logits at the size of the finest that is used."""
         maps = maps[-self.num_maps :]
+        fine, maps = (None, maps) if self.detail is None else (maps[0], maps[1:])
         size = maps[0].shape[2:]
         same_size = [
             F.interpolate(m, size=size, mode="bilinear", align_corners=False) if m.shape[2:] != size else m
             for m in maps
         ]
         x = self.hamburger(self.squeeze(torch.cat(same_size, dim=1)))
-        return self.classifier(self.dropout(self.align(x)))
+        x = self.align(x)
+        if self.detail is not None:
+            x = self.detail(x, fine)
+        return self.classifier(self.dropout(x))
 
 
 def _in_the_hams_place(config: LightHamConfig) -> nn.Module | None:

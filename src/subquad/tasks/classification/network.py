@@ -6,6 +6,7 @@ from typing import Any
 
 from subquad.engine.classes import check_class_count
 from subquad.engine.options import given_options, model_options
+from subquad.engine.start import started
 from subquad.models import ClassifierConfig, model_config
 
 # What the data tells: the options of a network that a user does not give.
@@ -40,4 +41,4 @@ def resolve(options: Any, data: Any) -> ClassifierConfig:
         "crop_ratio": data.crop_ratio,
         "interpolation": data.interpolation,
     }
-    return named.replaced(**{**overrides, **told})
+    return started(named.replaced(**{**overrides, **told}), options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ from subquad.tasks.classification.network import ClassifierOptions, resolve
 from subquad.tasks.classification.scores import ClassificationScores
 
 if TYPE_CHECKING:
+    from subquad.engine.sample_counts import SampleCounts
+    from subquad.explain.report import Section
     from subquad.tasks.classification.data.module import ClassificationData
     from subquad.tasks.classification.learner import ClassificationLearner
 
@@ -31,6 +33,8 @@ class Classification(Task):
     name = "classification"
     default_model = "conv_tiny"
     formats = ("class_folder", "cifar10", "fashion_mnist")
+    counts = "images"
+    score_meaning = "Top-1 accuracy: the share of pictures whose likeliest class is the right one."
     fit_defaults = {  # noqa: RUF012
         "optimizer.lr": 1e-3,
         "optimizer.weight_decay": 0.05,
@@ -113,6 +117,29 @@ class Classification(Task):
         from subquad.tasks.classification.commands.predict import predict
 
         return predict(network, options)
+
+    def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
+        """Return which class each picture was told to be."""
+        from subquad.tasks.classification.report import count_pictures
+
+        return count_pictures(network, data, most)
+
+    def report_sections(
+        self, network: Any, data: Any, options: Any, counts: SampleCounts
+    ) -> Sequence[Section]:
+        """Return classes, confusions and the most certain mistakes."""
+        from subquad.tasks.classification.report import sections
+
+        return sections(network, data, counts)
+
+    def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return prediction of a picture of the evaluation, if it is a file, and export."""
+        commands = [("Write it for onnxruntime, checked:", ["export", run, "--output", f"{run}/model.onnx"])]
+        if files := getattr(data and data.datasets["test"], "files", None):
+            told = "Predict pictures, here one of the evaluation; give a folder of yours in its place:"
+            picture, output = str(Path(files[0]).resolve()), f"{run}/predictions.csv"
+            commands.insert(0, (told, ["predict", run, picture, "--output", output]))
+        return commands
 
     def format_of(self, path: Path) -> str | None:
         """Return "class_folder" for a folder that plainly is one."""

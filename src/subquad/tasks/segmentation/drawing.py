@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from PIL import Image
 from torch import Tensor
 
+from subquad.data.bands import RGB
 from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import Color, index_to_color
 from subquad.tasks.segmentation.data.labels import LabelSet
@@ -33,7 +34,11 @@ def mask_picture(labels: Tensor, palette: Sequence[Color]) -> Image.Image:
 
 
 def overlay_picture(image: Tensor, labels: Tensor, palette: Sequence[Color], opacity: float) -> Image.Image:
-    """Return a picture, uint8 (3, H, W), with the classes' colours laid over it."""
+    """Return a picture, uint8 (bands, H, W), with the classes' colours laid over it.
+
+    Of other bands than three it is the first three, or one.
+    """
+    image = image[:RGB] if len(image) >= RGB else image[:1].expand(RGB, -1, -1)
     mixed = image.movedim(0, -1).numpy().copy()
     for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
         strip = mixed[top : top + STRIP]

@@ -19,7 +19,7 @@ def look_over(options: Any, data: Any) -> None:
     from subquad.engine.progress import is_first_process
     from subquad.tasks.segmentation.data.labels import few_labelled, labelled_classes, one_class_is_none
 
-    labels, said = data.labels, []
+    labels, said = data.labels, [*data.remarks]
     if data.train is not None and labels.num_classes == 1:
         raise ValueError(one_class_is_none(labels))
     for name, split in ((options.train, data.train), (options.evaluation, data.evaluation)):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.base.limits import PICTURE_PIXELS
@@ -11,7 +12,9 @@ from subquad.engine.classes import check_same_classes
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.options import add_optional, defaults_of
 from subquad.engine.parsing import Parser
+from subquad.engine.progress import doing
 from subquad.engine.run import evaluate
+from subquad.engine.run_folder import is_resumable
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.models import SegmentationConfig
 from subquad.tasks import Task
@@ -21,9 +24,14 @@ from subquad.tasks.segmentation.network import ModelOptions, resolve
 from subquad.tasks.segmentation.protocol_options import ProtocolOptions, protocol_defaults, resolve_protocol
 
 if TYPE_CHECKING:
+    from subquad.engine.plan import Plan
+    from subquad.engine.sample_counts import SampleCounts
+    from subquad.explain.report import Section
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.learner import SegmentationLearner
 
+# Those of `subquad.tasks.segmentation.data`, which reads pictures and is not needed to list options.
+ANNOTATIONS = ("coco", "coco_panoptic", "cvat", "label_studio", "labelme", "yolo", "voc_style")
 PUBLISHED_SETS = ("ade20k", "voc", "pascal_context", "pascal_context_60", "cityscapes", "coco_stuff")
 
 
@@ -32,8 +40,14 @@ class Segmentation(Task):
 
     name = "segmentation"
     default_model = "light_ham_van_tiny_d256"
-    formats = ("folder", *PUBLISHED_SETS)
+    formats = ("folder", *ANNOTATIONS, *PUBLISHED_SETS)
     kept_of_run = ("data", "model", "seed", "protocol")
+    counts = "images"
+    score_meaning = (
+        "Mean IoU: for each class, of the pixels that are of it or that the network says are, the share "
+        "that is both; then the mean over the classes, so that rare ones count as much as frequent ones. "
+        "100 % is perfect."
+    )
 
     def add_fit_options(self, p: Parser) -> None:
         """Add weights of classes, frozen parts, losses and the protocol of evaluations."""
@@ -59,14 +73,32 @@ class Segmentation(Task):
         from subquad.tasks.segmentation.data.opening import build_data
         from subquad.tasks.segmentation.look_over import look_over
 
-        data = build_data(options.data, options.seed if config is None else 0, training=config is None)
+        is_fit = config is None
+        given = Path(options.output if is_fit else options.checkpoint)
+        run = given if is_fit or given.is_dir() else given.parent
+        data = build_data(
+            options.data,
+            options.seed if is_fit else 0,
+            training=is_fit,
+            run=run,
+            resumes=is_fit and is_resumable(run),
+        )
         if config is None:
             look_over(options.data, data)
         return data
 
+    def plan(self, options: Any, given: Mapping[str, Any]) -> Plan | None:
+        """Choose for pictures of one's own; published sets have published recipes."""
+        if options.data.name not in ("folder", *ANNOTATIONS):
+            return None
+        with doing("looking at the data"):
+            from subquad.tasks.segmentation.plan.planner import plan_for
+
+            return plan_for(options, given)
+
     def configure(self, options: Any, data: Any) -> SegmentationConfig:
         """Return the configuration for the classes of the data."""
-        return resolve(options.model, data.labels)
+        return resolve(options.model, data.labels, data.bands)
 
     def learner(self, network: Any, data: Any, options: Any) -> SegmentationLearner:
         """Return the network in training."""
@@ -102,6 +134,12 @@ class Segmentation(Task):
     def check_fits(self, config: Any, data: Any, checkpoint: str) -> None:
         """Raise ValueError unless a network was trained on these classes."""
         check_same_classes(config, data.labels.names, checkpoint)
+        if config.in_channels != data.bands:
+            raise ValueError(
+                f"{checkpoint} takes pictures of {config.in_channels} bands, but these have {data.bands}; "
+                "give "
+                "other data, or --data.bands."
+            )
 
     def evaluate(self, network: Any, data: Any, options: Any) -> SegmentationScores:
         """Return IoU and accuracy by the protocol."""
@@ -134,6 +172,38 @@ class Segmentation(Task):
 
         return predict(network, options)
 
+    def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
+        """Return the confusion of each picture."""
+        from subquad.tasks.segmentation.report import count_pixels
+
+        return count_pixels(network, data, resolve_protocol(options.protocol), most)
+
+    def report_sections(
+        self, network: Any, data: Any, options: Any, counts: SampleCounts
+    ) -> Sequence[Section]:
+        """Return classes, confusions, pictures with their errors, and code maps."""
+        from subquad.tasks.segmentation.report import sections
+
+        return sections(network, data, resolve_protocol(options.protocol), counts)
+
+    def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
+        """Return prediction, of an evaluation picture if it is a file, and export."""
+        from subquad.tasks.segmentation.report import first_picture
+
+        commands = [("Write it for onnxruntime, checked:", ["export", run, "--output", f"{run}/model.onnx"])]
+        if picture := first_picture(data):
+            told = (
+                "Predict pictures, here one of the evaluation; give yours, or a folder of them, in its place:"
+            )
+            commands.insert(0, (told, ["predict", run, picture, "--output", f"{run}/predictions"]))
+        return commands
+
+    def format_of(self, path: Path) -> str | None:
+        """Return "folder" for what an annotation tool wrote."""
+        from subquad.tasks.segmentation.data.annotations.recognise import recognise
+
+        return "folder" if path.is_dir() and recognise(path) else None
+
     def add_check_options(self, p: Parser) -> None:
         """Add where images and masks are, and what of published data is read."""
         for name, kind, help in (
@@ -162,13 +232,19 @@ class Segmentation(Task):
 
         return check(options)
 
+    def convert_data(self, options: Any) -> str:
+        """Write pictures and masks of class indices."""
+        from subquad.tasks.segmentation.commands.convert_data import convert
+
+        return convert(options)
+
 
 def _add_data(p: Parser) -> None:
     from subquad.tasks.segmentation.data.options import DataOptions
 
     p.add_class_arguments(DataOptions, "data")
-    p.paths += ["data.root", "data.classes"]
-    p.may_change.append("data.classes")
+    p.paths += ["data.root", "data.classes", "data.split"]
+    p.may_change += ["data.classes", "data.split"]  # the fingerprint tells whether it is the same
 
 
 def _add_protocol(p: Parser) -> None:

@@ -11,17 +11,19 @@ import pytest
 
 from published_layouts import NUM_CLASSES, write_published
 from subquad.engine.options import model_options
+from subquad.tasks.segmentation.data.annotations import recognise
 from subquad.tasks.segmentation.data.opening import DATA_SETS, build_data, open_split, train_transform
 from subquad.tasks.segmentation.data.options import DataOptions
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED
 from subquad.tasks.segmentation.data.published_transforms import PublishedTransform
 from subquad.tasks.segmentation.data.transforms import TrainTransform
 from subquad.tasks.segmentation.network import ModelOptions, resolve
-from subquad.tasks.segmentation.task import PUBLISHED_SETS
+from subquad.tasks.segmentation.task import ANNOTATIONS, PUBLISHED_SETS
 
 
 def test_names_are_those_of_the_data_layer() -> None:
     assert PUBLISHED_SETS == PUBLISHED and set(PUBLISHED) < set(DATA_SETS)
+    assert sorted(ANNOTATIONS) == sorted(recognise.ANNOTATIONS) and set(ANNOTATIONS) < set(DATA_SETS)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

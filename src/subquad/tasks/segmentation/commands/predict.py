@@ -83,7 +83,7 @@ def predict(model: Any, options: Any) -> str:
     """Write masks and overlays, or a video of them; returns what was written."""
     if is_video(options.images):
         return predict_video(model, options)
-    read, label = _predictor(options, resolve_protocol(options.protocol))
+    read, label = _predictor(options, resolve_protocol(options.protocol), model.config.in_channels)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
@@ -135,7 +135,7 @@ def _targets(
 
 
 def _predictor(
-    options: Any, protocol: Any
+    options: Any, protocol: Any, bands: int
 ) -> tuple[Callable[[Path], Any], Callable[[Any, Any], tuple[Any, str]]]:
     """Return what reads a picture, and what maps network and picture to labels and a remark on seams."""
     usual = UNTILED_PIXELS if options.tile is None else PICTURE_PIXELS
@@ -143,7 +143,7 @@ def _predictor(
 
     def read(path: Path) -> Any:
         try:
-            return read_image(path, most)
+            return read_image(path, most, bands)
         except TooManyPixelsError as error:
             tiles = "give --tile, such as --tile 1024, or " if options.tile is None else ""
             raise ValueError(

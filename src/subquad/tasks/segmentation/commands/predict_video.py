@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from subquad.base.files import write_whole
 from subquad.base.limits import UNTILED_PIXELS
+from subquad.data.bands import RGB
 from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.options import add_optional
 from subquad.engine.outputs import check_outputs, write_scores
@@ -88,6 +89,8 @@ def predict_video(network: SegmentationNetwork, options: Any) -> str:
     video, table, told = (folder / f"{source.stem}{end}" for end in ("_overlay.mp4", ".csv", ".json"))
     inputs = [source, checkpoint_path(options.checkpoint)]
     check_outputs([video, table, told], inputs, overwrite=options.overwrite)
+    if network.config.in_channels != RGB:
+        raise ValueError(f"the network sees {network.config.in_channels} channels, and frames have {RGB}.")
     most = UNTILED_PIXELS if options.max_pixels is None else options.max_pixels
     first = Follower(network, warm=options.warm_start, steps=options.video_steps)
     if options.video_steps is not None and not first.is_warm:

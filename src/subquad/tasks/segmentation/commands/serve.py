@@ -105,7 +105,8 @@ def _served(path: Path, device: str) -> SegmentationNetwork:
         )
     if network.config.in_channels != 3:
         raise ValueError(
-            f"the network in {path} sees {network.config.in_channels} channels, and pictures have 3."
+            f"the network in {path} sees {network.config.in_channels} channels, and what is sent has 3; "
+            "`subquad predict` takes pictures of others."
         )
     return move(network, device)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from subquad.tasks.segmentation.data.ade20k import ADE20K
 from subquad.tasks.segmentation.data.camvid import CAMVID_LABELS, CamVid
 from subquad.tasks.segmentation.data.check import check_folder
+from subquad.tasks.segmentation.data.check_exports import check_export
 from subquad.tasks.segmentation.data.check_published import check_published
 from subquad.tasks.segmentation.data.cityscapes import Cityscapes
 from subquad.tasks.segmentation.data.coco_stuff import COCOStuff
@@ -36,6 +37,8 @@ from subquad.tasks.segmentation.data.published import PublishedDataset, publishe
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED, open_published
 from subquad.tasks.segmentation.data.report import SegmentationReport, SplitReport
 from subquad.tasks.segmentation.data.scenes import SCENES_LABELS, Scenes
+from subquad.tasks.segmentation.data.sources import open_source
+from subquad.tasks.segmentation.data.split import Split, seeded_split
 from subquad.tasks.segmentation.data.voc import PascalVOC, voc_images
 
 if TYPE_CHECKING:
@@ -74,8 +77,10 @@ __all__ = [
     "SegmentationDataset",
     "SegmentationFolder",
     "SegmentationReport",
+    "Split",
     "SplitReport",
     "TrainTransform",
+    "check_export",
     "check_folder",
     "check_published",
     "class_frequencies",
@@ -85,9 +90,11 @@ __all__ = [
     "index_to_color",
     "keep_ratio_size",
     "open_published",
+    "open_source",
     "paired",
     "published_labels",
     "read_mask",
+    "seeded_split",
     "voc_images",
     "voc_palette",
 ]

@@ -3,13 +3,13 @@
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import quote
+from subquad.data.bands import RGB, count_bands
 from subquad.data.picture_files import SUFFIXES_IN_WORDS, left_out
 from subquad.data.pictures import read_picture
 from subquad.tasks.segmentation.data.colors import (
@@ -21,7 +21,7 @@ from subquad.tasks.segmentation.data.colors import (
 )
 from subquad.tasks.segmentation.data.exports import layout_hint
 from subquad.tasks.segmentation.data.folder import find_labels, find_split, find_splits, other_masks
-from subquad.tasks.segmentation.data.labels import LabelSet, few_labelled, one_class_is_none
+from subquad.tasks.segmentation.data.labels import LabelSet, one_class_is_none
 from subquad.tasks.segmentation.data.masks import (
     LossyMaskError,
     check_same_size,
@@ -29,9 +29,10 @@ from subquad.tasks.segmentation.data.masks import (
     refuse_other_colors,
 )
 from subquad.tasks.segmentation.data.oddities import Oddities
-from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, match_pairs
+from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, masks_left_out, match_pairs
 from subquad.tasks.segmentation.data.report import SegmentationReport, SplitReport, summarise
 from subquad.tasks.segmentation.data.smoothing import NO_SMOOTHING, is_smoothed, is_smoothed_grey
+from subquad.tasks.segmentation.data.split_problems import few_labelled_in, missing_classes, shared_images
 
 
 def check_folder(
@@ -89,8 +90,8 @@ def check_folder(
         problems += [f"{split.name}: {problem}" for problem in split.problems]
     if any(split.problems and not split.num_pairs for split in splits) and (hint := layout_hint(root)):
         problems.append(hint)
-    problems += [*_shared_images(splits), *scan.oddities.problems()]
-    problems += _wrong_values(splits, labels, unnamed) or _missing_classes(splits[0], labels)
+    problems += [*shared_images(splits), *scan.oddities.problems()]
+    problems += _wrong_values(splits, labels, unnamed) or missing_classes(splits[0], labels)
     problems += _few_labelled(splits, labels)
     return summarise(root, labels, splits, problems, tuple(scan.oddities.notes()))
 
@@ -111,11 +112,12 @@ class _Scan:
     def read(self, split: SplitReport, images_dir: Path, masks_dir: Path) -> None:
         """Count all pairs of a split, and say what is wrong with its files."""
         pairs, problems = match_pairs(images_dir, masks_dir)
-        split.problems += [*problems, *left_out(images_dir), *left_out(masks_dir)]
+        split.problems += [*problems, *left_out(images_dir), *masks_left_out(masks_dir)]
         lossy: list[str] = []
+        bands = count_bands(pairs[0][0]) if pairs else RGB
         for image_path, mask_path in pairs:
             try:
-                self._read_pair(split, image_path, mask_path)
+                self._read_pair(split, image_path, mask_path, bands)
             except LossyMaskError:
                 lossy.append(mask_path.name)
             except (OSError, ValueError) as error:
@@ -126,8 +128,9 @@ class _Scan:
                 "say, which changes class values; export the masks as PNG."
             )
 
-    def _read_pair(self, split: SplitReport, image_path: Path, mask_path: Path) -> None:
-        picture, stored = read_picture(image_path, self.max_pixels), open_mask(mask_path, self.max_pixels)
+    def _read_pair(self, split: SplitReport, image_path: Path, mask_path: Path, bands: int) -> None:
+        picture = read_picture(image_path, self.max_pixels, bands)
+        stored = open_mask(mask_path, self.max_pixels)
         mask = stored.values
         split.count_image(picture.pixels, image_path.name)
         self.oddities.count_picture(picture, image_path.name)
@@ -161,28 +164,9 @@ def _known_colors(labels: LabelSet | None) -> dict[Color, int]:
     return known | ({labels.ignore_color: IGNORE_INDEX} if labels.ignore_color else {})
 
 
-def _shared_images(splits: list[SplitReport]) -> list[str]:
-    problems = []
-    for split, other in combinations(splits, 2):
-        if same := split.checksums.keys() & other.checksums.keys():
-            names = quote(sorted(other.checksums[key] for key in same))
-            problems.append(
-                f"{split.name} and {other.name} share {len(same)} of their images ({names}), so "
-                "scores would be too good; keep each image in one split."
-            )
-    return problems
-
-
 def _few_labelled(splits: list[SplitReport], labels: LabelSet | None) -> list[str]:
     """Say which splits have labels of one class only, unless that was said of values that are wrong."""
-    if labels is None or _wrong_values(splits, labels):
-        return []
-    said = {split.name: few_labelled(_indices(split), labels) for split in splits if split.num_pairs}
-    return [f"{name}: {few}" for name, few in said.items() if few]
-
-
-def _indices(split: SplitReport) -> set[int]:
-    return {value for value in split.values if isinstance(value, int) and value != IGNORE_INDEX}
+    return [] if labels is None or _wrong_values(splits, labels) else few_labelled_in(splits, labels)
 
 
 def _wrong_values(splits: list[SplitReport], labels: LabelSet | None, unnamed: bool = False) -> list[str]:
@@ -259,12 +243,3 @@ def _in_colors(total: Counter[int | Color], labels: LabelSet | None) -> Counter[
 
 def _as_json(names: tuple[str, ...], palette: list[Color] | None = None) -> str:
     return json.dumps({"classes": names} | ({"palette_rgb": palette} if palette else {}))
-
-
-def _missing_classes(split: SplitReport, labels: LabelSet | None) -> list[str]:
-    return [
-        f"class {index} {name!r} has no pixel in {split.name}, so it cannot be learnt; add images "
-        "that show it, or remove it."
-        for index, name in enumerate(labels.names if labels and split.num_pairs else ())
-        if not split.values[index]
-    ]

@@ -1,21 +1,25 @@
 """A data set of one's own: a folder of images and a folder of masks."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 from torch.utils.data import Dataset
 
 from subquad.base.hidden import visible
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import quote
+from subquad.data.bands import RGB
 from subquad.data.fingerprint import file_parts
 from subquad.data.picture_files import holds_pictures, image_files, left_out
 from subquad.data.pictures import read_picture
+from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
 from subquad.tasks.segmentation.data.exports import layout_hint
 from subquad.tasks.segmentation.data.labels import LabelSet, Sample
 from subquad.tasks.segmentation.data.masks import check_same_size, read_mask
-from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, paired
+from subquad.tasks.segmentation.data.pairs import MASK_FOLDERS, mask_files, masks_left_out, paired
 
 CLASSES_FILES = ("classes.json", "classes.txt")
 USUAL_SPLITS = ("train", "val", "test")
@@ -41,9 +45,11 @@ class SegmentationFolder(Dataset[Sample]):
         images: The name of the folder of the images.
         masks: The name of the folder of the masks, if it is none of the three above.
         max_pixels: Refuse pictures and masks of more.
+        bands: Of the pictures; other than 3 of TIFF that stores so many.
 
     Attributes:
         labels: The classes.
+        names: Of the samples: their files without suffix.
         pairs: The (image path, mask path) of each sample, sorted by name.
         remarks: What looks like data and is not taken, one sentence each.
 
@@ -62,6 +68,7 @@ class SegmentationFolder(Dataset[Sample]):
         images: str = "images",
         masks: str | None = None,
         max_pixels: int = PICTURE_PIXELS,
+        bands: int = RGB,
     ) -> None:
         """Find the files; nothing is decoded yet."""
         self.root = Path(root)
@@ -81,8 +88,13 @@ class SegmentationFolder(Dataset[Sample]):
             if hint := layout_hint(self.root):
                 raise type(error)(f"{error} {hint}") from error
             raise
-        self.remarks = (*left_out(images_dir), *left_out(masks_dir), *other_masks(masks_dir, masks))
-        self.max_pixels = max_pixels
+        self.remarks = (*left_out(images_dir), *masks_left_out(masks_dir), *other_masks(masks_dir, masks))
+        self.max_pixels, self.bands = max_pixels, bands
+
+    @property
+    def names(self) -> Sequence[str]:
+        """What the samples are called."""
+        return [image.stem for image, _ in self.pairs]
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -101,10 +113,25 @@ class SegmentationFolder(Dataset[Sample]):
                 class, or the sizes of image and mask differ.
         """
         image_path, mask_path = self.pairs[index]
-        picture = read_picture(image_path, self.max_pixels)
+        picture = read_picture(image_path, self.max_pixels, self.bands)
         mask = read_mask(mask_path, self.labels, self.max_pixels)
         check_same_size(picture, image_path, mask, mask_path)
         return Sample(picture.pixels, mask, image_path.stem)
+
+    def source(self, index: int) -> Path:
+        """Return the file of the picture of a sample."""
+        return self.pairs[index][0]
+
+    def classes_of(self, index: int) -> set[int]:
+        """Return the classes in the mask of a sample."""
+        mask = read_mask(self.pairs[index][1], self.labels, self.max_pixels)
+        return {*mask.unique().tolist()} - {IGNORE_INDEX}
+
+    def only(self, names: Collection[str]) -> Self:
+        """Return the samples of these names alone."""
+        chosen, wanted = copy(self), {*names}
+        chosen.pairs = [pair for pair in self.pairs if pair[0].stem in wanted]
+        return chosen
 
 
 def find_labels(
@@ -174,7 +201,7 @@ def find_split(
         there = [masks_dir for masks_dir in masks_dirs if masks_dir.is_dir()]
         if images_dir.is_dir() and there:
             # YOLO's export has text files in `labels`: the folder that holds pictures is meant.
-            return images_dir, next(filter(image_files, there), there[0])
+            return images_dir, next(filter(mask_files, there), there[0])
     raise FileNotFoundError(
         f"{root} has no split {split!r}: looked for {candidates[0][0]} beside a folder "
         f"{' or '.join(mask_names)}; make these folders, name them (on the command line --data.images and "

@@ -14,6 +14,7 @@ from torch import Tensor
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.data.decoding import decode, is_transparent
 from subquad.data.pictures import Picture
+from subquad.tasks.segmentation.data.array_masks import ARRAY, read_array_mask
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX, Color, color_to_index
 from subquad.tasks.segmentation.data.labels import LabelSet
 
@@ -52,7 +53,7 @@ def read_mask(path: str | Path, labels: LabelSet, max_pixels: int = PICTURE_PIXE
     taken, not the colours; RGB masks are translated with the palette of `labels`.
 
     Args:
-        path: A PNG, BMP or TIFF file without loss, whatever its name says.
+        path: A PNG, BMP or TIFF file without loss, whatever its name says, or an array `.npy`.
         labels: The classes that may occur.
         max_pixels: Refuse a mask of more, before it is decoded.
 
@@ -103,7 +104,7 @@ def open_mask(path: str | Path, max_pixels: int = PICTURE_PIXELS) -> Mask:
     """Read a mask as it is stored, without knowing the classes.
 
     Args:
-        path: A PNG, BMP or TIFF file without loss, whatever its name says.
+        path: A PNG, BMP or TIFF file without loss, whatever its name says, or an array `.npy`.
         max_pixels: Refuse a mask of more, before it is decoded.
 
     Raises:
@@ -111,6 +112,8 @@ def open_mask(path: str | Path, max_pixels: int = PICTURE_PIXELS) -> Mask:
         LossyMaskError: If its compression changes values, as JPEG does.
         ValueError: If the file is truncated, corrupt, or of a kind that cannot hold classes.
     """
+    if Path(path).suffix.lower() == ARRAY:
+        return Mask(read_array_mask(Path(path), max_pixels), 8)
     decoded = decode(path, "mask", max_pixels=max_pixels)
     if decoded.lossy:
         raise LossyMaskError(

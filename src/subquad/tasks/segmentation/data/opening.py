@@ -5,35 +5,57 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from subquad.base.limits import PICTURE_PIXELS
 from subquad.base.suggest import did_you_mean
+from subquad.data.bands import RGB
 from subquad.tasks.segmentation.data.camvid import CamVid
-from subquad.tasks.segmentation.data.folder import SegmentationFolder
 from subquad.tasks.segmentation.data.labels import SegmentationDataset, class_frequencies, class_weights
 from subquad.tasks.segmentation.data.options import ClassWeights, DataOptions
+from subquad.tasks.segmentation.data.own import Opened, open_own
 from subquad.tasks.segmentation.data.published_sets import PUBLISHED, open_published
 from subquad.tasks.segmentation.data.scenes import Scenes
+from subquad.tasks.segmentation.data.sources import OWN, open_source
+from subquad.tasks.segmentation.data.split import FILE
 
 if TYPE_CHECKING:
     from subquad.tasks.segmentation.data.batches import Transform
     from subquad.tasks.segmentation.data.module import SegmentationData
 
-DATA_SETS = ("scenes", "camvid", "folder", *PUBLISHED)
+DATA_SETS = ("scenes", "camvid", *OWN, *PUBLISHED)
 SCENES_EVALUATED = 200
 COUNTED = 500  # samples are enough to know how often classes occur
 
 
-def build_data(options: DataOptions, seed: int, *, training: bool = True) -> SegmentationData:
-    """Return the `SegmentationData` of these options."""
+def build_data(
+    options: DataOptions, seed: int, *, training: bool = True, run: Path | None = None, resumes: bool = False
+) -> SegmentationData:
+    """Return the `SegmentationData` of these options.
+
+    Args:
+        options: Of the data.
+        seed: Of training.
+        training: Whether there is a training set.
+        run: Folder of the run, which keeps how one folder was divided; None keeps nothing.
+        resumes: Whether the run was begun before, so that its division counts.
+    """
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.data.transforms import EvalTransform
 
     if training and options.name in DATA_SETS:
         refuse_folder_options(options)
+    file = None if run is None else run / FILE
+    if options.name in OWN:
+        kept = file if file is not None and (resumes or not training) and file.is_file() else None
+        opened = open_own(options, seed, training=training, kept=kept)
+    else:
+        train = open_split(options, options.train, seed) if training else None
+        opened = Opened(train, open_split(options, options.evaluation, seed))
     return SegmentationData(
-        open_split(options, options.train, seed) if training else None,
-        open_split(options, options.evaluation, seed),
-        train_transform=train_transform(options),
+        opened.train,
+        opened.evaluation,
+        split=opened.split,
+        split_file=file if training else None,
+        remarks=opened.remarks,
+        train_transform=train_transform(options, getattr(opened.evaluation, "bands", RGB)),
         eval_transform=EvalTransform(options.eval_size),
         batch_size=options.batch_size,
         eval_batch_size=options.eval_batch_size,
@@ -42,16 +64,26 @@ def build_data(options: DataOptions, seed: int, *, training: bool = True) -> Seg
     )
 
 
-def train_transform(options: DataOptions) -> Transform:
+def train_transform(options: DataOptions, bands: int = RGB) -> Transform:
     """Return the `PublishedTransform` if any of its own options is set, else the `TrainTransform`.
 
+    Args:
+        options: Of the data.
+        bands: Of the pictures.
+
     Raises:
-        ValueError: If options of both are set, or one is out of range.
+        ValueError: If options of both are set, or one is out of range or of colours that are not there.
     """
     from subquad.tasks.segmentation.data.published_transforms import PublishedTransform
     from subquad.tasks.segmentation.data.transforms import TrainTransform
 
     jitter = {name: getattr(options, name) for name in ("brightness", "contrast", "saturation", "hue")}
+    colored = [name for name, strength in {**jitter, "photometric": options.photometric}.items() if strength]
+    if colored and bands != RGB:
+        raise ValueError(
+            f"--data.{colored[0]} changes red, green and blue, but the pictures have {bands} bands; leave "
+            "it out."
+        )
     if (options.resize, options.scales, options.cat_max_ratio, options.photometric) == (None, None, 1, False):
         return TrainTransform(options.crop, options.scale, options.flip, **jitter)
     for name, strength in jitter.items():
@@ -91,20 +123,8 @@ def open_split(options: DataOptions, split: str, seed: int) -> SegmentationDatas
         )
     if options.name == "camvid":
         return CamVid(options.root, split)  # pyright: ignore[reportArgumentType]  checked there
-    if options.name == "folder":
-        if options.root is None:
-            raise ValueError("the data set needs a folder: give --data.root PATH.")
-        if not Path(options.root).is_dir():
-            raise FileNotFoundError(f"there is no folder {options.root}; correct --data.root.")
-        return SegmentationFolder(
-            options.root,
-            split,
-            classes=options.classes,
-            num_classes=options.num_classes,
-            images=options.images,
-            masks=options.masks,
-            max_pixels=PICTURE_PIXELS if options.max_pixels is None else options.max_pixels,
-        )
+    if options.name in OWN:
+        return open_source(options).open(split)
     if options.name in PUBLISHED:
         return open_published(options.name, options.root, split)
     raise ValueError(
@@ -119,7 +139,11 @@ def refuse_folder_options(options: DataOptions) -> None:
     Args:
         options: Of the data.
     """
-    if options.name == "folder":
+    if options.name in OWN:
+        if options.name != "folder" and (options.images, options.masks) != ("images", None):
+            raise ValueError(
+                f"{options.name} tells where its pictures are; leave --data.images and --data.masks out."
+            )
         return
     if options.classes is not None or options.num_classes is not None:
         raise ValueError(
@@ -129,6 +153,10 @@ def refuse_folder_options(options: DataOptions) -> None:
         raise ValueError(
             f"the folders and sizes of {options.name} are known; leave --data.images, --data.masks and "
             "--data.max_pixels out."
+        )
+    if (options.bands, options.split) != (None, None):
+        raise ValueError(
+            f"{options.name} has splits of colour pictures; leave --data.bands and --data.split out."
         )
 
 

@@ -16,14 +16,19 @@ class DataOptions:
     """Which data, and how it is presented.
 
     Attributes:
-        name: "folder" (images and masks of your own), "scenes" (built in), "camvid", "ade20k", "voc",
-            "pascal_context", "pascal_context_60" (with background), "cityscapes" or "coco_stuff".
+        name: "folder" (images and masks of your own, or what an annotation tool exported, told by its
+            files), or the format of that: "coco", "coco_panoptic", "cvat", "label_studio", "labelme", "yolo"
+            or "voc_style"; "scenes" (built in), "camvid", "ade20k", "voc", "pascal_context",
+            "pascal_context_60" (with background), "cityscapes" or "coco_stuff".
         root: Folder of the data. camvid looks into $SUBQUAD_DATA/camvid if it is not given.
         classes: File of class names and colours; the folder's classes.json or classes.txt if not given.
         num_classes: Instead of a file of class names.
         images: Name of the folder of the images ("folder" only).
         masks: Name of the folder of the masks ("folder" only); labels, masks or annotations if not given.
         max_pixels: Refuse pictures and masks of more ("folder" only); 268 million if not given.
+        bands: Of the pictures ("folder" only); told by the first picture if not given: 3, or those of TIFF.
+        split: File that names the pictures of training and evaluation, where one folder holds both; a
+            seeded one, kept as split.json of the run, if not given.
         train: Name of the training split. "train" of voc is trainaug where SegmentationClassAug is there.
         evaluation: Name of the split that is evaluated.
         length: Number of training scenes ("scenes" only).
@@ -55,6 +60,8 @@ class DataOptions:
     images: str = "images"
     masks: str | None = None
     max_pixels: int | None = None
+    bands: int | None = None
+    split: str | None = None
     train: str = "train"
     evaluation: str = "val"
     length: int = 4000

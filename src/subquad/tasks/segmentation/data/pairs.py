@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from unicodedata import normalize
 
+from subquad.base.hidden import visible
 from subquad.base.suggest import quote
 from subquad.data.picture_files import SUFFIXES, SUFFIXES_IN_WORDS, image_files, left_out
+from subquad.tasks.segmentation.data.array_masks import ARRAY
 
 MASK_FOLDERS = ("labels", "masks", "annotations")
 
@@ -22,7 +24,7 @@ def paired(images_dir: str | Path, masks_dir: str | Path) -> list[tuple[Path, Pa
 
     Args:
         images_dir: Folder of the images (png, jpg, bmp, tif in small or capital letters).
-        masks_dir: Folder of the masks.
+        masks_dir: Folder of the masks (the same, or npy).
 
     Returns:
         Pairs (image path, mask path), sorted by name.
@@ -31,10 +33,10 @@ def paired(images_dir: str | Path, masks_dir: str | Path) -> list[tuple[Path, Pa
         FileNotFoundError: If a folder is missing or has no image.
         ValueError: If a file has no partner, or two files of a folder have one name.
     """
-    for folder in (Path(images_dir), Path(masks_dir)):
+    for folder, files in ((Path(images_dir), image_files), (Path(masks_dir), mask_files)):
         if not folder.is_dir():
             raise FileNotFoundError(f"there is no folder {folder}; make it, or correct the path.")
-        if not image_files(folder):
+        if not files(folder):
             others = " ".join(["", *left_out(folder)])
             raise FileNotFoundError(
                 f"the folder {folder} holds no {SUFFIXES_IN_WORDS} file; put the pictures there.{others}"
@@ -49,9 +51,9 @@ def match_pairs(images_dir: Path, masks_dir: Path) -> tuple[list[tuple[Path, Pat
     """Pair what can be paired of two folders, and say what cannot, each with the remedy."""
     problems = []
     by_stem: list[dict[str, Path]] = []
-    for folder in (images_dir, masks_dir):
+    for folder, found in ((images_dir, image_files(images_dir)), (masks_dir, mask_files(masks_dir))):
         files: dict[str, Path] = {}
-        for path in image_files(folder):
+        for path in found:
             # macOS spells accents otherwise than keyboards do: both spellings look the same, and are.
             first = files.setdefault(normalize("NFC", path.stem), path)
             if first != path:
@@ -80,6 +82,16 @@ def match_pairs(images_dir: Path, masks_dir: Path) -> tuple[list[tuple[Path, Pat
                 f"{other_folder}; add the {kind}s or remove these files."
             )
     return [(images[stem], masks[stem]) for stem in sorted(images.keys() & masks.keys())], problems
+
+
+def mask_files(folder: Path) -> list[Path]:
+    """List the files of a folder that are masks: its pictures, or if there are none, its arrays of NumPy."""
+    return image_files(folder) or [path for path in visible(folder) if path.suffix.lower() == ARRAY]
+
+
+def masks_left_out(folder: Path) -> list[str]:
+    """Name what looks like masks in a folder and is not taken; see `left_out`."""
+    return left_out(folder, () if image_files(folder) else (ARRAY,))
 
 
 def without_ending(stem: str) -> str:

@@ -25,7 +25,7 @@ class SplitReport:
         values: Pixels of each mask value; a colour counts as its class, or else as itself.
         files: The first few masks in which each of these was seen.
         checksums: The name of the image of each content.
-        moments: Sum and sum of squares of all pixels per channel from 0 to 1, float64 (2, 3).
+        moments: Sum and sum of squares of all pixels per channel from 0 to 1, float64 (2, bands).
     """
 
     name: str
@@ -38,12 +38,14 @@ class SplitReport:
     moments: Tensor = field(default_factory=lambda: torch.zeros(2, 3, dtype=torch.float64))
 
     def count_image(self, image: Tensor, name: str) -> None:
-        """Count an image, uint8 (3, H, W)."""
+        """Count an image, uint8 (bands, H, W)."""
         height, width = image.shape[1:]
         self.sizes[height, width] += 1
         # By levels: doubles of a whole large picture would not fit.
         counts = torch.stack([torch.bincount(channel.flatten(), minlength=256) for channel in image]).double()
         levels = torch.arange(256, dtype=torch.float64) / 255
+        if len(image) != self.moments.shape[1] and not self.moments.any():
+            self.moments = self.moments.new_zeros(2, len(image))
         self.moments += torch.stack([counts @ levels, counts @ levels.square()])
         self.checksums[hashlib.sha256(image.contiguous().numpy().data).digest()] = name
 
@@ -57,7 +59,7 @@ class SegmentationReport:
         labels: The classes; None if nothing names them.
         splits: One report per split, training first.
         problems: What was found, then how to mend it, one sentence each; empty if all is well.
-        mean: Mean of red, green, blue in the first split, 0 to 1.
+        mean: Mean of red, green, blue, or of other bands, in the first split, 0 to 1.
         std: Standard deviation of the same.
         frequencies: Share of each class in the labelled pixels of the first split, float64
             (classes,); None if the classes are unknown or nothing is labelled.
@@ -84,7 +86,8 @@ class SegmentationReport:
         lines = [f"{self.root}: {names}", "", *_size_table(self.splits), "", *_value_table(self)]
         for name, values in (("mean", self.mean), ("std ", self.std)):
             channels = "  ".join(f"{value:.4f}" for value in values)
-            lines.append(f"{name} of red, green, blue in {self.splits[0].name}, 0 to 1:  {channels}")
+            what = "red, green, blue" if len(values) == 3 else f"{len(values)} bands"
+            lines.append(f"{name} of {what} in {self.splits[0].name}, 0 to 1:  {channels}")
         lines += ["", *(f"note: {note}" for note in self.notes), f"problems: {len(self.problems) or 'none'}"]
         return "\n".join(lines + [f"{n}. {text}" for n, text in enumerate(self.problems, 1)])
 

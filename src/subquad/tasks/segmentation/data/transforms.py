@@ -16,6 +16,9 @@ from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
 PADDING_COLOR = (124, 116, 104)
 """The mean colour of ImageNet: padding that the usual normalisation turns into about zero."""
 
+PADDING_LEVEL = 128
+"""The same of pictures of other than three bands."""
+
 
 @dataclass(frozen=True)
 class TrainTransform:
@@ -157,7 +160,8 @@ def pad_pair(image: Tensor, labels: Tensor, size: tuple[int, int]) -> tuple[Tens
     height, width = labels.shape
     if (height, width) == size:
         return image.contiguous(), labels.contiguous()
-    padded = image.new_tensor(PADDING_COLOR)[:, None, None].repeat(1, *size)
+    color = PADDING_COLOR if len(image) == len(PADDING_COLOR) else (PADDING_LEVEL,) * len(image)
+    padded = image.new_tensor(color)[:, None, None].repeat(1, *size)
     padded[:, :height, :width] = image
     padded_labels = labels.new_full(size, IGNORE_INDEX)
     padded_labels[:height, :width] = labels

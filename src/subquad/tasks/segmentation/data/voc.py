@@ -8,7 +8,7 @@ References:
 from collections.abc import Sequence
 from pathlib import Path
 
-from subquad.tasks.segmentation.data.exports import LABELMAP, layout_hint
+from subquad.tasks.segmentation.data.exports import LABELMAP
 from subquad.tasks.segmentation.data.published import (
     Encoding,
     PublishedDataset,
@@ -110,7 +110,11 @@ def voc_base(root: str | Path | None) -> Path:
     """Return the folder that holds JPEGImages; errors as for `voc_training_split`."""
     base = find_base(root, (".", "VOC2012", "VOCdevkit/VOC2012"), "JPEGImages", _SOURCE)
     if (base / LABELMAP).is_file():
-        raise ValueError(layout_hint(base))
+        raise ValueError(
+            f"{base} holds masks of colours as CVAT exports them ({LABELMAP}), not PASCAL VOC 2012; leave "
+            "the "
+            "name of the data out, and they are read."
+        )
     return base
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from subquad.data.decoding import TooManyPixelsError
-from subquad.data.pictures import read_image
+from subquad.data.pictures import read_picture
 from subquad.explain.code_maps import last_ham
 from subquad.models import SegmentationNetwork
 from subquad.nn.sharing import evaluating_steps
@@ -146,7 +146,7 @@ class Inference:
 
     def _read(self, content: bytes, name: str) -> Tensor:
         try:
-            return read_image(content, self.max_pixels, name)
+            return read_picture(content, self.max_pixels, where=name).pixels
         except TooManyPixelsError as error:
             raise Refusal(
                 413,

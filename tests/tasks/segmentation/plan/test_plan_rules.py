@@ -1,0 +1,197 @@
+"""The rules of a plan, one by one: what they choose from which facts, and what they leave alone."""
+
+import dataclasses
+
+import torch
+from pytest import approx, fixture, mark, raises
+
+from subquad.models import list_models
+from subquad.models.pretrained import PACKAGED
+from subquad.tasks.segmentation.plan import facts as facts_module
+from subquad.tasks.segmentation.plan import rules
+from subquad.tasks.segmentation.plan.facts import Facts, free_memory
+from subquad.tasks.segmentation.plan.memory import step_bytes
+from subquad.tasks.segmentation.plan.planner import make_plan
+
+CPU = Facts(
+    train=48,
+    evaluation=12,
+    height=360,
+    width=480,
+    smallest=360,
+    class_names=("ground", "nature", "structure", "mover"),
+    shares=(0.4, 0.3, 0.25, 0.05),
+    channels=3,
+    cores=2,
+    memory=16 * 2**30,
+    gpu=None,
+    bfloat16=False,
+    starts=tuple(PACKAGED),
+)
+GPU = dataclasses.replace(CPU, gpu="a GPU", bfloat16=True, cores=16, memory=80 * 2**30)
+
+
+@fixture(autouse=True)
+def small_steps(request, monkeypatch):
+    """Spare the rules that are not of memory a pass of the network."""
+    if "fit" not in request.node.name:
+        monkeypatch.setattr(rules, "step_bytes", lambda *_: (2**25, 2**27))
+
+
+def chosen(facts, given=None):
+    return make_plan(facts, given or {}).values()
+
+
+def test_every_rule_has_a_test():
+    with open(__file__, encoding="utf-8") as file:
+        text = file.read()
+    assert not [option for option in rules.RULES if f'"{option}"' not in text]
+
+
+@mark.parametrize(
+    ("facts", "name", "start"),
+    [
+        (CPU, "light_ham_efficientnet_lite0", "efficientnet_lite0"),
+        (GPU, "light_ham_efficientnet_lite2", "efficientnet_lite2"),
+        (dataclasses.replace(CPU, starts=()), "light_ham_van_tiny_d256", None),
+        (dataclasses.replace(GPU, starts=("efficientnet_lite0",)), "light_ham_efficientnet_lite0", None),
+    ],
+)
+def test_network_and_start_are_those_that_are_there(facts, name, start):
+    plan = chosen(facts)
+    assert plan["model.name"] == name in list_models()
+    if start:
+        assert plan["model.pretrained"] == start
+    elif not facts.starts:
+        assert "model.pretrained" not in plan
+
+
+def test_what_is_given_is_kept_and_seen():
+    plan = make_plan(CPU, {"data.batch_size": 2, "model.backbone": "timm/resnet18"})
+    assert "data.batch_size" not in plan.values()
+    assert "model.pretrained" not in plan.values()  # of another backbone
+    assert plan.values()["optimizer.lr"] == approx(8e-4 * (2 * 4 / 8) ** 0.5)
+    assert plan.values()["trainer.accumulate_grad_batches"] == 4
+    assert [c.value for c in plan.choices if c.option == "data.batch_size" and c.given] == [2]
+    assert chosen(CPU, {"model.weights": "mine.safetensors"}).get("model.pretrained") is None
+
+
+def test_large_photographs_are_reduced_in_training_and_evaluation_alike():
+    large = dataclasses.replace(CPU, height=3000, width=4000)
+    plan = chosen(large)
+    assert plan["data.resize"] == plan["protocol.resize"] == [1024, 768]
+    assert plan["data.photometric"] is True
+    assert not plan.keys() & {"data.brightness", "data.contrast", "data.saturation"}
+    assert plan["data.crop"] == [256, 320]
+    assert chosen(dataclasses.replace(CPU, height=4000, width=3000))["data.crop"] == [320, 256]
+    small = chosen(CPU)
+    assert not small.keys() & {"data.resize", "protocol.resize", "data.photometric"}
+    assert [small[f"data.{name}"] for name in ("brightness", "contrast", "saturation")] == [0.3] * 3
+    assert "data.brightness" not in chosen(dataclasses.replace(CPU, channels=5))
+
+
+@mark.parametrize(
+    ("height", "width", "crop"),
+    [
+        (360, 480, [256, 320]),
+        (256, 256, [256, 256]),
+        (480, 360, [320, 256]),
+        (100, 1000, [32, 320]),
+        (8, 8, [32, 32]),
+    ],
+)
+def test_a_crop_has_the_pictures_shape_on_the_networks_grid(height, width, crop):
+    assert chosen(dataclasses.replace(CPU, height=height, width=width))["data.crop"] == crop
+    assert chosen(dataclasses.replace(GPU, height=1000, width=1000))["data.crop"] == [512, 512]
+
+
+def test_few_pictures_make_small_batches():
+    for train in (1, 2, 5, 12, 30, 1000):
+        size = chosen(dataclasses.replace(CPU, train=train))["data.batch_size"]
+        assert 1 <= size <= min(train, 8)
+        assert train // size >= 2 or train <= 4
+    assert chosen(GPU)["data.batch_size"] == 12
+    assert chosen(dataclasses.replace(GPU, train=400))["data.batch_size"] == 16
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_accumulated():
+    own, each = step_bytes({"model.name": "light_ham_efficientnet_lite0", "data.crop": [256, 320]}, 4, 3)
+    tight = dataclasses.replace(CPU, memory=round((own + 3 * each) / 0.6))
+    plan = make_plan(tight, {})
+    assert plan.values()["data.batch_size"] == 2
+    assert plan.values()["trainer.accumulate_grad_batches"] == 4
+    assert "halved from 8" in plan.text()
+    assert plan.values()["optimizer.lr"] == chosen(CPU)["optimizer.lr"]  # the step is the same
+    assert "trainer.accumulate_grad_batches" not in chosen(CPU)
+
+
+def test_what_a_step_keeps_grows_with_the_crop_and_not_with_the_batch_of_the_count():
+    model = {"model.name": "light_ham_efficientnet_lite0"}
+    small, large = (step_bytes(model | {"data.crop": [side, side]}, 4, 3)[1] for side in (128, 256))
+    assert large == approx(4 * small, rel=0.1)
+    own, _ = step_bytes(model | {"data.crop": [64, 64]}, 4, 3)
+    assert own == approx(16 * 3_092_000, rel=0.02)  # four copies of float32 weights
+    before = torch.get_rng_state()
+    step_bytes(model | {"data.crop": [64, 64]}, 4, 3)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_rare_classes_are_weighed():
+    assert chosen(CPU)["class_weights"] == "log"
+    even = dataclasses.replace(CPU, shares=(0.3, 0.3, 0.3, 0.1))
+    assert "class_weights" not in chosen(even)
+
+
+def test_names_of_sides_forbid_the_mirror():
+    sided = dataclasses.replace(CPU, class_names=("ground", "left_hand", "right_hand", "other"))
+    assert chosen(sided)["data.flip"] == 0.0
+    assert "data.flip" not in chosen(CPU)
+    assert "data.flip" not in chosen(dataclasses.replace(CPU, class_names=("cleft", "bright", "a", "b")))
+
+
+def test_length_suits_the_number_of_pictures():
+    for train in (4, 48, 400, 100_000):
+        facts = dataclasses.replace(CPU, train=train)
+        plan = chosen(facts)
+        per_epoch = train // (plan["data.batch_size"] * plan.get("trainer.accumulate_grad_batches", 1))
+        steps = plan["trainer.max_epochs"] * per_epoch
+        assert rules.LEAST_STEPS <= steps <= rules.MOST_STEPS["cpu"] + per_epoch
+        assert (
+            5 <= plan["trainer.max_epochs"] / plan["trainer.check_val_every_n_epoch"] <= 15 or train > 10_000
+        )
+        assert plan["patience"] >= 1
+
+
+def test_the_rest_is_as_the_recipes_have_it():
+    plan = chosen(CPU)
+    assert plan["data.scale"] == [0.75, 1.75]
+    assert (plan["optimizer.weight_decay"], plan["optimizer.warmup_steps"]) == (0.02, 100)
+    assert plan["trainer.gradient_clip_val"] == 1.0
+    assert "data.workers" not in plan and "trainer.precision" not in plan
+    assert chosen(GPU)["data.workers"] == 8
+    assert chosen(GPU)["trainer.precision"] == "bf16-mixed"
+
+
+def test_facts_tell_of_an_installed_start(monkeypatch):
+    monkeypatch.setattr(facts_module, "find_spec", lambda name: None if "lite0" in name else object())
+    assert "efficientnet_lite0" not in facts_module.installed_starts()
+    assert "efficientnet_lite1" in facts_module.installed_starts()
+
+
+def test_free_memory_is_a_number_of_this_machine():
+    assert 2**26 < free_memory() < 2**50
+
+
+def test_a_plan_of_nothing_labelled_is_refused():
+    class Sample:
+        labels = torch.full((4, 4), 255, dtype=torch.uint8)
+        image = torch.zeros(3, 4, 4, dtype=torch.uint8)
+
+    class Data:
+        train = evaluation = (Sample(),)
+
+        class labels:
+            num_classes, names = 2, ("a", "b")
+
+    with raises(ValueError, match="no pixel of the training pictures is labelled"):
+        facts_module.gather(Data())
