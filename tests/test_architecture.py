@@ -30,7 +30,7 @@ MAY_IMPORT = {
 }
 OPTIONAL = {
     "PIL", "huggingface_hub", "jsonargparse", "lightning", "matplotlib", "onnx", "onnxruntime", "onnxscript",
-    "rich", "timm", "torch_fidelity", "torchmetrics", "torchvision", "yaml",
+    "rich", "starlette", "timm", "torch_fidelity", "torchmetrics", "torchvision", "uvicorn", "yaml",
 }  # fmt: skip
 
 

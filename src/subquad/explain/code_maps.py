@@ -6,11 +6,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.nn import Ham
+from subquad.nn import Ham, watching_input
 from subquad.nn.mode import evaluating
+from subquad.ops import Factors
+
+
+def last_ham(model: nn.Module) -> Ham:
+    """Return the ham of a network that is explained: its last one over space.
+
+    Raises:
+        ValueError: If the network has no such ham.
+    """
+    hams = [module for module in model.modules() if isinstance(module, Ham) and module.over == "space"]
+    if not hams:
+        raise ValueError(f"{type(model).__name__} has no ham over space, so it has no code maps.")
+    return hams[-1]
 
 
 @torch.inference_mode()
+def ham_factors(model: nn.Module, images: Tensor) -> tuple[Factors, torch.Size]:
+    """Return dictionary and codes of a network's last ham over space, and the size at which it works.
+
+    Args:
+        model: Used in evaluation mode.
+        images: What the network takes, (batch, channels, H, W).
+
+    Returns:
+        The factors as of `Ham.factorize`, and the (h, w) of their positions.
+
+    Raises:
+        ValueError: If the network has no such ham.
+    """
+    ham, seen = last_ham(model), []
+    with evaluating(model):
+        with watching_input(ham, seen.append):
+            model(images)
+        return ham.factorize(seen[0]), seen[0].shape[2:]
+
+
 def code_maps(model: nn.Module, images: Tensor) -> Tensor:
     """Return the codes of a network's ham as maps.
 
@@ -24,19 +57,9 @@ def code_maps(model: nn.Module, images: Tensor) -> Tensor:
     Raises:
         ValueError: If the network has no such ham.
     """
-    hams = [module for module in model.modules() if isinstance(module, Ham) and module.over == "space"]
-    if not hams:
-        raise ValueError(f"{type(model).__name__} has no ham over space, so it has no code maps.")
-    seen: list[Tensor] = []
-    handle = hams[-1].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    try:
-        with evaluating(model):
-            model(images)
-            codes = hams[-1].factorize(seen[0]).codes
-    finally:
-        handle.remove()
+    factors, size = ham_factors(model, images)
     # (batch * heads, rank, positions) to (batch, heads * rank, h, w)
-    return codes.unflatten(0, (images.shape[0], -1)).flatten(1, 2).unflatten(2, seen[0].shape[2:])
+    return factors.codes.unflatten(0, (images.shape[0], -1)).flatten(1, 2).unflatten(2, size)
 
 
 def telling_columns(maps: Tensor, labels: Tensor, num_classes: int) -> Tensor:

@@ -76,6 +76,7 @@ class Ham(nn.Module):
 
     dictionary: Tensor
     shared_dictionary: Tensor | None = None  # set by `sharing_dictionary` alone
+    carried: list[Tensor] | None = None  # the last dictionary, if any; set by `carrying_dictionary` alone
 
     def __init__(
         self,
@@ -160,6 +161,8 @@ class Ham(nn.Module):
             columns, dictionary = self._channel_problem(columns, dictionary, mask)
             mask = None
         factors = decompose(columns, dictionary, self.solver, steps=steps, grad_steps=grad_steps, mask=mask)
+        if self.carried is not None and not self.training:
+            self.carried[:] = [factors.dictionary.detach()]
         if account is not None:
             with torch.no_grad():
                 mean = factors.dictionary.unflatten(0, (-1, self.heads)).mean(dim=0)
@@ -175,6 +178,9 @@ class Ham(nn.Module):
         if self.training and self.start == "random":
             shape = (x.shape[0] * self.heads, *self.dictionary.shape[1:])
             return self.solver.random_dictionary(shape, device=x.device).to(precision), None
+        if self.carried and not self.training:
+            # Columns of length one, as every start has: the first codes of NMF depend on their scale.
+            return F.normalize(self.carried[0].to(x.device, precision), dim=-2), None
         dictionary = self.dictionary
         if self.training and self.start == "running":
             with torch.no_grad():

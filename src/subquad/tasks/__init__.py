@@ -128,7 +128,10 @@ register_task(
         "demo": Command(
             "subquad.tasks.segmentation.commands.demo:main",
             "train on built-in scenes with and without global context, and write a report",
-        )
+        ),
+        "serve": Command(
+            "subquad.tasks.segmentation.commands.serve:main", "show a network on a local page and over HTTP"
+        ),
     },
 )
 register_task("sequences", "subquad.tasks.sequences.task:TASK")

@@ -263,7 +263,7 @@ def test_overlays_are_mixed_in_strips_without_a_trace(call, weights, tmp_path, m
     Image.new("RGB", (30, 50), (90, 120, 150)).save(tmp_path / "flat.png")
     overlays = []
     for strip in (512, 7):
-        monkeypatch.setattr("subquad.tasks.segmentation.commands.predict.STRIP", strip)
+        monkeypatch.setattr("subquad.tasks.segmentation.drawing.STRIP", strip)
         out = tmp_path / str(strip)
         assert call("predict", weights, tmp_path / "flat.png", "--output", out).code == 0
         overlays.append((out / "flat_overlay.jpg").read_bytes())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -71,10 +72,7 @@ def predict_tiles(network: SegmentationNetwork, image: Tensor, tiling: Tiling) -
 
     with evaluating(network), ExitStack() as stack:
         if tiling.share_dictionary:
-            # One ham at a time, in the order of the network: a later one already sees what it will see.
-            for ham in _hams(network):
-                dictionary = whole_dictionary(ham, tiles, show, size=size)
-                stack.enter_context(sharing_dictionary(ham, dictionary))
+            stack.enter_context(sharing_whole_dictionaries(network, tiles, show, size))
         canvas = _Canvas(size, config.num_classes)
         for row, column in tiles:
             canvas.add(show(row, column)[0].float().softmax(dim=0), row, column)
@@ -85,6 +83,32 @@ def predict_tiles(network: SegmentationNetwork, image: Tensor, tiling: Tiling) -
         seam_distance=canvas.distance / canvas.seam_pixels if canvas.seam_pixels else math.nan,
         seam_disagreement=canvas.differing / canvas.seam_pixels if canvas.seam_pixels else math.nan,
     )
+
+
+@contextmanager
+def sharing_whole_dictionaries(
+    network: nn.Module,
+    tiles: Sequence[tuple[Span, Span]],
+    show: Callable[[Span, Span], object],
+    size: tuple[int, int],
+) -> Iterator[None]:
+    """Let each ham of a network encode all tiles with one dictionary, that of the whole image.
+
+    Args:
+        network: In evaluation mode.
+        tiles: Rows and columns of each tile.
+        show: Runs the network on a tile.
+        size: Height and width of the image.
+
+    Raises:
+        ValueError: If the network has no ham, or one over channels.
+    """
+    with ExitStack() as stack:
+        # One ham at a time, in the order of the network: a later one already sees what it will see.
+        for ham in _hams(network):
+            dictionary = whole_dictionary(ham, tiles, show, size=size)
+            stack.enter_context(sharing_dictionary(ham, dictionary))
+        yield
 
 
 def _hams(network: nn.Module) -> list[Ham]:

@@ -50,18 +50,34 @@ def _keep(
     kept: list[Tensor], rows: Span, columns: Span, size: tuple[int, int], most: int, features: Tensor
 ) -> None:
     """Keep the positions of a tile's own pixels, (1, dim, positions), or an even grid of them."""
-    strides = [
-        # Strides are powers of two; sizes that they do not divide give a little less.
-        2 ** round(math.log2((span.stop - span.start) / side))
-        for span, side in zip((rows, columns), features.shape[2:], strict=True)
-    ]
+    sides = features.shape[2:]
+    strides = [stride_of(span, side) for span, side in zip((rows, columns), sides, strict=True)]
     positions = math.prod(-(-side // stride) for side, stride in zip(size, strides, strict=True))
     thinning = _thinning(positions, most)
     for axis, (span, stride, step) in enumerate(zip((rows, columns), strides, thinning, strict=True)):
-        own = torch.arange(-(-span.first // stride), -(-span.last // stride), device=features.device)
-        own = own[own % step == 0] - span.start // stride
-        features = features.index_select(2 + axis, own[own < features.shape[2 + axis]])
+        whole = own_positions(span, sides[axis])
+        own = torch.arange(whole.start, whole.stop, device=features.device)
+        features = features.index_select(2 + axis, own[own % step == 0] - span.start // stride)
     kept.append(features.flatten(2))
+
+
+def stride_of(span: Span, side: int) -> int:
+    """Return the pixels of a position of a tile's features, which have `side` positions along the axis."""
+    # Strides are powers of two; sizes that they do not divide give a little less.
+    return 2 ** round(math.log2((span.stop - span.start) / side))
+
+
+def own_positions(span: Span, side: int) -> range:
+    """Return the positions of a tile's own pixels along one axis, on the grid of the whole image.
+
+    Those of all tiles divide that grid. The tile's first position is `span.start // stride_of(span, side)`.
+
+    Args:
+        span: Of the tile.
+        side: Positions of its features along the axis.
+    """
+    stride = stride_of(span, side)
+    return range(-(-span.first // stride), min(-(-span.last // stride), span.start // stride + side))
 
 
 def _thinning(positions: int, most: int) -> tuple[int, int]:

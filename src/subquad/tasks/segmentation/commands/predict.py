@@ -1,18 +1,14 @@
-"""`subquad predict` of a segmentation network: a picture or a folder of pictures."""
+"""`subquad predict` of a segmentation network: a picture, a folder of pictures, or a video."""
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image
-
 from subquad.base.files import write_whole
 from subquad.base.limits import PICTURE_PIXELS, UNTILED_PIXELS
-from subquad.data.bands import RGB
 from subquad.data.decoding import TooManyPixelsError
 from subquad.data.picture_files import SUFFIXES, image_files, left_out
 from subquad.data.pictures import read_image
@@ -22,8 +18,9 @@ from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
 from subquad.models import SegmentationConfig
-from subquad.tasks.segmentation.data.colors import index_to_color, voc_palette
-from subquad.tasks.segmentation.data.labels import LabelSet
+from subquad.tasks.segmentation.commands.predict_video import add_video_options, is_video, predict_video
+from subquad.tasks.segmentation.data.colors import voc_palette
+from subquad.tasks.segmentation.drawing import encoded, mask_picture, overlay_picture, palette_of
 from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.protocol import EvaluationProtocol
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
@@ -31,13 +28,12 @@ from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling
 
-STRIP = 512  # rows of an overlay that are mixed at once
 JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
 
 def add_options(p: Parser) -> None:
     """Add which pictures, and what is written of them."""
-    p.add_argument("images", type=str, help="A picture, or a folder of pictures.")
+    p.add_argument("images", type=str, help="A picture, a folder of pictures, or a video.")
     p.add_argument(
         "--output",
         type=str,
@@ -67,6 +63,7 @@ def add_options(p: Parser) -> None:
         action="store_true",
         help="Compute one dictionary for the whole image, for all its tiles.",
     )
+    add_video_options(p)
     p.checks.append(_check)
 
 
@@ -83,7 +80,9 @@ def _check(options: Any) -> None:
 
 
 def predict(model: Any, options: Any) -> str:
-    """Write masks and overlays; returns what was written."""
+    """Write masks and overlays, or a video of them; returns what was written."""
+    if is_video(options.images):
+        return predict_video(model, options)
     read, label = _predictor(options, resolve_protocol(options.protocol), model.config.in_channels)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
@@ -103,11 +102,12 @@ def predict(model: Any, options: Any) -> str:
             unread.append(str(error))
             continue
         labels, remark = label(model, image)
-        write_mask(labels, palette, masks[index])
+        _write(masks[index], encoded(mask_picture(labels, palette), "PNG"))
         if overlays and max(labels.shape) > JPEG_SIDE:
             remark += f"{remark and '; '}no overlay, as JPEG ends at {JPEG_SIDE:,} pixels a side"
         elif overlays:
-            write_overlay(image, labels, palette, options.opacity, overlays[index])
+            overlay = overlay_picture(image, labels, palette, options.opacity)
+            _write(overlays[index], encoded(overlay, "JPEG", quality=92))
         if remark:
             sys.stdout.write(f"{source.name}: {remark}\n")
     if unread:
@@ -129,7 +129,7 @@ def _targets(
     if submission:
         check_voc(config.num_classes)
         return [folder / VOC_FOLDER / f"{i.stem}.png" for i in images], [], voc_palette()
-    palette = config.palette or LabelSet.generic(config.num_classes).palette
+    palette = palette_of(config)
     masks = [folder / f"{i.stem}.png" for i in images]
     return masks, [folder / f"{i.stem}_overlay.jpg" for i in images], palette
 
@@ -215,36 +215,14 @@ def find_images(path: Path) -> list[Path]:
     return found
 
 
-def write_mask(labels: Any, palette: Sequence[tuple[int, int, int]], path: Path) -> None:
-    """Write class indices as a picture with a palette."""
-    picture = Image.fromarray(labels.numpy().astype("uint8"), mode=None)
-    picture.putpalette([level for color in palette for level in color])
-    _write_picture(picture, path, "PNG")
-
-
-def write_overlay(
-    image: Any, labels: Any, palette: Sequence[tuple[int, int, int]], opacity: float, path: Path
-) -> None:
-    """Write the picture, of other bands the first three or one, with the classes' colours laid over it."""
-    image = image[:RGB] if len(image) >= RGB else image[:1].expand(RGB, -1, -1)
-    mixed = image.movedim(0, -1).numpy().copy()
-    for top in range(0, len(mixed), STRIP):  # floats of a whole large picture would not fit
-        strip = mixed[top : top + STRIP]
-        colors = index_to_color(labels[top : top + STRIP].numpy(), palette)
-        strip[:] = ((1 - opacity) * strip + opacity * colors).round()
-    _write_picture(Image.fromarray(mixed), path, "JPEG", quality=92)
-
-
-def _write_picture(picture: Any, path: Path, kind: str, quality: int = 75) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Write a picture whole or not at all.
 
     Raises:
         OSError: If it cannot be written; names the file.
     """
-    content = io.BytesIO()
-    picture.save(content, kind, quality=quality)
     try:
-        write_whole(path, content.getvalue())
+        write_whole(path, content)
     except OSError as error:
         raise OSError(
             f"{path} cannot be written ({error.strerror}); what was written before it is whole. Make room "

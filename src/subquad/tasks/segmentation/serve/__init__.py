@@ -1,0 +1,1 @@
+"""A network on a local page and over HTTP: `subquad serve`."""

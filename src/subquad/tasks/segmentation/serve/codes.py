@@ -1,0 +1,104 @@
+"""What the ham of a network made of one picture: a dictionary, and codes on a grid over the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from subquad.engine.preprocess import preprocess
+from subquad.explain.code_maps import ham_factors, last_ham
+from subquad.explain.context_map import column_map, column_shares, context_map
+from subquad.models import SegmentationNetwork
+from subquad.nn import watching_input
+from subquad.nn.mode import evaluating
+from subquad.ops import Factors
+from subquad.tasks.segmentation.tiles import sharing_whole_dictionaries
+from subquad.tasks.segmentation.tiling import Span, Tiling, spans
+from subquad.tasks.segmentation.whole_dictionary import own_positions, stride_of
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Dictionary and codes of a picture.
+
+    Attributes:
+        factors: Of the picture, on the CPU; the positions row by row.
+        grid: Rows and columns of positions.
+        size: Height and width of the picture.
+    """
+
+    factors: Factors
+    grid: Size
+    size: Size
+
+    def position(self, x: int, y: int) -> int:
+        """Return the index of the position that a pixel lies in."""
+        row, column = (
+            int((at + 0.5) * n / side) for at, n, side in zip((y, x), self.grid, self.size, strict=True)
+        )
+        return row * self.grid[1] + column
+
+    def shares(self, position: int) -> Tensor:
+        """Return how much each column adds to a position, (columns,); see `column_shares`."""
+        return column_shares(self.factors, position)
+
+    def column(self, column: int) -> Tensor:
+        """Return where a column is used, (rows, columns); see `column_map`."""
+        return column_map(self.factors, column).unflatten(0, self.grid)
+
+    def context(self, position: int) -> Tensor:
+        """Return how like a position all others are, (rows, columns); see `context_map`."""
+        return context_map(self.factors, position).unflatten(0, self.grid)
+
+
+@torch.inference_mode()
+def codes_of(network: SegmentationNetwork, picture: Tensor, tiling: Tiling | None) -> Codes:
+    """Return what the last ham of a network made of a picture.
+
+    Args:
+        network: With a ham over space.
+        picture: uint8 (channels, H, W).
+        tiling: How it is cut; all tiles then share the dictionary of the whole picture. None: not at all.
+    """
+    size = (int(picture.shape[1]), int(picture.shape[2]))
+    if tiling is not None:
+        factors, grid = _tiled(network, picture, size, tiling)
+    else:
+        device = next(network.parameters()).device
+        factors, grid = ham_factors(network, preprocess(picture[None].to(device), network.config))
+    return Codes(Factors(factors.dictionary.cpu(), factors.codes.cpu()), (grid[0], grid[1]), size)
+
+
+def _tiled(network: SegmentationNetwork, picture: Tensor, size: Size, tiling: Tiling) -> tuple[Factors, Size]:
+    device, ham = next(network.parameters()).device, last_ham(network)
+    rows, columns = (spans(side, tiling) for side in size)
+    tiles = [(row, column) for row in rows for column in columns]
+
+    def show(row: Span, column: Span) -> Tensor:
+        part = picture[None, :, row.start : row.stop, column.start : column.stop]
+        return network(preprocess(part.to(device), network.config))
+
+    dictionary, parts = torch.empty(0), [[] for _ in rows]
+    with evaluating(network), sharing_whole_dictionaries(network, tiles, show, size):
+        for index, (row, column) in enumerate(tiles):
+            seen: list[Tensor] = []
+            with watching_input(ham, seen.append):
+                show(row, column)
+            dictionary, codes = ham.factorize(seen[0])
+            maps = codes.unflatten(2, seen[0].shape[2:])  # (heads, rank, h, w)
+            parts[index // len(columns)].append(_own(maps, row, column).cpu())
+    codes = torch.cat([torch.cat(row, dim=3) for row in parts], dim=2)
+    return Factors(dictionary, codes.flatten(2)), (codes.shape[2], codes.shape[3])
+
+
+def _own(maps: Tensor, row: Span, column: Span) -> Tensor:
+    """Return what is of a tile's own pixels, of maps (heads, rank, h, w)."""
+    for axis, span in ((2, row), (3, column)):
+        side = maps.shape[axis]
+        own = own_positions(span, side)
+        maps = maps.narrow(axis, own.start - span.start // stride_of(span, side), len(own))
+    return maps
