@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from subquad.base.limits import LARGEST_WIDTH
+from subquad.base.limits import LARGEST_WIDTH, LONGEST_PICTURE_SIDE
 from subquad.models.config import ImageConfig, Usage
 from subquad.models.fields import check_range
 from subquad.models.ham_config import WithHam
@@ -18,16 +18,24 @@ class SegmentationConfig(ImageConfig):
 
     Attributes:
         palette: RGB of each class in 0..255, or empty.
+        resize: Long and short side of a box that pictures are resized into before the network sees them,
+            their proportions kept, where it was trained so; None: as they are. `predict`, `serve` and `test`
+            do it, unless they are told another protocol; the network itself does not.
     """
 
     task: ClassVar[str] = "segmentation"
     usual_size: ClassVar[int] = 512
 
     palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
+    resize: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check_entries("palette")
+        if self.resize is not None and not 1 <= min(self.resize) <= max(self.resize) <= LONGEST_PICTURE_SIDE:
+            raise ValueError(
+                f"resize must be two sides of 1 to {LONGEST_PICTURE_SIDE:,} pixels, got {self.resize}."
+            )
         for colour in self.palette:
             if not all(0 <= value <= 255 for value in colour):
                 raise ValueError(f"the colours of a palette are 0 to 255, got {colour}.")

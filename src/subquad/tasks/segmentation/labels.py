@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from subquad.models import SegmentationNetwork
-from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores, protocol_for
 
 
 def predict_labels(
@@ -16,7 +16,7 @@ def predict_labels(
     Args:
         model: A segmentation network of `create_model`; used in evaluation mode.
         images: uint8 (batch, in_channels, H, W), any H and W, on any device.
-        protocol: How the images are presented; None: once, as they are.
+        protocol: How the images are presented; None: once, resized if the network was trained so.
 
     Returns:
         uint8 (batch, H, W), int64 if there are more than 255 classes; on the network's device.
@@ -25,5 +25,5 @@ def predict_labels(
         ValueError: If the images are not uint8 or not of that shape.
     """
     config = model.config
-    labels = predict_scores(model, images, protocol or EvaluationProtocol()).argmax(dim=1)
+    labels = predict_scores(model, images, protocol_for(config, protocol)).argmax(dim=1)
     return labels.byte() if config.num_classes <= 255 else labels

@@ -20,7 +20,7 @@ from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
-from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores, protocol_for
 
 
 class SegmentationLearner(Learner):
@@ -60,7 +60,8 @@ class SegmentationLearner(Learner):
         super().__init__(network, seed, optimizer)
         assert isinstance(self.config, SegmentationConfig)
         self.loss_options = loss or LossOptions()
-        self.protocol = None if protocol == EvaluationProtocol() else protocol
+        shown = protocol_for(self.config, protocol)
+        self.protocol = None if shown == EvaluationProtocol() else shown
         self.frozen = tuple(frozen)
         freeze(network, frozen)
         self.auxiliary_weight: float = getattr(self.config, "auxiliary_weight", 0.0)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from subquad.base.suggest import did_you_mean
 from subquad.engine.preprocess import preprocess
-from subquad.models import SegmentationNetwork
+from subquad.models import SegmentationConfig, SegmentationNetwork
 from subquad.nn.mode import evaluating
 
 Merge = Literal["logits", "probabilities"]
@@ -145,6 +145,19 @@ def predict_scores(network: SegmentationNetwork, images: Tensor, protocol: Evalu
             del scores  # makes room for the next view
     assert total is not None
     return total / len(views) if protocol.merge == "probabilities" else total
+
+
+def protocol_for(
+    config: SegmentationConfig, protocol: EvaluationProtocol | None = None
+) -> EvaluationProtocol:
+    """Return how a network is shown pictures: by the protocol that is asked for, else as it was trained.
+
+    Args:
+        config: Of the network; its `resize` counts where nothing else is asked for.
+        protocol: That is asked for; None, or one that shows pictures once as they are, asks for nothing.
+    """
+    plain = EvaluationProtocol()
+    return replace(plain, resize=config.resize) if protocol in (None, plain) else protocol
 
 
 def view_size(image: Size, protocol: EvaluationProtocol, scale: float = 1.0) -> Size:

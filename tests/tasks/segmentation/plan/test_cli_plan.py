@@ -169,3 +169,24 @@ def test_values_that_leave_open_what_they_mean_are_asked_about(complains, data, 
         mask = np.resize(np.array(values, np.uint8), (40, 48))
         Image.fromarray(mask).save(path)
     assert "the classes of" in complains("plan", data, f"--output={tmp_path / 'plan.yaml'}")
+
+
+def test_a_network_that_was_trained_on_reduced_pictures_is_shown_reduced_ones():
+    """And a protocol that is asked for is followed."""
+    import torch
+
+    from subquad import create_model
+    from subquad.tasks.segmentation.labels import predict_labels
+    from subquad.tasks.segmentation.protocol import PROTOCOLS, EvaluationProtocol
+
+    options = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4, "num_classes": 5}
+    torch.manual_seed(0)
+    network = create_model("light_ham_van_tiny_d256", **options).eval()
+    reduced = create_model("light_ham_van_tiny_d256", **options, resize=(64, 48)).eval()
+    reduced.load_state_dict(network.state_dict())
+    picture = torch.randint(0, 256, (1, 3, 192, 256), dtype=torch.uint8)
+    by_hand = predict_labels(network, picture, EvaluationProtocol(resize=(64, 48)))
+    assert torch.equal(predict_labels(reduced, picture), by_hand)
+    assert not torch.equal(predict_labels(network, picture), by_hand)
+    asked = PROTOCOLS["voc_val"]
+    assert torch.equal(predict_labels(reduced, picture, asked), predict_labels(network, picture, asked))

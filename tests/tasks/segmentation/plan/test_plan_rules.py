@@ -79,13 +79,13 @@ def test_what_is_given_is_kept_and_seen():
 def test_large_photographs_are_reduced_in_training_and_evaluation_alike():
     large = dataclasses.replace(CPU, height=3000, width=4000)
     plan = chosen(large)
-    assert plan["data.resize"] == plan["protocol.resize"] == [1024, 768]
+    assert plan["data.resize"] == plan["model.resize"] == [1024, 768]
     assert plan["data.photometric"] is True
     assert not plan.keys() & {"data.brightness", "data.contrast", "data.saturation"}
     assert plan["data.crop"] == [256, 320]
     assert chosen(dataclasses.replace(CPU, height=4000, width=3000))["data.crop"] == [320, 256]
     small = chosen(CPU)
-    assert not small.keys() & {"data.resize", "protocol.resize", "data.photometric"}
+    assert not small.keys() & {"data.resize", "model.resize", "data.photometric"}
     assert [small[f"data.{name}"] for name in ("brightness", "contrast", "saturation")] == [0.3] * 3
     assert "data.brightness" not in chosen(dataclasses.replace(CPU, channels=5))
 

@@ -54,10 +54,10 @@ def resize(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     return sides, f"photographs of {long:,} pixels show more in a crop when they are reduced to {LONGEST:,}"
 
 
-def evaluated(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
-    """Evaluation sees pictures as training does."""
+def shown(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
+    """Evaluation and prediction see pictures as training does."""
     box = chosen.get("data.resize")
-    return None if box is None else (box, "as in training")
+    return None if box is None else (box, "test, predict and serve reduce them as training does")
 
 
 def crop(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
@@ -194,7 +194,7 @@ RULES: Mapping[str, Choose] = {
     "model.name": network,
     "model.pretrained": start,
     "data.resize": resize,
-    "protocol.resize": evaluated,
+    "model.resize": shown,
     "data.crop": crop,
     "data.scale": scale,
     "data.flip": flip,
