@@ -99,6 +99,8 @@ class Inference:
         """
         picture = self._read(content, name)
         tiling, tiles = question.tiling_of(picture[0].numel()), 1
+        if self.network.config.resize is not None:  # it is seen small
+            tiling = None
         begun = time.perf_counter()
         with _enough_memory(), evaluating_steps(self.network, question.steps):
             if tiling is None:

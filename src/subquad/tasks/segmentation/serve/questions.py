@@ -8,12 +8,11 @@ from typing import Literal
 
 from subquad.base.suggest import did_you_mean
 from subquad.tasks.segmentation.serve.limits import Limits, Refusal
-from subquad.tasks.segmentation.tiling import Tiling
+from subquad.tasks.segmentation.tiling import WHOLE_PIXELS, Tiling
 
 OF_PREDICTION = ("steps", "tile", "share_dictionary", "format", "picture")
 OF_EXPLANATION = ("steps", "tile", "x", "y")
 LARGEST = 10**9  # of a number
-WHOLE_PIXELS = 2**22  # that tile=auto still shows at once
 
 
 @dataclass(frozen=True)
