@@ -12,9 +12,8 @@ from subquad.cli import main as cli
 from subquad.tasks import commands
 
 COMMANDS = [
-    "plan",
-    "fit", "test", "predict", "export", "models", "info", "convert", "bench", "data", "replay", "demo",
-    "generate", "features",
+    "plan", "fit", "test", "report", "compare", "predict", "export", "models", "info", "convert", "bench",
+    "data", "replay", "demo", "generate", "features",
 ]  # fmt: skip
 
 

@@ -6,19 +6,24 @@ from pathlib import Path
 from typing import Any
 
 from subquad.models import list_models
+from subquad.models.ready import READY, ready_path
 
 
 def is_checkpoint(model: str) -> bool:
     """Say whether the model of a command is a checkpoint rather than a name of `subquad models`."""
+    if ready_path(model) is not None:
+        return True
     return model not in list_models() and (Path(model).exists() or "/" in model or "." in model)
 
 
 def checkpoint_path(path: str) -> Path:
-    """Return the weights that a path means: a file, or the best of a folder that `fit` wrote.
+    """Return the weights that a path means: a file, the best of a run's folder, or a ready network's.
 
     Raises:
         FileNotFoundError: If there is neither.
     """
+    if (ready := ready_path(path)) is not None:
+        return ready
     found = Path(path)
     if found.is_dir():
         found = found / "best.safetensors"
@@ -35,7 +40,8 @@ def checkpoint_path(path: str) -> Path:
             )
     if not found.is_file():
         raise FileNotFoundError(
-            f"there is no checkpoint {found}; give a .safetensors file or a folder that `subquad fit` wrote."
+            f"there is no checkpoint {found}; give a .safetensors file or a folder that `subquad fit` wrote, "
+            f"or {', '.join(READY)}, which comes with subquad."
         )
     return found
 

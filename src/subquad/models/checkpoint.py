@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from subquad.base.files import write_whole
@@ -16,6 +17,7 @@ from subquad.base.suggest import and_more
 from subquad.models.blueprint import blueprint
 from subquad.models.config import NetworkConfig
 from subquad.models.config_text import config_from_json, config_to_json
+from subquad.models.ready import ready_path
 from subquad.models.registry import family_called
 from subquad.models.wrappers import bare_state, unwrapped
 
@@ -25,17 +27,20 @@ if TYPE_CHECKING:
 _KEY = "subquad"
 
 
-def save_model(model: nn.Module, path: str | Path) -> None:
+def save_model(model: nn.Module, path: str | Path, *, dtype: torch.dtype | None = None) -> None:
     """Write weights and configuration to one file, atomically: a file that is there is whole.
 
     Args:
         model: A network of `create_model`; also compiled, in data parallelism, or averaged: it is saved
             under its own names.
         path: Of the file; ".safetensors" by custom. Its folder is made if needed.
+        dtype: Of the numbers in the file: `torch.float16` halves it, and `load_model` gives float32 again.
+            None writes them as they are.
 
     Raises:
-        ValueError: If the file could not be loaded again: the model has no configuration of ours, its
-            family is not registered, or it is no longer the network that its configuration builds.
+        ValueError: If a weight does not fit into `dtype`, or the file could not be loaded again: the model
+            has no configuration of ours, its family is not registered, or it is no longer the network that
+            its configuration builds.
     """
     from safetensors.torch import save
 
@@ -60,18 +65,29 @@ def save_model(model: nn.Module, path: str | Path) -> None:
     seen: set[int] = set()
     tensors: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        ours = tensor.detach().cpu().contiguous()
+        ours = _stored(name, tensor.detach().cpu().contiguous(), dtype)
         shared = ours.untyped_storage().data_ptr() in seen
         tensors[name] = ours.clone() if shared else ours
         seen.add(tensors[name].untyped_storage().data_ptr())
     write_whole(path, save(tensors, metadata={_KEY: text}))
 
 
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Return a tensor as the file holds it."""
+    if dtype is None or not tensor.is_floating_point():
+        return tensor
+    stored = tensor.to(dtype)
+    if not_finite({name: stored}) and not not_finite({name: tensor}):
+        most = float(tensor.abs().max())
+        raise ValueError(f"{name} holds {most:.3g}, which is too large for {dtype}; save it as it is.")
+    return stored
+
+
 def load_model(path: str | Path, *, allow_not_finite: bool = False) -> Network:
     """Rebuild a network from a file of `save_model`; nothing else is needed.
 
     Args:
-        path: Of the file.
+        path: Of the file; or the name of a network that comes with the package, such as "nuclei".
         allow_not_finite: Load weights that are NaN or infinite, to look at them.
 
     Returns:
@@ -136,7 +152,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
     """Open a safetensors file; what is wrong with it, then or while it is read, is one sentence."""
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = ready_path(path) or Path(path)
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give a file, such as the best.safetensors of a run.")
     if not path.is_file():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from subquad.data.picture_files import SUFFIXES
 from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.options import add_checkpoint, add_device, add_json, add_overwrite
 from subquad.engine.outputs import check_scores, write_scores
@@ -16,6 +17,7 @@ from subquad.engine.progress import doing, is_first_process
 from subquad.engine.tables import print_scores
 from subquad.models import load_model
 from subquad.models.checkpoint import read_config
+from subquad.models.ready import READY
 from subquad.tasks import Task, task_of
 from subquad.tasks.choice import task_to_ask
 from subquad.tasks.fitting import fit_parser
@@ -47,11 +49,20 @@ def run_test(arguments: Sequence[str]) -> None:
 
 def run_predict(arguments: Sequence[str]) -> None:
     """Parse, load the network, let its task predict, print what it says."""
+    arguments = with_ready(arguments)
     task, p, options, run = _asked("predict", arguments)
     with doing("predicting"):
         network = load_model(checkpoint_path(options.checkpoint))
         told = task.predict(move(network, options.device), p.instantiate(options), run)
     sys.stdout.write(f"{told}\n")
+
+
+def with_ready(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of `predict`; a picture in the checkpoint's place asks for the ready network."""
+    if arguments and Path(arguments[0]).suffix.lower() in SUFFIXES:
+        sys.stderr.write(f"note: no checkpoint is given, so {READY[0]} is taken, which comes with subquad.\n")
+        return [READY[0], *arguments]
+    return list(arguments)
 
 
 def ask_parser(

@@ -13,6 +13,7 @@ from subquad.engine.checkpoints import checkpoint_path
 from subquad.engine.plain_yaml import read_yaml
 from subquad.models import model_config
 from subquad.models.checkpoint import read_config
+from subquad.models.ready import ready_path
 from subquad.tasks import Task, task_called, task_names, task_of, tasks_that_load
 
 RECIPE_TASK = "task of a recipe"
@@ -60,7 +61,7 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
     for option in _TAKE_A_VALUE:
         first.add_argument(option)
     for argument in first.known_of(arguments)[1]:
-        if not argument.startswith("-") and Path(argument).exists():
+        if not argument.startswith("-") and (Path(argument).exists() or ready_path(argument)):
             try:
                 config = read_config(checkpoint_path(argument))
             except (OSError, ValueError):  # a value of an option that this pass does not know

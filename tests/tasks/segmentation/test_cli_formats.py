@@ -19,7 +19,7 @@ POLYGON = {"segmentation": [flat(SQUARE)]}
 
 
 def write_export(root: Path, count: int = 6) -> Path:
-    names = [f"p{n}.jpg" for n in range(count)]
+    names = [f"p{n}.jpg" for n in reversed(range(count))]
     for name in names:
         write_picture(root / "images" / name)
     annotations = [{**POLYGON, "image_id": n + 1} for n in range(count)]

@@ -92,13 +92,9 @@ class Segmentation(Task):
         if options.data.name not in ("folder", *ANNOTATIONS):
             return None
         with doing("looking at the data"):
-            from subquad.tasks.segmentation.data.opening import build_data
-            from subquad.tasks.segmentation.plan.facts import gather
-            from subquad.tasks.segmentation.plan.planner import make_plan
+            from subquad.tasks.segmentation.plan.planner import plan_for
 
-            whole = dataclasses.replace(options.data, batch_size=1)  # which batch suits is still open
-            data = build_data(whole, options.seed)
-            return make_plan(gather(data, options.trainer.accelerator), given)
+            return plan_for(options, given)
 
     def configure(self, options: Any, data: Any) -> SegmentationConfig:
         """Return the configuration for the classes of the data."""

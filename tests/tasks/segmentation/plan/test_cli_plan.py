@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from cli_helpers import TINY, write_data
 from subquad.engine.plain_yaml import read_yaml
@@ -150,3 +152,20 @@ def test_how_one_folder_is_divided_is_part_of_the_plan(call, data, tmp_path):
     printed = call("plan", tmp_path / "one", f"--output={tmp_path / 'plan.yaml'}").out
     assert "5 pictures to train, 1 to evaluate" in printed
     assert "seed" in printed.partition("plan:")[0]
+
+
+def test_classes_that_nothing_names_are_counted_in_the_masks(call, data, tmp_path):
+    (data / "classes.json").unlink()
+    printed = call("plan", data, f"--output={tmp_path / 'plan.yaml'}")
+    assert printed.code == 0, printed.err
+    assert "3 classes" in printed.out
+    assert read_yaml(tmp_path / "plan.yaml")["data"]["num_classes"] == 3
+
+
+@pytest.mark.parametrize("values", [[1, 2], [0, 2], [0, 255], [0]])
+def test_values_that_leave_open_what_they_mean_are_asked_about(complains, data, tmp_path, values):
+    (data / "classes.json").unlink()
+    for path in data.rglob("labels/*.png"):
+        mask = np.resize(np.array(values, np.uint8), (40, 48))
+        Image.fromarray(mask).save(path)
+    assert "the classes of" in complains("plan", data, f"--output={tmp_path / 'plan.yaml'}")

@@ -34,13 +34,13 @@ def convert(options: Any) -> str:
     _check_output(root, output)
     source = open_source(
         DataOptions(
-            options.format,
-            options.path,
-            options.classes,
-            options.num_classes,
-            options.images,
-            options.masks,
-            options.max_pixels,
+            name=options.format,
+            root=options.path,
+            classes=options.classes,
+            num_classes=options.num_classes,
+            images=options.images,
+            masks=options.masks,
+            max_pixels=options.max_pixels,
         )
     )
     unfinished = output.with_name(f".{output.name}.{os.getpid()}.tmp")

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from subquad.engine.plan import Choice, Plan
-from subquad.tasks.segmentation.plan.facts import Facts
+from subquad.tasks.segmentation.data.opening import build_data
+from subquad.tasks.segmentation.plan.classes import unnamed_classes
+from subquad.tasks.segmentation.plan.facts import Facts, gather
 from subquad.tasks.segmentation.plan.rules import RULES
 
 _OF_THE_COMMAND = ("output", "overwrite", "resume", "plan", "config", "task")  # and not of the training
+
+
+def plan_for(options: Any, given: Mapping[str, Any]) -> Plan:
+    """Look at the data that the options name, and choose what is not given.
+
+    Args:
+        options: Of `subquad fit`.
+        given: Those that the user gave, by full names.
+
+    Raises:
+        OSError, ValueError: If the data cannot be opened.
+    """
+    classes = unnamed_classes(options.data)
+    opened = dataclasses.replace(options.data, batch_size=1)  # which batch suits is still open
+    if classes is not None:
+        opened = dataclasses.replace(opened, num_classes=classes)
+    plan = make_plan(gather(build_data(opened, options.seed), options.trainer.accelerator), given)
+    if classes is None:
+        return plan
+    reason = (
+        f"the masks hold 0 to {classes - 1}; names of them belong into a classes.json beside the pictures"
+    )
+    return Plan(plan.facts, (Choice("data.num_classes", classes, reason), *plan.choices))
 
 
 def make_plan(facts: Facts, given: Mapping[str, Any]) -> Plan:

@@ -77,6 +77,22 @@ def test_crowds_are_ignored(tmp_path: Path) -> None:
     assert "2 shapes (1 ignored)" in source(tmp_path).remarks[0]
 
 
+def test_crowds_that_are_none(tmp_path: Path) -> None:
+    """CVAT marks as crowds what a brush painted; and nothing but crowds would be nothing at all."""
+    counts = coco_masks.encode(np.asfortranarray(square()))["counts"].decode()
+    painted = {"segmentation": {"size": [HEIGHT, WIDTH], "counts": counts}, "iscrowd": 1}
+    write(tmp_path, coco(["a.jpg", "b.jpg"], [painted]))
+    assert (masks(tmp_path)["a"] == square()).all()
+    assert any(
+        "crowds (iscrowd) of 'a.jpg' are taken for objects" in note for note in source(tmp_path).remarks
+    )
+    box = {"segmentation": [[20, 1, 24, 1, 24, 4, 20, 4]]}
+    write(tmp_path, coco(["a.jpg"], [{**painted, "attributes": {"occluded": False}}, box]))
+    assert masks(tmp_path)["a"].sum() == 64 + 12
+    write(tmp_path, coco(["a.jpg"], [painted, box]))
+    assert (masks(tmp_path)["a"] == 255).sum() == 64
+
+
 def test_a_category_called_background_is_class_0(tmp_path: Path) -> None:
     write(tmp_path, coco(["a.jpg"], [POLYGON], [(1, "cat"), (2, "Background")]))
     assert source(tmp_path).labels.names == ("Background", "cat")
@@ -107,6 +123,14 @@ def test_roboflow(tmp_path: Path) -> None:
     assert (masks(tmp_path, "val")["a_jpg.rf.12ab"] == square()).all()
 
 
+def test_a_category_that_is_its_own_group_stays(tmp_path: Path) -> None:
+    """As person of COCO, where no picture shows one."""
+    content = coco(["a.jpg"], [POLYGON], [(1, "cat"), (2, "person")])
+    content["categories"][1]["supercategory"] = "person"
+    write(tmp_path, content)
+    assert source(tmp_path).labels.names == ("background", "cat", "person")
+
+
 def test_label_studio(tmp_path: Path) -> None:
     """result.json, categories from 0 on, folders of Windows, lists of numbers that are not nested."""
     write_picture(tmp_path / "images" / "8f3c0a1b-a b.jpg")
@@ -115,6 +139,34 @@ def test_label_studio(tmp_path: Path) -> None:
     )
     write_json(tmp_path / "result.json", content)
     assert (masks(tmp_path)["8f3c0a1b-a b"] == square()).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("my_test_project", None),
+        ("train", "train"),
+        ("coco_val_annotations", "val"),
+        ("instances_2024_test", "test"),
+    ],
+)
+def test_names_of_files_that_tell_a_split(tmp_path: Path, name: str, split: str | None) -> None:
+    write(tmp_path, coco(["a.jpg"], [POLYGON]), f"{name}.json")
+    assert source(tmp_path).splits == [split]
+
+
+def test_pictures_as_they_were_before_the_upload(tmp_path: Path) -> None:
+    write_picture(tmp_path / "my a.jpg")
+    name = "../../label-studio/data/media/upload/1/8f3c0a1b-my_a.jpg"
+    write_json(tmp_path / "result.json", coco([name], [POLYGON]))
+    assert (masks(tmp_path)["my a"] == square()).all()
+
+
+def test_braces_in_names_are_only_names(tmp_path: Path) -> None:
+    root = tmp_path / "{0} {x}"
+    write(root, coco(["a.jpg"], [{**POLYGON, "category_id": 5}]))
+    with pytest.raises(ValueError, match=r"categories '5' are used in .*\{0\} \{x\}"):
+        source(root)
 
 
 def test_classes_of_all_files_are_one_list(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_version_4_in_folders_with_the_path_of_windows(tmp_path: Path) -> None:
     assert (masks(tmp_path, "val")["val"] == square()).all()
 
 
+def test_a_picture_that_was_converted(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "a.png")
+    write_json(tmp_path / "labels" / "a.json", content(shape(), path="a.heic"))
+    assert (masks(tmp_path)["a"] == square()).all()
+
+
 def test_version_3(tmp_path: Path) -> None:
     """Without kinds of shapes and sizes, with colours."""
     write_picture(tmp_path / "a.jpg")
@@ -123,6 +129,7 @@ def test_the_file_beside_is_preferred_to_the_picture_inside(tmp_path: Path) -> N
     ("entry", "sentence"),
     [
         (shape(points=[[1, 2], [float("inf"), 3], [4, 5]]), "no finite numbers"),
+        (shape(points=[[1e200, 2], [1e300, 3]], kind="circle"), "beyond a billion"),
         (shape(points=[["a", 2], [3, 3], [4, 5]]), "could not convert"),
         (shape(points=5), "cannot reshape"),
         ({"label": "cat"}, "an entry has no 'points'"),

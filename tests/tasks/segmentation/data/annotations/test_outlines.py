@@ -58,6 +58,7 @@ def test_relative_corners_are_parts_of_the_sides() -> None:
 def test_a_polygon_outside_of_the_picture_has_no_pixel() -> None:
     far = np.array([[1e12, 1e12], [1e12 + 5, 1e12], [1e12, 1e12 + 5]])
     assert painted(Polygons((far,))).sum() == 0
+    assert painted(Polygons((np.array([[1e7, 1e7], [3e7, 1e7], [1e7, 3e7]]),))).sum() == 0  # however long
     assert (painted(Polygons((far, np.array(SQUARE, np.float64)))) == square()).all()
 
 
@@ -82,7 +83,22 @@ def test_run_lengths_come_back(mask: np.ndarray) -> None:
     assert (of_coco({"size": [height, width], "counts": counts.tolist()}, height, width) == mask).all()
 
 
-@pytest.mark.parametrize("counts", [[5], [0, 99], [200], [50, -5, 55], [], b"", b"0", b"d0", b"~~", b"\xff1"])
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [5],
+        [0, 99],
+        [200],
+        [50, -5, 55],
+        [2**62, 2**62, 2**62, 2**62, 100],
+        [],
+        b"",
+        b"0",
+        b"d0",
+        b"~~",
+        b"\xff1",
+    ],
+)
 def test_run_lengths_of_another_sum_are_refused(counts: Any) -> None:
     """pycocotools would leave the other pixels as they were in memory."""
     given = counts if isinstance(counts, bytes) else np.array(counts, np.int64)
@@ -165,7 +181,10 @@ def test_rows_of_a_box() -> None:
     assert (painted(whole) == square()).all()
 
 
-@pytest.mark.parametrize("counts, box", [([5], (0, 0, 2, 2)), ([-1, 5], (0, 0, 2, 2)), ([0], (0, 0, 0, 9))])
+@pytest.mark.parametrize(
+    "counts, box",
+    [([5], (0, 0, 2, 2)), ([-1, 5], (0, 0, 2, 2)), ([2**62] * 4 + [4], (0, 0, 2, 2)), ([0], (0, 0, 0, 9))],
+)
 def test_rows_that_do_not_fill_their_box(counts: list[int], box: tuple[int, int, int, int]) -> None:
     with pytest.raises(ValueError, match=r"add up to|which is none"):
         RowRuns(np.array(counts), box).runs(9, 9)

@@ -79,6 +79,13 @@ def test_names_of_other_tools(tmp_path: Path, name: str, text: str | None) -> No
     assert source(tmp_path).labels.names == ("background", "cat", "dog")
 
 
+def test_texts_of_uploads_to_label_studio(tmp_path: Path) -> None:
+    write_picture(tmp_path / "images" / "my a.png")
+    write_text(tmp_path / "labels" / "8f3c0a1b-my_a.txt", LINE)
+    write_text(tmp_path / "classes.txt", "cat\n")
+    assert (masks(tmp_path)["my a"] == square()).all()
+
+
 def test_pictures_without_a_text_are_background(tmp_path: Path) -> None:
     pair(tmp_path, "images", "labels")
     pair(tmp_path, "images", "labels", "empty", "\n")

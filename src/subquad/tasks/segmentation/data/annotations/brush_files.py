@@ -9,7 +9,7 @@ from pathlib import Path
 from subquad.base.hidden import visible
 from subquad.tasks.segmentation.data.annotations.files import read_json
 from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
-from subquad.tasks.segmentation.data.annotations.label_studio import find_upload, picture_address
+from subquad.tasks.segmentation.data.annotations.label_studio import picture_address
 from subquad.tasks.segmentation.data.annotations.outlines import MaskPicture
 from subquad.tasks.segmentation.data.annotations.picture_index import folders_below, split_of
 from subquad.tasks.segmentation.data.annotations.reading import Reading
@@ -42,7 +42,7 @@ def read_brush_files(root: Path, files: Sequence[Path]) -> Export:
             for task in read_json(path):
                 address = picture_address(task.get("data", task))
                 if address is not None:
-                    tasks[str(task["id"])] = find_upload(reading, address, path)
+                    tasks[str(task["id"])] = reading.picture(address, path)
     by_stem = {picture.stem: picture for picture in reading.pictures.files}
     strokes: dict[str, list[tuple[int, int, str, Path]]] = {}
     for path, found in brushed.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,17 @@ import numpy as np
 from subquad.tasks.segmentation.data.annotations.files import read_json
 from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
 from subquad.tasks.segmentation.data.annotations.outlines import Polygons, RunLengths
-from subquad.tasks.segmentation.data.annotations.picture_index import split_in_words, split_of
+from subquad.tasks.segmentation.data.annotations.picture_index import split_called, split_in_words, split_of
 from subquad.tasks.segmentation.data.annotations.reading import NO_CLASS, Reading, size_in
 
 NO_OUTLINE = "without an outline"
+
+
+_BRUSHES = (
+    "crowds (iscrowd) of {} are taken for objects: the file marks so what was painted with a brush, or has "
+    "nothing else."
+)
+_OF_FILES = ("instances", "panoptic", "coco", "annotations", "annotation", "labels", "default", "json")
 
 
 def read_coco(root: Path, files: Sequence[Path]) -> Export:
@@ -43,8 +52,15 @@ def without_others(files: Sequence[Path]) -> list[Path]:
 
 
 def split_of_file(path: Path, root: Path) -> str | None:
-    """Return the split of a file by its name, else by its folder; None if they tell none."""
-    return split_in_words(path.stem) or split_of(path, root)
+    """Return the split of a file by its name, else by its folder; None if they tell none.
+
+    `instances_val2017.json` and `train.json` tell it, `my_test_project.json` does not.
+    """
+    words = [word for word in re.split(r"[^a-zA-Z0-9]+", path.stem.casefold()) if word]
+    others = [
+        word for word in words if word not in _OF_FILES and not word.isdigit() and not split_called(word)
+    ]
+    return (None if others else split_in_words(path.stem)) or split_of(path, root)
 
 
 def categories_of(content: Any, used: set[Any]) -> dict[Any, str]:
@@ -69,6 +85,7 @@ def _read(reading: Reading, path: Path, content: Any) -> None:
     split = split_of_file(path, reading.root)
     annotations = content["annotations"]
     names = categories_of(content, {entry.get("category_id") for entry in annotations})
+    are_objects = _marks_brushes(content)
     reading.names.update(dict.fromkeys(names.values()))
     by_image: dict[Any, list[Any]] = {entry["id"]: [] for entry in content["images"]}
     if len(by_image) < len(content["images"]):
@@ -85,9 +102,23 @@ def _read(reading: Reading, path: Path, content: Any) -> None:
         picture = reading.picture(name, path, split)
         size = size_in(image)
         found = [_shape(reading, path, entry, names, name, size) for entry in by_image[image["id"]]]
+        if are_objects and any(shape is not None and shape.ignored for shape in found):
+            reading.remark(_BRUSHES, name)
+            found = [shape and replace(shape, ignored=False) for shape in found]
         if picture is not None:
             shapes = tuple(shape for shape in found if shape is not None)
             reading.add(Item(picture, str(path), split, shapes, size))
+
+
+def _marks_brushes(content: Any) -> bool:
+    """Say whether the file marks as crowds what is none: CVAT does so with all that a brush painted.
+
+    Its files are told by attributes of annotations, which those of COCO do not have; others by that there
+    would be nothing but crowds.
+    """
+    crowds = [entry for entry in content["annotations"] if entry.get("iscrowd", 0)]
+    by_cvat = any("occluded" in (entry.get("attributes") or {}) for entry in crowds)
+    return by_cvat or len(crowds) == len(content["annotations"])
 
 
 def _shape(

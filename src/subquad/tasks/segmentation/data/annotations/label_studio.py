@@ -75,7 +75,7 @@ def _read(reading: Reading, path: Path, task: Any) -> set[str]:
     for region in regions:
         size = size_in(region, "original_height", "original_width") or size
         shapes += _shapes(reading, region, address, labelled)
-    picture = find_upload(reading, address, path)
+    picture = reading.picture(address, path)
     if picture is not None:
         reading.add(Item(picture, str(path), split_of(picture, reading.root), tuple(shapes), size))
     return {shape.label for shape in shapes}
@@ -86,17 +86,6 @@ def picture_address(data: Any) -> str | None:
     texts = [text for text in data.values() if isinstance(text, str)]
     named = [text for text in texts if any(name.lower().endswith(SUFFIXES) for name in uploaded_names(text))]
     return next(iter(named), data.get("image") if isinstance(data.get("image"), str) else None)
-
-
-def find_upload(reading: Reading, address: str, path: Path) -> Path | None:
-    """Return the picture of an address, whatever an upload made of its name."""
-    for name in uploaded_names(address):
-        if reading.pictures.find(name, path):
-            return reading.picture(name, path)
-    for name in uploaded_names(address):
-        if len(found := reading.pictures.stored_as(name)) == 1:
-            return found[0]
-    return reading.picture(uploaded_names(address)[-1], path)
 
 
 def _regions(reading: Reading, annotations: list[Any], name: str) -> list[Any] | None:
@@ -159,15 +148,16 @@ def _outline(reading: Reading, region: Any, value: Any, name: str) -> Outline | 
         return Brush(np.array(value["rle"], np.uint8).tobytes(), size)
     scale = np.array([size[1], size[0]]) / 100
     if "points" in value:
-        ring = reading.ring(np.array(value["points"], np.float64) * scale, name, size)
+        corners = reading.corners(value["points"], name)
+        ring = None if corners is None else reading.ring(corners * scale, name, size)
         return None if ring is None else Polygons((ring,))
-    x, y = np.array([value["x"], value["y"]], np.float64) * scale
-    if "radiusX" in value:
-        radii = np.array([value["radiusX"], value["radiusY"]], np.float64) * scale
-        points = ellipse_ring(x, y, *radii) if np.isfinite(radii).all() else np.full((3, 2), np.nan)
-    else:
-        width, height = np.array([value["width"], value["height"]], np.float64) * scale
-        points = box_ring(x, y, x + width, y + height)
+    is_ellipse = "radiusX" in value
+    sides = ("radiusX", "radiusY") if is_ellipse else ("width", "height")
+    corners = reading.corners([[value["x"], value["y"]], [value[side] for side in sides]], name)
+    if corners is None:
+        return None
+    (x, y), (width, height) = corners * scale
+    points = ellipse_ring(x, y, width, height) if is_ellipse else box_ring(x, y, x + width, y + height)
     # Boxes are turned about their upper left corner, ellipses about their centre: x and y in both.
     ring = reading.ring(turned(points, float(value.get("rotation") or 0), x, y), name, size)
     return None if ring is None else Polygons((ring,))

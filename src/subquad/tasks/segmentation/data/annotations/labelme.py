@@ -59,10 +59,10 @@ def _picture(
     name = str(content.get("imagePath") or "")
     if found := reading.pictures.find(name, path, split):
         return reading.picture(name, path, split) if len(found) > 1 else found[0]
-    for suffix in SUFFIXES:
-        for other in reading.pictures.find(path.stem + suffix, path, split):
-            if other.parent == path.parent:
-                return other
+    alike = [found for suffix in SUFFIXES for found in reading.pictures.find(path.stem + suffix, path, split)]
+    beside = [found for found in alike if found.parent == path.parent] or alike
+    if len(beside) == 1:
+        return beside[0]
     packed = content.get("imageData")
     if isinstance(packed, str) and packed:
         kind = looks_like(base64.b64decode(packed[:64]))
@@ -87,21 +87,20 @@ def _shapes(
 
 def _outline(reading: Reading, entry: Any, name: str, size: tuple[int, int] | None) -> Outline | None:
     kind = entry.get("shape_type") or "polygon"  # version 3 had no other
-    points = np.array(entry["points"], np.float64).reshape(-1, 2)
+    points = reading.corners(entry["points"], name)
+    if points is None:
+        return None
     if kind in ("rectangle", "circle", "mask") and len(points) < 2:
         reading.drop(f"{kind} of one point", name)
         return None
     if kind == "mask":
-        if not np.isfinite(points).all():
-            raise ValueError("a mask has no finite place; correct it")
         return PngPatch(str(entry["mask"]), int(points[0, 0]), int(points[0, 1]))
     if kind == "rectangle":
         (left, top), (right, bottom) = points.min(0), points.max(0)
         points = box_ring(left, top, right, bottom)
     elif kind == "circle":
         radius = float(np.linalg.norm(points[1] - points[0]))
-        if np.isfinite(radius):
-            points = ellipse_ring(float(points[0, 0]), float(points[0, 1]), radius, radius)
+        points = ellipse_ring(float(points[0, 0]), float(points[0, 1]), radius, radius)
     elif kind != "polygon":  # lines, points and what later versions may have
         reading.drop(f"{NO_AREA}: {kind}", name)
         return None

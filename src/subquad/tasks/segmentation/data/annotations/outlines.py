@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ class RunLengths:
         _check_size("run lengths", self.size, height, width)
         packed = isinstance(self.counts, bytes)
         counts = unpack_counts(self.counts) if isinstance(self.counts, bytes) else self.counts
-        if (counts < 0).any() or int(counts.sum()) != height * width:
+        if not _fills(counts, height * width):
             raise ValueError(
                 f"run lengths add up to {int(counts.sum()):,} pixels of {height * width:,}; export them again"
             )
@@ -132,9 +133,9 @@ class RowRuns(Bitmap):
         """Unpack and place them."""
         left, top, columns, rows = self.box
         total = int(self.counts.sum())
-        if min(columns, rows) < 1 or columns * rows > PICTURE_PIXELS or (self.counts < 0).any():
+        if min(columns, rows) < 1 or columns * rows > PICTURE_PIXELS:
             raise ValueError(f"a mask has the box {self.box}, which is none; export it again")
-        if total != columns * rows:
+        if not _fills(self.counts, columns * rows):
             raise ValueError(
                 f"run lengths add up to {total:,} pixels of {columns * rows:,}; export them again"
             )
@@ -253,14 +254,18 @@ def ellipse_ring(x: float, y: float, radius_x: float, radius_y: float) -> NDArra
 
 def turned(ring: NDArray[np.float64], degrees: float, x: float, y: float) -> NDArray[np.float64]:
     """Return corners turned about a point, clockwise as pictures are looked at."""
-    angle = np.deg2rad(degrees)
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     return (ring - [x, y]) @ np.array([[cos, sin], [-sin, cos]]) + [x, y]
 
 
 def _meets(ring: NDArray[np.float64], height: int, width: int) -> bool:
     (left, top), (right, bottom) = ring.min(0), ring.max(0)
     return bool(left < width and top < height and right > 0 and bottom > 0)
+
+
+def _fills(counts: NDArray[np.int64], pixels: int) -> bool:
+    """Say whether run lengths add up to so many pixels; huge ones would add up to anything."""
+    return bool(((counts >= 0) & (counts <= pixels)).all()) and int(counts.sum()) == pixels
 
 
 def _check_size(what: str, size: tuple[int, int], height: int, width: int) -> None:

@@ -96,6 +96,9 @@ def _read(reading: Reading, masks: PictureIndex, path: Path, content: Any) -> No
                     str(segment["category_id"]),
                 )
                 continue
+            if not 0 < segment["id"] < 2**24:
+                reading.flaw(f"ids {{}} in {path} are none that a colour holds; correct them.", segment["id"])
+                continue
             ids.append(int(segment["id"]))
             classes.append(None if segment.get("iscrowd", 0) else names[segment["category_id"]])
         stored = Segments(found[0], tuple(ids), tuple(classes))

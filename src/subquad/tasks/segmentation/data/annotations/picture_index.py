@@ -81,8 +81,8 @@ class PictureIndex:
         """
         if not self._by_stored_name:
             for path in self.files:
-                self._by_stored_name.setdefault(_stored_name(path.name), []).append(path)
-        return self._by_stored_name.get(_stored_name((parts_of(name) or [""])[-1]), [])
+                self._by_stored_name.setdefault(stored_name(path.name), []).append(path)
+        return self._by_stored_name.get(stored_name((parts_of(name) or [""])[-1]), [])
 
 
 def parts_of(name: str) -> list[str]:
@@ -148,6 +148,6 @@ def _key(name: str) -> str:
     return normalize("NFC", name).casefold()
 
 
-def _stored_name(name: str) -> str:
+def stored_name(name: str) -> str:
     """Return a file's name as a web server stores it: blanks become underscores, most signs are dropped."""
     return re.sub(r"[^-\w.]", "", normalize("NFC", name).strip().replace(" ", "_")).casefold()

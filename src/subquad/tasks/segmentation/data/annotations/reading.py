@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from subquad.base.suggest import quote
 from subquad.tasks.segmentation.data.annotations.files import Embedded
 from subquad.tasks.segmentation.data.annotations.items import Export, Item
-from subquad.tasks.segmentation.data.annotations.picture_index import PictureIndex, parts_of
+from subquad.tasks.segmentation.data.annotations.picture_index import PictureIndex, parts_of, uploaded_names
 from subquad.tasks.segmentation.data.colors import Color
 
+LARGEST_COORDINATE = 1e9
 FEW_CORNERS = "with fewer than 3 corners"
 NO_CLASS = "without a class"
 
@@ -64,26 +65,47 @@ class Reading:
         """Note what is wrong, with its remedy."""
         self._problems.append(sentence)
 
-    def flaw(self, sentence: str, name: str) -> None:
+    def flaw(self, sentence: str, name: object) -> None:
         """Note what is wrong in many places, as one sentence.
 
         Args:
             sentence: With "{}" where the names come.
             name: Of the place.
         """
-        self._flaws.setdefault(sentence, []).append(name)
+        self._flaws.setdefault(sentence, []).append(str(name)[:200])
 
-    def remark(self, sentence: str, name: str) -> None:
+    def remark(self, sentence: str, name: object) -> None:
         """Note what is good to know of many places, as `flaw` does what is wrong."""
-        self._remarks.setdefault(sentence, []).append(name)
+        self._remarks.setdefault(sentence, []).append(str(name)[:200])
 
-    def drop(self, reason: str, name: str) -> None:
+    def drop(self, reason: str, name: object) -> None:
         """Count a shape that is left out, such as `FEW_CORNERS`."""
-        self._dropped.setdefault(reason, []).append(name)
+        self._dropped.setdefault(reason, []).append(str(name)[:200])
 
     def count_dropped(self, reason: str) -> int:
         """Return how many shapes were left out for a reason."""
         return len(self._dropped.get(reason, ()))
+
+    def corners(self, points: Any, name: str) -> NDArray[np.float64] | None:
+        """Return points as float64 (points, 2); None if they are no pairs of numbers of a picture.
+
+        Args:
+            points: Pairs of x and y, or these in one list.
+            name: Of the picture.
+        """
+        corners = np.asarray(points, np.float64)
+        if corners.ndim == 1 and corners.size % 2:
+            self.flaw("outlines of {} have an odd number of coordinates; correct them.", name)
+            return None
+        corners = corners.reshape(-1, 2)
+        if not (np.abs(corners) < LARGEST_COORDINATE).all():
+            self.flaw(
+                "outlines of {} have coordinates that are no finite numbers, or beyond a billion; correct "
+                "them.",
+                name,
+            )
+            return None
+        return corners
 
     def ring(
         self, points: Any, name: str, size: tuple[float, float] | None = None, slack: float = 1.0
@@ -96,13 +118,8 @@ class Reading:
             size: Height and width, to count what reaches beyond.
             slack: By how much more than that.
         """
-        corners = np.asarray(points, np.float64)
-        if corners.ndim == 1 and corners.size % 2:
-            self.flaw("outlines of {} have an odd number of coordinates; correct them.", name)
-            return None
-        corners = corners.reshape(-1, 2)
-        if not np.isfinite(corners).all():
-            self.flaw("outlines of {} have coordinates that are no finite numbers; correct them.", name)
+        corners = self.corners(points, name)
+        if corners is None:
             return None
         if len(corners) < 3:
             self.drop(FEW_CORNERS, name)
@@ -113,6 +130,16 @@ class Reading:
                 self.remark("outlines of {} reach beyond the picture and are cut off.", name)
         return corners
 
+    def find(self, name: str, near: Path, split: str | None = None) -> list[Path]:
+        """Return the pictures that a name may mean, whatever an upload made of it."""
+        for meant in (name, *uploaded_names(name)):
+            if found := self.pictures.find(meant, near, split):
+                return found
+        for meant in uploaded_names(name):
+            if len(found := self.pictures.stored_as(meant)) == 1:
+                return found
+        return []
+
     def picture(self, name: str, near: Path, split: str | None = None) -> Path | None:
         """Return the picture that a name means, or None, which is noted.
 
@@ -121,7 +148,7 @@ class Reading:
             near: The file.
             split: That the file is of.
         """
-        found = self.pictures.find(name, near, split)
+        found = self.find(name, near, split)
         if len(found) > 1:
             self.flaw(
                 f"{{}} may be any of several pictures of that name below {self.root}; name the folder in "
@@ -132,7 +159,7 @@ class Reading:
             self.flaw(f"{{}} of {near} are not below {self.root}; add these pictures.", name)
         elif not is_end_of(name, found[0]):
             self.remark(
-                "pictures are found in other folders than the files say: {}.",
+                "pictures are found under other names than the files say: {}.",
                 f"{name} as {found[0].relative_to(self.root)}",
             )
         return found[0] if len(found) == 1 else None
@@ -149,7 +176,7 @@ class Reading:
         """Return what was read; `options` are further fields of `Export`."""
         problems = [*self._problems]
         for sentence, names in self._flaws.items():
-            problems.append(sentence.format(quote([*dict.fromkeys(names)])))
+            problems.append(sentence.replace("{}", _some(names), 1))
         problems += self._twice()
         return Export(
             self.root,
@@ -176,7 +203,7 @@ class Reading:
     def _told(self) -> Iterator[str]:
         for sentence, names in self._remarks.items():
             count = f" ({len(names)} in all)" if len(names) > 1 else ""
-            yield f"{sentence.format(_some(names)).rstrip('.')}{count}."
+            yield f"{sentence.replace('{}', _some(names), 1).rstrip('.')}{count}."
         if dropped := self._dropped:
             reasons = [f"{len(names)} {reason} ({_some(names)})" for reason, names in dropped.items()]
             yield f"shapes that are left out: {', '.join(reasons)}."

@@ -13,7 +13,7 @@ from subquad.base.limits import LARGEST_YAML
 from subquad.tasks.segmentation.data.annotations.files import read_json, read_text
 from subquad.tasks.segmentation.data.annotations.items import Export, Item, Shape
 from subquad.tasks.segmentation.data.annotations.outlines import Polygons
-from subquad.tasks.segmentation.data.annotations.picture_index import parts_of, split_of
+from subquad.tasks.segmentation.data.annotations.picture_index import parts_of, split_of, stored_name
 from subquad.tasks.segmentation.data.annotations.reading import Reading
 
 _KEYS = ("train", "val", "test")
@@ -30,10 +30,13 @@ def read_yolo(root: Path) -> Export:
     reading.names.update(dict.fromkeys(names.values()))
     told = _told_splits(reading, settings)
     used: set[Path] = set()
+    renamed: dict[Path, dict[str, Path]] = {}
     for picture in reading.pictures.files:
         text = _text_of(picture)
         if text is None:
             continue
+        if not text.is_file():
+            text = renamed.setdefault(text.parent, _uploads(text.parent)).get(stored_name(picture.stem), text)
         split = _split(picture, told, root)
         shapes: tuple[Shape, ...] = ()
         if text.is_file():
@@ -125,6 +128,12 @@ def _text_of(picture: Path) -> Path | None:
                 return labels / f"{picture.stem}.txt"
     beside = picture.with_suffix(".txt")
     return beside if beside.is_file() else None
+
+
+def _uploads(folder: Path) -> dict[str, Path]:
+    """Return the texts that an upload to Label Studio named, by what their pictures were called before."""
+    found = [(path, re.fullmatch(r"[0-9a-f]{8}-(.+)", path.stem)) for path in folder.glob("*.txt")]
+    return {stored_name(match[1]): path for path, match in found if match}
 
 
 def _told_splits(reading: Reading, settings: dict[str, Any]) -> dict[Path, set[str]]:
