@@ -241,7 +241,7 @@ def test_what_is_no_video(complains, weights, tmp_path):
 )
 def test_no_other_file_is_opened_that_a_file_names(complains, weights, tmp_path, text):
     other = write_video(tmp_path / "whole.mp4", moving())
-    (tmp_path / "list.mp4").write_text(text.format(other))
+    (tmp_path / "list.mp4").write_text(text.format(other.name))
     complains(
         "predict", weights, tmp_path / "list.mp4", "--output", tmp_path / "out",
         quoting=[str(tmp_path / "list.mp4"), "cannot be read as a video"],
