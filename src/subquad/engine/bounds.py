@@ -39,7 +39,6 @@ MOST = {
     "data.eval_samples": MOST_POSITIONS,
     "data.num_classes": MOST_BATCH,
     "data.bands": MOST_PROCESSES,
-    "bands": MOST_PROCESSES,
     "num_classes": MOST_BATCH,
     "tile": LONGEST_PICTURE_SIDE,
     "size": MOST_POSITIONS,
@@ -57,7 +56,6 @@ MOST = {
 }
 LEAST = {
     "data.bands": 1,
-    "bands": 1,
     "data.size": 1,
     "data.eval_size": 1,
     "data.max_pixels": 1,

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, TQDMProgressBar
 
 from subquad.engine.learner import Learner
 from subquad.engine.progress import Progress, duration, note
+from subquad.engine.run_log import RATE
 from subquad.models import save_model
 
 
@@ -27,6 +28,18 @@ class SaveFinal(Callback):
         pl_module.refuse_not_finite()
         if trainer.is_global_zero:
             save_model(pl_module.network, self.path)
+
+
+class LogRate(Callback):
+    """Logs the learning rate of each step; of several groups or optimisers, the largest."""
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Log it."""
+        rates = [group["lr"] for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        if rates:
+            pl_module.log(RATE, float(max(rates)))
 
 
 class Clock:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from subquad.base.seeds import step_seed
 from subquad.engine.finite import FiniteGuard
 from subquad.engine.optimizer import OptimizerOptions
-from subquad.engine.run_log import RATE
 from subquad.models import NetworkConfig
 from subquad.models.config_text import config_to_json
 
@@ -142,7 +141,6 @@ class Learner(LightningModule):
         """Seed the step, and keep what it takes to repeat it."""
         torch.manual_seed(step_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         self.guard.begin(self, batch, batch_idx)
-        self._log_rate()
 
     def on_before_backward(self, loss: Tensor) -> None:
         """Have the loss looked at."""
@@ -182,12 +180,6 @@ class Learner(LightningModule):
         }
         self.refuse_not_finite(written)
         checkpoint[CONFIG_KEY] = config_to_json(self.config)
-
-    def _log_rate(self) -> None:
-        """Log the learning rate of the step; of several groups or optimisers, the largest."""
-        rates = [group["lr"] for optimizer in self.trainer.optimizers for group in optimizer.param_groups]
-        if rates:
-            self.log(RATE, float(max(rates)))
 
     def refuse_not_finite(self, tensors: Mapping[str, Tensor] | None = None) -> None:
         """Raise ValueError, on all processes, if something is not finite that would be written.

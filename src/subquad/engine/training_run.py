@@ -14,14 +14,14 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from subquad.data.fingerprint import fingerprint
 from subquad.engine.best import SaveBest
-from subquad.engine.callbacks import ModelAverage, PlainProgress, SaveFinal, TimeLeft
+from subquad.engine.callbacks import LogRate, ModelAverage, PlainProgress, SaveFinal, TimeLeft
 from subquad.engine.data import RunData
 from subquad.engine.interruption import Interruption
+from subquad.engine.keep_run_file import KeepRunFile
 from subquad.engine.learner import Learner
 from subquad.engine.patience import Patience
 from subquad.engine.progress import Progress, is_first_process
 from subquad.engine.resume import KeepRecord, prepare_resume
-from subquad.engine.run_file import KeepRunFile
 from subquad.engine.run_folder import CHECKPOINT, is_resumable
 from subquad.engine.run_record import RunOptions, RunRecord
 from subquad.engine.save_last import SaveLast
@@ -161,7 +161,7 @@ def _trainer(
         if not 0 < options.ema < 1:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
         callbacks.append(ModelAverage(decay=options.ema))
-    callbacks.append(KeepRunFile(folder))  # behind what finds the best
+    callbacks += [LogRate(), KeepRunFile(folder)]  # behind what finds the best
     callbacks.append(SaveFinal(folder))  # when the moving average has taken the weights' place
     trainer = Trainer(
         **{**options.trainer.as_dict(), "strategy": learner.strategy(options.trainer)},

@@ -41,7 +41,9 @@ def run_fit(task: Task, arguments: Sequence[str]) -> None:
     elif is_first_process():
         if learner.scores is not None:
             print_scores(learner.scores)
-        others = "".join(f"; {what}: {folder / place}" for what, place in learner.files.items())
-        sys.stdout.write(f"{best_sentence(learner, folder / WEIGHTS)}{others}\n")
         device: Any = learner.trainer.strategy.root_device
-        report_at_the_end(folder, options.report_samples, str(device))
+        try:
+            report_at_the_end(folder, options.report_samples, str(device))
+        finally:
+            others = "".join(f"; {what}: {folder / place}" for what, place in learner.files.items())
+            sys.stdout.write(f"{best_sentence(learner, folder / WEIGHTS)}{others}\n")

@@ -1,5 +1,6 @@
 """`subquad predict` writes what `predict_labels` says, and destroys nothing."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -259,6 +260,35 @@ def test_tiles_that_cannot_be(complains, call, weights, photos, tmp_path):
     assert one.code == 0 and "one.png: 1 tile\n" in one.out
 
 
+def test_large_pictures_are_cut_unless_they_are_to_be_seen_at_once(call, weights, tmp_path, monkeypatch):
+    """And those that the network was trained to see small are never cut."""
+    monkeypatch.setattr("subquad.tasks.segmentation.commands.predict.WHOLE_PIXELS", 600 * 520 - 1)
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 520, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    Image.fromarray(pixels[:-1]).save(tmp_path / "small.png")
+    small = create_model("light_ham_van_tiny_d256", **load_options(weights), resize=(64, 64)).eval()
+    small.load_state_dict(load_model(weights).state_dict())
+    save_model(small, tmp_path / "trained_small.safetensors")
+
+    def tiles(name, checkpoint, *options):
+        result = call(
+            "predict", checkpoint, tmp_path / name, "--overwrite", f"--output={tmp_path}/out", *options
+        )
+        assert result.code == 0, result.err
+        found = re.search(r"(\d+) tiles", result.out)
+        return int(found[1]) if found else 1
+
+    assert tiles("large.png", weights) == 4
+    assert tiles("large.png", weights, "--tile=0") == 1
+    assert tiles("small.png", weights) == 1
+    assert tiles("large.png", tmp_path / "trained_small.safetensors") == 1
+
+
+def load_options(checkpoint):
+    config = dataclasses.asdict(load_model(checkpoint).config)
+    return {name: value for name, value in config.items() if name not in ("resize", "solver")}
+
+
 def test_overlays_are_mixed_in_strips_without_a_trace(call, weights, tmp_path, monkeypatch):
     Image.new("RGB", (30, 50), (90, 120, 150)).save(tmp_path / "flat.png")
     overlays = []
@@ -273,9 +303,9 @@ def test_overlays_are_mixed_in_strips_without_a_trace(call, weights, tmp_path, m
 def test_large_pictures_need_tiles_or_the_word(call, complains, weights, photos, tmp_path, monkeypatch):
     monkeypatch.setattr("subquad.tasks.segmentation.commands.predict.UNTILED_PIXELS", 1919)
     arguments = ["predict", weights, photos / "one.png", "--output", tmp_path / "out"]
-    complains(*arguments, quoting=["40 x 48", "1,919", "--tile 1024", "--max_pixels 1920"])
+    complains(*arguments, "--tile=0", quoting=["40 x 48", "1,919", "--tile 1024", "--max_pixels 1920"])
     complains(*arguments, "--tile=128", "--max_pixels=9", quoting=["--max_pixels 1920"])
-    assert call(*arguments, "--max_pixels=1920").code == 0
+    assert call(*arguments, "--tile=0", "--max_pixels=1920").code == 0
     assert call(*arguments, "--tile=128", "--overwrite").code == 0
 
 

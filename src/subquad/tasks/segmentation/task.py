@@ -187,10 +187,13 @@ class Segmentation(Task):
         return sections(network, data, resolve_protocol(options.protocol), counts)
 
     def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
-        """Return prediction, of an evaluation picture if it is a file, and export."""
+        """Return prediction, of an evaluation picture if it is a file, the page, and export."""
         from subquad.tasks.segmentation.report import first_picture
 
-        commands = [("Write it for onnxruntime, checked:", ["export", run, "--output", f"{run}/model.onnx"])]
+        commands = [
+            ("Show it on a page in the browser:", ["serve", run]),
+            ("Write it for onnxruntime, checked:", ["export", run, "--output", f"{run}/model.onnx"]),
+        ]
         if picture := first_picture(data):
             told = (
                 "Predict pictures, here one of the evaluation; give yours, or a folder of them, in its place:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+WHOLE_PIXELS = 2**21  # of a picture that is shown at once if nobody asks for tiles: what it takes is 1 GiB
 GRID = 32  # the coarsest stride of our networks: tiles that start on it share one grid of features
 
 
@@ -38,6 +39,10 @@ class Tiling:
     def overlap_pixels(self) -> int:
         """Width of a seam in pixels."""
         return max(int(self.tile * self.overlap) // (2 * GRID), 1) * 2 * GRID
+
+
+AUTOMATIC = Tiling(tile=512, overlap=0.125)
+"""How a picture of more than `WHOLE_PIXELS` is cut: seams of 64 pixels, and little memory for each tile."""
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def test_pictures_that_are_shown_reduced_are_explained_so(monkeypatch):
     assert told["grid"] == [rows, columns]
     assert codes(network).position(95, 63) == rows * columns - 1
     assert post(app, "/predict?tile=auto", encoded(PIXELS)).json()["tiles"] == 1
+    assert post(app, "/predict?tile=128", encoded(waves(64, 300))).json()["tiles"] > 1
 
 
 @pytest.mark.parametrize("size", [(150, 300), (257, 130), (128, 131), (64, 96)])

@@ -22,11 +22,11 @@ from subquad.tasks.segmentation.commands.predict_video import add_video_options,
 from subquad.tasks.segmentation.data.colors import voc_palette
 from subquad.tasks.segmentation.drawing import encoded, mask_picture, overlay_picture, palette_of
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.protocol import EvaluationProtocol
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, protocol_for
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 from subquad.tasks.segmentation.tiles import predict_tiles
-from subquad.tasks.segmentation.tiling import Tiling
+from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling
 
 JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
@@ -49,12 +49,17 @@ def add_options(p: Parser) -> None:
     )
     for name, kind, help in (
         ("list", str, "File of names without suffix, one a line: only these pictures of the folder."),
-        ("tile", int, "Side of the tiles of large images, such as 1024; not given: each image at once."),
+        (
+            "tile",
+            int,
+            "Side of the tiles of large images, such as 1024, or 0 for each image at once; if not given, 512 "
+            "for images of more than 2 million pixels.",
+        ),
         ("overlap", float, "Share of a tile blended with the next; 0.25 if not given."),
         (
             "max_pixels",
             int,
-            "Refuse pictures of more; if not given, 33 million at once and 268 million in tiles.",
+            "Refuse pictures of more; if not given, 268 million in tiles and 33 million at once.",
         ),
     ):
         add_optional(p, name, kind, help)
@@ -71,11 +76,11 @@ def _check(options: Any) -> None:
     """Raise ValueError for options that nothing can be made with, before anything is read."""
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
-    if options.tile is None and options.share_dictionary:
+    if not options.tile and options.share_dictionary:
         raise ValueError("--share_dictionary is of tiles; give --tile too, such as --tile 1024.")
-    if options.tile is None and options.overlap is not None:
+    if not options.tile and options.overlap is not None:
         raise ValueError("--overlap is of tiles; give --tile too, such as --tile 1024.")
-    if options.tile is not None and resolve_protocol(options.protocol) != EvaluationProtocol():
+    if options.tile and resolve_protocol(options.protocol) != EvaluationProtocol():
         raise ValueError("--tile shows the image as it is, once; leave --protocol out.")
 
 
@@ -83,7 +88,7 @@ def predict(model: Any, options: Any) -> str:
     """Write masks and overlays, or a video of them; returns what was written."""
     if is_video(options.images):
         return predict_video(model, options)
-    read, label = _predictor(options, resolve_protocol(options.protocol), model.config.in_channels)
+    read, label = _predictor(options, model.config)
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
@@ -135,31 +140,29 @@ def _targets(
 
 
 def _predictor(
-    options: Any, protocol: Any, bands: int
+    options: Any, config: SegmentationConfig
 ) -> tuple[Callable[[Path], Any], Callable[[Any, Any], tuple[Any, str]]]:
     """Return what reads a picture, and what maps network and picture to labels and a remark on seams."""
-    usual = UNTILED_PIXELS if options.tile is None else PICTURE_PIXELS
+    protocol = protocol_for(config, resolve_protocol(options.protocol))
+    is_plain = protocol == EvaluationProtocol()  # else the network sees another picture than the file's
+    at_once = options.tile == 0 or not (options.tile or is_plain)
+    usual = UNTILED_PIXELS if at_once else PICTURE_PIXELS
     most = usual if options.max_pixels is None else options.max_pixels
 
     def read(path: Path) -> Any:
         try:
-            return read_image(path, most, bands)
+            return read_image(path, most, config.in_channels)
         except TooManyPixelsError as error:
-            tiles = "give --tile, such as --tile 1024, or " if options.tile is None else ""
+            tiles = "give --tile, such as --tile 1024, or " if at_once and is_plain else ""
             raise ValueError(
                 f"{error.what}; {tiles}raise the limit, if the memory is there: --max_pixels {error.pixels}."
             ) from error
 
-    if options.tile is None:
+    tiling = _tiling(options)
 
-        def at_once(model: Any, image: Any) -> tuple[Any, str]:
+    def label(model: Any, image: Any) -> tuple[Any, str]:
+        if at_once or (options.tile is None and image[0].numel() <= WHOLE_PIXELS):
             return predict_labels(model, image.unsqueeze(0), protocol)[0].cpu(), ""
-
-        return read, at_once
-    overlap = Tiling.overlap if options.overlap is None else options.overlap
-    tiling = Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)
-
-    def in_tiles(model: Any, image: Any) -> tuple[Any, str]:
         result = predict_tiles(model, image, tiling)
         remark = f"{result.tiles} tile{'s' if result.tiles > 1 else ''}"
         if result.seam_pixels:
@@ -169,7 +172,14 @@ def _predictor(
             )
         return result.labels, remark
 
-    return read, in_tiles
+    return read, label
+
+
+def _tiling(options: Any) -> Tiling:
+    if not options.tile:
+        return AUTOMATIC
+    overlap = Tiling.overlap if options.overlap is None else options.overlap
+    return Tiling(tile=options.tile, overlap=overlap, share_dictionary=options.share_dictionary)
 
 
 def listed(images: Sequence[Path], names: Path, folder: str) -> list[Path]:

@@ -34,7 +34,12 @@ def parser() -> Parser:
     add_device(p)
     p.add_argument("--max_pixels", type=int, default=UNTILED_PIXELS, help="Refuse pictures of more.")
     p.add_argument("--max_bytes", type=int, default=64 * MIB, help="Refuse requests of more.")
-    add_optional(p, "tile", int, "Side of the tiles, such as 1024, where a request does not tell it.")
+    add_optional(
+        p,
+        "tile",
+        int,
+        "Side of the tiles, such as 1024, where a request does not tell it; else as of predict.",
+    )
     p.checks.append(_check)
     return p
 

@@ -26,7 +26,6 @@ function complain(error) {
 }
 
 // ---- pictures come
-
 async function take(file) {
   complain(null);
   if (!file) return;
@@ -93,7 +92,6 @@ function way() {
 }
 
 // ---- what is shown
-
 function showPicture(bitmap) {
   canvasOf(bitmap, at("photo"));
   at("frame").style.setProperty("--ratio", bitmap.width / bitmap.height);
@@ -147,7 +145,6 @@ function showClasses() {
 }
 
 // ---- a pixel
-
 /** Put the cross on a pixel, and tell its class. */
 function place(x, y) {
   if (!shown) return;
@@ -221,7 +218,6 @@ async function showHeat(button, { map, lowest, highest }) {
 }
 
 // ---- what is written
-
 async function saveOverlay() {
   const heated = at("frame").classList.contains("heated");
   const canvas = mixed(at("photo"), at(heated ? "heat" : "mask"), at("opacity").value / 100, heated);
@@ -234,7 +230,6 @@ function showOpacity() {
 }
 
 // ---- the beginning
-
 function listen() {
   const on = (id, event, act) => at(id).addEventListener(event, act);
   const again = () => {
