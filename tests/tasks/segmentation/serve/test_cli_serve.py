@@ -64,6 +64,13 @@ def test_it_serves_until_ctrl_c(weights):
         assert (process.returncode, out, err) == (0, "ended.\n", "")
 
 
+def test_it_ends_well_though_it_has_hardly_begun(weights):
+    with serving(weights) as (process, _):
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=15)
+    assert (process.returncode, out, err) == (0, "ended.\n", "")
+
+
 SLOW = """
 import time
 from subquad.tasks.segmentation.commands import serve

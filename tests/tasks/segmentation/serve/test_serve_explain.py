@@ -65,6 +65,19 @@ def test_what_the_network_saw_is_what_is_explained():
     assert post(app, "/explain?x=1&y=2", encoded(PIXELS)).json()["steps"] == 7
 
 
+def test_pictures_that_are_shown_reduced_are_explained_so(monkeypatch):
+    """And never cut unasked: the network was not trained on parts of a large picture."""
+    monkeypatch.setattr("subquad.tasks.segmentation.serve.questions.WHOLE_PIXELS", 10)
+    network = telling_network(resize=(48, 32))
+    app = application(network)
+    told = post(app, "/explain?x=95&y=63&tile=auto", encoded(PIXELS)).json()
+    rows, columns = (side // 2 for side in codes(telling_network()).grid)
+    assert told["grid"] == [rows, columns]
+    assert codes(network).position(95, 63) == rows * columns - 1
+    assert post(app, "/predict?tile=auto", encoded(PIXELS)).json()["tiles"] == 1
+    assert post(app, "/predict?tile=128", encoded(waves(64, 300))).json()["tiles"] > 1
+
+
 @pytest.mark.parametrize("size", [(150, 300), (257, 130), (128, 131), (64, 96)])
 def test_tiles_make_one_map(size):
     """Their positions fit together to the grid of the whole picture, and show what it shows."""

@@ -95,21 +95,28 @@ def test_the_side_of_tiles_has_a_default_which_a_request_may_drop():
     assert np.array_equal(opened(mask_of(told)), expected(network, pixels))
 
 
-@pytest.mark.parametrize("context", ["hamburger", "none"])
-def test_large_pictures_are_cut_if_it_is_left_to_the_server(monkeypatch, context):
-    """With one dictionary, where there is one."""
+@pytest.mark.parametrize("address", ["/predict", "/predict?tile=auto"])
+def test_large_pictures_are_cut_as_predict_cuts_them(call, tmp_path, monkeypatch, address):
+    for module in ("serve.questions", "commands.predict"):
+        monkeypatch.setattr(f"subquad.tasks.segmentation.{module}.WHOLE_PIXELS", 1000)
+    network = telling_network()
+    save_model(network, tmp_path / "net.safetensors")
+    Image.fromarray(waves(60, 700)).save(tmp_path / "photo.jpg")
+    out = tmp_path / "out"
+    assert call("predict", tmp_path / "net.safetensors", tmp_path / "photo.jpg", "--output", out).code == 0
+    told = post(application(network), address, (tmp_path / "photo.jpg").read_bytes()).json()
+    assert told["tiles"] > 1 and mask_of(told) == (out / "photo.png").read_bytes()
+
+
+def test_large_pictures_are_left_whole_if_that_is_asked_for(monkeypatch):
     monkeypatch.setattr("subquad.tasks.segmentation.serve.questions.WHOLE_PIXELS", 40 * 64)
-    network = telling_network(context=context)
-    app = application(network)
-    assert post(app, "/predict?tile=auto", encoded(waves(40, 64))).json()["tiles"] == 1
-    pixels = waves(41, 1100)
-    told = post(app, "/predict?tile=auto", encoded(pixels)).json()
-    tiling = Tiling(tile=1024, share_dictionary=context == "hamburger")
-    tiled = predict_tiles(network, torch.from_numpy(pixels).movedim(2, 0), tiling)
-    assert told["tiles"] == tiled.tiles == 2
-    assert np.array_equal(opened(mask_of(told)), tiled.labels.numpy())
-    told = sentence(post(app, "/predict?tile=auto&share_dictionary=true", encoded(pixels)), 422)
-    assert "leave `share_dictionary` out" in told
+    app = application()
+    content = encoded(waves(41, 1100))
+    assert post(app, "/predict?tile=0", content).json()["tiles"] == 1
+    assert post(app, "/predict", content).json()["tiles"] > 1
+    assert post(app, "/predict", encoded(waves(40, 64))).json()["tiles"] == 1
+    told = sentence(post(app, "/predict?tile=auto&share_dictionary=true", content), 422)
+    assert "give `tile` too" in told
 
 
 def test_areas_of_all_classes():

@@ -19,6 +19,8 @@ from subquad.tasks.segmentation.tiling import Tiling
 
 PATIENCE = 3  # seconds in which answers that are at work may end
 
+_OPEN = "note: whoever reaches this machine may ask it; --host 127.0.0.1 lets nobody.\n"
+
 
 def parser() -> Parser:
     """Return the options of `subquad serve`."""
@@ -32,7 +34,12 @@ def parser() -> Parser:
     add_device(p)
     p.add_argument("--max_pixels", type=int, default=UNTILED_PIXELS, help="Refuse pictures of more.")
     p.add_argument("--max_bytes", type=int, default=64 * MIB, help="Refuse requests of more.")
-    add_optional(p, "tile", int, "Side of the tiles, such as 1024, where a request does not tell it.")
+    add_optional(
+        p,
+        "tile",
+        int,
+        "Side of the tiles, such as 1024, where a request does not tell it; else as of predict.",
+    )
     p.checks.append(_check)
     return p
 
@@ -66,6 +73,7 @@ def main(arguments: list[str]) -> None:
     limits = Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
     with bound(options.host, options.port) as listening:
         host, port = listening.getsockname()[:2]
+        address = f"http://{_bracketed(host)}:{port}"
         is_local = ipaddress.ip_address(host).is_loopback
         inference = Inference(network, limits.max_pixels)
         app = make_app(
@@ -75,10 +83,6 @@ def main(arguments: list[str]) -> None:
             tile=options.tile,
             names=(*LOCAL_NAMES, _bracketed(host)) if is_local else (),
         )
-        sys.stdout.write(f"http://{_bracketed(host)}:{port} serves {name_of(path)}; Ctrl-C ends it.\n")
-        sys.stdout.flush()
-        if not is_local:
-            sys.stderr.write("note: whoever reaches this machine may ask it; --host 127.0.0.1 lets nobody.\n")
         config = uvicorn.Config(
             app,
             log_level="critical",  # the server tells errors itself, and that it ends
@@ -88,6 +92,10 @@ def main(arguments: list[str]) -> None:
         )
         try:
             with raising():
+                sys.stdout.write(f"{address} serves {name_of(path)}; Ctrl-C ends it.\n")
+                sys.stdout.flush()
+                if not is_local:
+                    sys.stderr.write(_OPEN)
                 uvicorn.Server(config).run(sockets=[listening])
         except Interrupted:  # the way in which a server ends
             sys.stdout.write("ended.\n")

@@ -49,7 +49,7 @@ class Server:
         inference: Asks the network.
         name: Of the model.
         limits: Of requests.
-        tile: Side of the tiles of pictures, if a request does not tell it; None: at once.
+        tile: Side of the tiles of pictures, if a request does not tell it; None: as `predict` does.
     """
 
     def __init__(self, inference: Inference, name: str, limits: Limits, tile: int | None) -> None:

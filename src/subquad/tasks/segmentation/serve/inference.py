@@ -25,6 +25,7 @@ from subquad.tasks.segmentation.serve.codes import Codes, codes_of
 from subquad.tasks.segmentation.serve.limits import Refusal
 from subquad.tasks.segmentation.serve.questions import Question
 from subquad.tasks.segmentation.tiles import predict_tiles
+from subquad.tasks.segmentation.tiling import Tiling
 
 T = TypeVar("T")
 
@@ -98,9 +99,7 @@ class Inference:
             Refusal: If it cannot be read, is too large, or the memory does not suffice.
         """
         picture = self._read(content, name)
-        tiling, tiles = question.tiling_of(picture[0].numel()), 1
-        if self.network.config.resize is not None:  # it is seen small
-            tiling = None
+        tiling, tiles = self._tiling(question, picture), 1
         begun = time.perf_counter()
         with _enough_memory(), evaluating_steps(self.network, question.steps):
             if tiling is None:
@@ -141,10 +140,16 @@ class Inference:
         if self._last is None or self._last[0] != key:
             self._last = None  # makes room
             picture = self._read(content, name)
-            tiling = question.tiling_of(picture[0].numel())
+            tiling = self._tiling(question, picture)
             with _enough_memory(), evaluating_steps(self.network, question.steps):
                 self._last = (key, codes_of(self.network, picture, tiling))
         return self._last[1]
+
+    def _tiling(self, question: Question, picture: Tensor) -> Tiling | None:
+        """Return how a picture is cut; what is left to the server is not, if it is shown reduced."""
+        if question.if_large and self.network.config.resize is not None:
+            return None
+        return question.tiling_of(picture[0].numel())
 
     def _read(self, content: bytes, name: str) -> Tensor:
         try:

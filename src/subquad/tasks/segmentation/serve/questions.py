@@ -8,7 +8,7 @@ from typing import Literal
 
 from subquad.base.suggest import did_you_mean
 from subquad.tasks.segmentation.serve.limits import Limits, Refusal
-from subquad.tasks.segmentation.tiling import WHOLE_PIXELS, Tiling
+from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling
 
 OF_PREDICTION = ("steps", "tile", "share_dictionary", "format", "picture")
 OF_EXPLANATION = ("steps", "tile", "x", "y")
@@ -40,7 +40,7 @@ def question_of(parameters: Mapping[str, str], limits: Limits, tile: int | None,
     Args:
         parameters: By name.
         limits: Of the server.
-        tile: What is taken if `tile` is not among them; None cuts nothing.
+        tile: What is taken if `tile` is not among them; None: tiles for large pictures, as `predict` does.
         has_ham: Whether the network has a dictionary.
 
     Raises:
@@ -51,17 +51,16 @@ def question_of(parameters: Mapping[str, str], limits: Limits, tile: int | None,
         steps = whole_number(parameters, "steps", 1, limits.max_steps)
         if not has_ham:
             raise Refusal(422, "this network has no matrix decomposition, so no steps; leave `steps` out.")
-    if parameters.get("tile") == "auto":
-        if "share_dictionary" in parameters:
-            raise Refusal(422, "tile=auto shares a dictionary if there is one; leave `share_dictionary` out.")
-        return Question(steps, Tiling(share_dictionary=has_ham), if_large=True)
-    if "tile" in parameters:
+    is_automatic = parameters.get("tile") == "auto" or ("tile" not in parameters and tile is None)
+    if "tile" in parameters and not is_automatic:
         tile = whole_number(parameters, "tile", 0, LARGEST) or None
     shares = choice(parameters, "share_dictionary", ("false", "true"), "false") == "true"
-    if shares and tile is None:
+    if shares and (is_automatic or tile is None):
         raise Refusal(422, "`share_dictionary` is of tiles; give `tile` too, such as tile=1024.")
     if shares and not has_ham:
         raise Refusal(422, "this network has no dictionary that tiles could share; leave it out.")
+    if is_automatic:
+        return Question(steps, AUTOMATIC, if_large=True)
     try:
         tiling = None if tile is None else Tiling(tile=tile, share_dictionary=shares)
     except ValueError as error:

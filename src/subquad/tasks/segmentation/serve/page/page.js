@@ -3,7 +3,7 @@
 import { askExplain, askModel, askPredict } from "./asking.js";
 import { closeCamera, openCamera, pictureOf } from "./camera.js";
 import { blobOf, bytesOf, canvasOf, classesOf, mixed, paintClasses, paintHeat, save } from "./drawing.js";
-import { legendFoot, legendRow, megapixels, number, percent, pressable, seconds, some } from "./telling.js";
+import { boundsOf, factsOf, legendFoot, legendRow, number, percent, pressable, seconds, some } from "./telling.js";
 
 const at = (id) => document.getElementById(id);
 const READ = ["image/png", "image/jpeg", "image/bmp", "image/tiff"]; // by the server; others the browser turns to PNG
@@ -26,7 +26,6 @@ function complain(error) {
 }
 
 // ---- pictures come
-
 async function take(file) {
   complain(null);
   if (!file) return;
@@ -93,7 +92,6 @@ function way() {
 }
 
 // ---- what is shown
-
 function showPicture(bitmap) {
   canvasOf(bitmap, at("photo"));
   at("frame").style.setProperty("--ratio", bitmap.width / bitmap.height);
@@ -121,11 +119,11 @@ async function show(answer) {
   kept = { picture, own, tile: at("tile").value, steps: at("steps").value };
 }
 
-function showLegend(answer) {
-  const found = answer.classes.filter((one) => one.pixels).sort((a, b) => b.pixels - a.pixels);
+function showLegend({ classes }) {
+  const found = classes.filter((one) => one.pixels).sort((a, b) => b.pixels - a.pixels);
+  const absent = classes.filter((one) => !one.pixels).map((one) => one.name);
   at("legend").tBodies[0].replaceChildren(...found.map(legendRow));
   at("legend").tFoot.replaceChildren(legendFoot(found));
-  const absent = answer.classes.filter((one) => !one.pixels).map((one) => one.name);
   at("absent").textContent = `Not found: ${some(absent, 12)}`;
   at("absent").hidden = !absent.length;
 }
@@ -147,7 +145,6 @@ function showClasses() {
 }
 
 // ---- a pixel
-
 /** Put the cross on a pixel, and tell its class. */
 function place(x, y) {
   if (!shown) return;
@@ -221,7 +218,6 @@ async function showHeat(button, { map, lowest, highest }) {
 }
 
 // ---- what is written
-
 async function saveOverlay() {
   const heated = at("frame").classList.contains("heated");
   const canvas = mixed(at("photo"), at(heated ? "heat" : "mask"), at("opacity").value / 100, heated);
@@ -234,7 +230,6 @@ function showOpacity() {
 }
 
 // ---- the beginning
-
 function listen() {
   const on = (id, event, act) => at(id).addEventListener(event, act);
   const again = () => {
@@ -284,14 +279,8 @@ async function begin() {
   model = await askModel();
   document.title = `${model.name} · subquad`;
   at("name").textContent = model.name;
-  at("facts").textContent = [
-    `${model.network}${model.backbone ? ` on ${model.backbone}` : ""}`,
-    `${number(model.parameters)} parameters`,
-    `${model.classes.length} classes`,
-  ].join(" · ");
-  at("bounds").textContent =
-    `PNG, JPEG, BMP or TIFF, up to ${megapixels(model.limits.pixels)} megapixels. ` +
-    (["localhost", "127.0.0.1", "[::1]"].includes(location.hostname) ? "It does not leave this machine." : `It is sent to ${location.hostname}.`);
+  at("facts").textContent = factsOf(model);
+  at("bounds").textContent = boundsOf(model, location.hostname);
   at("camera").hidden = !navigator.mediaDevices?.getUserMedia;
   if (model.tile && ![...at("tile").options].some((one) => Number(one.value) === model.tile)) {
     at("tile").add(new Option(`in tiles of ${model.tile}`, model.tile));

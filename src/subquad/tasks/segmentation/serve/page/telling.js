@@ -3,9 +3,20 @@
 export const number = (value) => value.toLocaleString("en");
 export const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.001 ? 3 : 1)} %`;
 export const seconds = (time) => (time < 1 ? `${Math.round(1000 * time)} ms` : `${time.toFixed(1)} s`);
-export const megapixels = (pixels) => (pixels < 1e7 ? (pixels / 1e6).toFixed(1) : Math.floor(pixels / 1e6));
+const megapixels = (pixels) => (pixels < 1e7 ? (pixels / 1e6).toFixed(1) : Math.floor(pixels / 1e6));
 export const some = (names, most) =>
   names.slice(0, most).join(", ") + (names.length > most ? ` and ${names.length - most} more` : "");
+
+export function factsOf({ network, backbone, parameters, classes }) {
+  const kind = backbone ? `${network} on ${backbone}` : network;
+  return `${kind} · ${number(parameters)} parameters · ${classes.length} classes`;
+}
+
+export function boundsOf({ limits }, host) {
+  const local = ["localhost", "127.0.0.1", "[::1]"].includes(host);
+  const goes = local ? "It does not leave this machine." : `It is sent to ${host}.`;
+  return `PNG, JPEG, BMP or TIFF, up to ${megapixels(limits.pixels)} megapixels. ${goes}`;
+}
 
 function made(kind, content, options = {}) {
   const element = Object.assign(document.createElement(kind), options);
