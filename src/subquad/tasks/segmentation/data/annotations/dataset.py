@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from subquad.base.limits import PICTURE_PIXELS
-from subquad.data.fingerprint import file_parts
+from subquad.data.fingerprint import content_parts, file_parts
 from subquad.data.pictures import Picture, read_picture
 from subquad.tasks.segmentation.data.annotations.classes import indices_of, rest_of
 from subquad.tasks.segmentation.data.annotations.files import Embedded
@@ -93,9 +93,9 @@ class AnnotatedPictures(Dataset[Sample]):
         return picture.pixels, torch.from_numpy(mask), picture
 
     def fingerprint_parts(self) -> Iterable[bytes]:
-        """Return the names and sizes of the files."""
+        """Return the names and sizes of the pictures, and the contents of the annotations."""
         files = [item.picture if isinstance(item.picture, Path) else item.picture.path for item in self.items]
-        return file_parts([*files, *self._export.sources])
+        return (*file_parts(files), *content_parts(self._export.sources))
 
     def source(self, index: int) -> Path | Embedded:
         """Return where the picture of a sample is."""
