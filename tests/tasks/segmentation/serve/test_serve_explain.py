@@ -9,6 +9,7 @@ import torch
 from serving import application, encoded, opened, post, sentence, telling_network, waves
 from subquad.engine.preprocess import preprocess
 from subquad.explain.code_maps import ham_factors
+from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.serve.codes import codes_of
 from subquad.tasks.segmentation.tiling import Tiling
 
@@ -124,3 +125,12 @@ def test_a_network_without_a_dictionary_says_so(context):
     told = sentence(post(app, "/predict?tile=128&share_dictionary=true", encoded(PIXELS)), 422)
     assert "no dictionary that tiles could share" in told
     assert post(app, "/predict", encoded(PIXELS)).json()["steps"] is None
+
+
+def test_the_ham_of_an_explanation_sees_what_it_sees_in_a_prediction():
+    network = telling_network(resize=(48, 32))
+    picture, seen = torch.from_numpy(PIXELS).movedim(2, 0), []
+    network.head.hamburger.ham.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    predict_labels(network, picture[None])
+    codes_of(network, picture, None)
+    assert len(seen) == 2 and torch.equal(*seen)
