@@ -22,7 +22,7 @@ from subquad.nn.sharing import evaluating_steps
 from subquad.tasks.segmentation.drawing import encoded, mask_picture, palette_of
 from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.serve.codes import Codes, codes_of
-from subquad.tasks.segmentation.serve.limits import Refusal
+from subquad.tasks.segmentation.serve.limits import Refusal, pixels_at_once
 from subquad.tasks.segmentation.serve.questions import Question
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling
@@ -146,10 +146,22 @@ class Inference:
         return self._last[1]
 
     def _tiling(self, question: Question, picture: Tensor) -> Tiling | None:
-        """Return how a picture is cut; what is left to the server is not, if it is shown reduced."""
-        if question.if_large and self.network.config.resize is not None:
-            return None
-        return question.tiling_of(picture[0].numel())
+        """Return how a picture is cut; what is left to the server is not, if it is shown reduced.
+
+        Raises:
+            Refusal: If it is to be seen at once, and has too many pixels for that.
+        """
+        config, pixels = self.network.config, picture[0].numel()
+        is_whole = question.if_large and config.resize is not None
+        tiling = None if is_whole else question.tiling_of(pixels)
+        most = pixels_at_once(config.num_classes, config.resize is not None)
+        if tiling is None and pixels > most:
+            raise Refusal(
+                413,
+                f"the picture has {pixels:,} pixels, and at once this network may see {most:,}; ask for "
+                "tiles, such as tile=512, or send a smaller one.",
+            )
+        return tiling
 
     def _read(self, content: bytes, name: str) -> Tensor:
         try:

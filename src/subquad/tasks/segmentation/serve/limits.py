@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from subquad.base.limits import MIB, UNTILED_PIXELS
+from subquad.base.limits import (
+    AT_ONCE_BYTES,
+    MIB,
+    REDUCED_PIXEL_BYTES,
+    SCORE_BYTES,
+    UNTILED_PIXELS,
+    WHOLE_PIXEL_BYTES,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +36,17 @@ class Limits:
     max_steps: int = 32
     requests: int = 32
     seconds: float = 60.0
+
+
+def pixels_at_once(classes: int, is_reduced: bool) -> int:
+    """Return how many pixels a picture may have that is not cut, so that it takes `AT_ONCE_BYTES`.
+
+    Args:
+        classes: Of the network.
+        is_reduced: Whether it is shown pictures reduced.
+    """
+    scores = REDUCED_PIXEL_BYTES + SCORE_BYTES * classes
+    return AT_ONCE_BYTES // (scores if is_reduced else max(scores, WHOLE_PIXEL_BYTES))
 
 
 class Refusal(Exception):
