@@ -101,6 +101,20 @@ def test_parameters_that_do_not_fit(address, said):
         assert said in sentence(ask(app, "POST", "/predict", files=images(PICTURE), data={name: value}), 422)
 
 
+def test_answers_have_an_end():
+    """And a remedy that fits: a picture of a few KB is a PNG of megabytes when it is sent back."""
+    app, several = application(max_answer=1500), [PICTURE] * 3
+    told = sentence(post(app, "/predict", *several), 413)
+    assert "more than 1,500 bytes" in told and "send fewer pictures at once" in told
+    assert post(app, "/predict", PICTURE).status_code == 200
+    assert "leave `picture` out" in sentence(post(app, "/predict?picture=true", PICTURE), 413)
+    told = sentence(post(application(), "/predict?picture=true", *several), 422)
+    assert "`picture` sends one picture back" in told and told.endswith("got 3.")
+    tiny = application(max_answer=9)
+    assert "ask for format=png" in sentence(post(tiny, "/predict", PICTURE), 413)
+    assert post(tiny, "/predict?format=png", PICTURE).status_code == 200
+
+
 def test_forms_that_hold_no_picture():
     app = application(max_pictures=2)
     assert "no part `image`" in sentence(ask(app, "POST", "/predict", files={"x": (None, "1")}), 422)

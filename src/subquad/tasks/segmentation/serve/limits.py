@@ -26,6 +26,7 @@ class Limits:
         max_pixels: Of a picture.
         max_pictures: Of a request.
         max_steps: Of a decomposition; six are published.
+        max_answer: Bytes of an answer, for all pictures of a request.
         requests: That are read, wait or are answered at once; further ones are sent away.
         seconds: In which the body of a request must have come.
     """
@@ -34,6 +35,7 @@ class Limits:
     max_pixels: int = UNTILED_PIXELS
     max_pictures: int = 32
     max_steps: int = 32
+    max_answer: int = 128 * MIB
     requests: int = 32
     seconds: float = 60.0
 
