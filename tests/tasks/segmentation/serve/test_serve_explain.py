@@ -111,6 +111,15 @@ def test_a_pixel_that_is_none(address, said):
     assert said in sentence(post(application(), address, encoded(PIXELS)), 422)
 
 
+def test_nothing_is_computed_for_a_pixel_that_is_none():
+    network, runs = telling_network(), []
+    network.register_forward_hook(lambda *_: runs.append(1))
+    app = application(network)
+    for address in ("/explain", "/explain?x=1", "/explain?x=1&y=64"):
+        sentence(post(app, address, encoded(PIXELS)), 422)
+    assert not runs
+
+
 def test_one_picture_at_a_time():
     two = [encoded(PIXELS)] * 2
     assert "one picture is explained" in sentence(post(application(), "/explain?x=1&y=1", *two), 422)

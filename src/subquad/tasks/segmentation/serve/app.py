@@ -104,11 +104,13 @@ class Server:
                 (upload,) = _one(body, "one picture is explained at a time; send one")
                 question = self._question(parameters)
 
-                def work() -> bytes:
-                    codes = self.inference.explain(upload.file.read(), upload.name, question)
-                    height, width = codes.size
+                def pixel(height: int, width: int) -> tuple[int, int]:
                     x = whole_number(parameters, "x", 0, width - 1)
-                    y = whole_number(parameters, "y", 0, height - 1)
+                    return x, whole_number(parameters, "y", 0, height - 1)
+
+                def work() -> bytes:
+                    codes = self.inference.explain(upload.file.read(), upload.name, question, pixel)
+                    x, y = pixel(*codes.size)
                     steps = question.steps or self.inference.steps
                     return answers.in_bytes(answers.explanation(codes, x, y, steps))
 

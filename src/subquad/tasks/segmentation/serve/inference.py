@@ -118,13 +118,16 @@ class Inference:
             picture=picture,
         )
 
-    def explain(self, content: bytes, name: str, question: Question) -> Codes:
+    def explain(
+        self, content: bytes, name: str, question: Question, check: Callable[[int, int], object]
+    ) -> Codes:
         """Return what the ham made of a picture; of the last one, it is kept.
 
         Args:
             content: Of its file.
             name: For messages.
             question: How; tiles share one dictionary, or their columns could not be compared.
+            check: Of height and width, before the network is asked.
 
         Raises:
             Refusal: As above, or if the network has no dictionary.
@@ -140,6 +143,7 @@ class Inference:
         if self._last is None or self._last[0] != key:
             self._last = None  # makes room
             picture = self._read(content, name)
+            check(int(picture.shape[1]), int(picture.shape[2]))
             tiling = self._tiling(question, picture)
             with _enough_memory(), evaluating_steps(self.network, question.steps):
                 self._last = (key, codes_of(self.network, picture, tiling))
