@@ -21,7 +21,7 @@ from subquad.tasks.segmentation.tiling import Tiling, full_size_remark
 PATIENCE = 3  # seconds in which answers that are at work may end
 
 _OPEN = "note: whoever reaches this machine may ask it; --host 127.0.0.1 lets nobody.\n"
-_ANY_NAME = "note: it answers under any name, also of a site that lets its name lead here; with --name under that alone.\n"
+_ANY_NAME = "note: it answers under any name, a hostile site's, too; --name tells the one that counts.\n"
 
 
 def parser() -> Parser:
@@ -37,8 +37,8 @@ def parser() -> Parser:
         p,
         "name",
         str,
-        "Answer under this name (or address) of the machine alone, such as lab.example.org; if not given, under "
-        "any, but on 127.0.0.1.",
+        "Answer under this name (or address) of the machine alone, such as lab.example.org; else, but on "
+        "127.0.0.1, under any.",
     )
     add_device(p)
     p.add_argument("--max_pixels", type=int, default=UNTILED_PIXELS, help="Refuse pictures of more.")
