@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from subquad.engine.bootstrap import paired_bootstrap
+from subquad.engine import bootstrap
+from subquad.engine.bootstrap import REPEATS, Difference, paired_bootstrap
 from subquad.engine.sample_counts import SampleCounts, score
 
 
@@ -82,6 +83,39 @@ def test_nothing_is_called_real_that_is_chance():
     parts = [slice(start, start + 40) for start in range(0, 4000, 40)]
     real = sum(paired_bootstrap("mean IoU", first[p], second[p], repeats=300).is_real for p in parts)
     assert real <= 12, "of 100, where 5 are expected"
+
+
+def test_a_rare_class_is_not_lost_by_one_pixel():
+    """One image of twenty shows it, and one pixel of another is said to be of it by the second network."""
+    first = np.zeros((20, 3, 3), np.int64)
+    first[:, 0, 0] = first[:, 1, 1] = 100
+    first[0, 2, 2] = 100
+    second = first.copy()
+    second[5, 0, 0], second[5, 0, 2] = 99, 1
+    found = paired_bootstrap("mean IoU", margins_of(first), margins_of(second))
+    assert -0.05 < found.low <= found.value < 0 and found.high == 0
+
+
+def test_a_class_that_nothing_shows_has_no_part():
+    first = np.zeros((10, 3, 3), np.int64)
+    first[:, 0, 0] = first[:, 1, 1] = 100
+    second = first.copy()
+    second[3, 0, 0], second[3, 0, 2] = 99, 1
+    found = paired_bootstrap("mean IoU", margins_of(first), margins_of(second))
+    assert found.value == pytest.approx(-0.0005) and found.low <= found.value <= found.high == 0
+
+
+def test_few_draws_at_once_are_the_same_draws(monkeypatch):
+    rng = np.random.default_rng(6)
+    first, second = margins_of(images(rng, 12, 0.6)), margins_of(images(rng, 12, 0.7))
+    whole = paired_bootstrap("mean IoU", first, second, repeats=50)
+    monkeypatch.setattr(bootstrap, "DRAWN_AT_ONCE", 12 * 7)
+    assert paired_bootstrap("mean IoU", first, second, repeats=50) == whole
+
+
+def test_p_has_a_least_value_that_is_told_as_a_bound():
+    assert Difference(1.0, 0.5, 1.5, 2 / (REPEATS + 1), 40).p_words == "p <= 0.001"
+    assert Difference(1.0, 0.5, 1.5, 4 / (REPEATS + 1), 40).p_words == "p = 0.0020"
 
 
 def test_draws_without_truth_are_left_out():

@@ -1,13 +1,14 @@
 """Schedules against the spec's formulas; parameter groups against the originals' counts."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import nn
 
 from subquad import create_model
-from subquad.engine.groups import parameter_groups
+from subquad.engine.groups import backbone_stages, parameter_groups
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.tasks.generation.optimizer import HamGANOptions
 
@@ -286,3 +287,23 @@ def test_earlier_stages_learn_more_slowly(backbone, names, stages):
 def test_rates_of_parts_are_checked(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         OptimizerOptions(**wrong)
+
+
+@pytest.mark.parametrize("backbone", ["timm/regnety_002", "timm/densenet121"])
+def test_stages_of_other_names_are_told_apart(backbone):
+    network = create_model("light_ham_van_tiny_d256", backbone=backbone)
+    assert len(set(backbone_stages(network).values())) == 5
+
+
+def test_a_backbone_without_stages_has_no_layer_decay():
+    with pytest.raises(ValueError, match=r"layer_decay 0.8 slows .* none are told apart"):
+        parameter_groups(nn.Linear(2, 2), lr=1.0, weight_decay=0.0, layer_decay=0.8)
+
+
+def test_a_rate_below_the_end_of_the_decay_does_not_rise():
+    options = OptimizerOptions(lr=1e-3, min_lr=1e-4, backbone_lr=0.01, warmup_steps=0)
+    network = create_model("light_ham_van_tiny_d256", backbone="conv_tiny")
+    found = list(rates(options, 20, network))
+    assert min(found[-1]) == pytest.approx(1e-5) and max(found[-1]) < 2e-4
+    for before, after in pairwise(found):
+        assert all(later <= earlier for earlier, later in zip(before, after, strict=True))

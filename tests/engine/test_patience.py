@@ -56,3 +56,11 @@ def test_a_run_that_goes_on_has_waited_before():
 def test_no_patience_is_refused():
     with pytest.raises(ValueError, match="--patience is a number of evaluations, 1 or more; got 0"):
         Patience(0)
+
+
+@pytest.mark.parametrize(("waited", "ends"), [(1, False), (2, True), (3, True)])
+def test_a_run_that_had_ended_trains_no_more(waited, ends):
+    patience, trainer = Patience(2), SimpleNamespace(should_stop=False)
+    patience.load_state_dict({"best": 0.3, "waited": waited})
+    patience.on_train_start(trainer, Fake())
+    assert trainer.should_stop == ends

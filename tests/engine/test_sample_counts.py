@@ -57,11 +57,12 @@ def test_scores_of_many_at_once(matrices):
 
 
 def test_a_file_gives_back_what_was_saved(matrices, tmp_path):
-    counts = counts_of(matrices).of_weights("abc")
+    counts = counts_of(matrices).of_weights("abc", "4 samples, 1f")
     counts.save(tmp_path / "evaluation.npz")
     read = load_counts(tmp_path / "evaluation.npz")
     assert (read.metric, read.classes, read.samples, read.of) == ("mean IoU", CLASSES, counts.samples, 10)
-    assert read.weights == "abc" and np.array_equal(read.margins(), counts.margins())
+    assert (read.weights, read.data) == ("abc", "4 samples, 1f")
+    assert np.array_equal(read.margins(), counts.margins())
 
 
 def broken(path, kind):
@@ -104,6 +105,20 @@ def test_what_is_no_such_file_is_refused(kind, tmp_path):
     broken(tmp_path / "evaluation.npz", kind)
     with pytest.raises((ValueError, OSError)):
         load_counts(tmp_path / "evaluation.npz")
+
+
+def test_whatever_byte_is_damaged_it_is_one_sentence(tmp_path):
+    path = tmp_path / "evaluation.npz"
+    counts_of([np.eye(3)] * 3).save(path)
+    whole, refused = path.read_bytes(), 0
+    for place in range(0, len(whole), 5):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            load_counts(path)
+        except ValueError as error:
+            refused += 1
+            assert "holds no counts of an evaluation" in str(error) and "\n" not in str(error)
+    assert refused > len(whole) // 20
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):

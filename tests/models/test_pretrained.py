@@ -199,3 +199,10 @@ def test_maps_at_another_output_stride():
     for name, stride in (("timm/resnet18", 4), ("timm/convnext_atto", 64), ("timm/hgnet_tiny", 8)):
         with raises(ValueError, match=rf"output stride.*{stride}"):
             make_backbone(name, output_stride=stride)
+
+
+def test_statistics_of_another_backbone_take_the_place_of_the_named_networks():
+    config = registry.model_config("light_ham_efficientnet_lite0", backbone="timm/resnet18")
+    assert config.normalization == ((0.5,) * 3, (0.5,) * 3)
+    started = with_start(config, "any.pth", {})
+    assert started.normalization == registry.model_config(NAME).normalization  # ImageNet's own

@@ -4,7 +4,9 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from classification_data import fit_classes, write_classes
 from cli_helpers import CLASSES, fit_arguments
@@ -12,7 +14,7 @@ from page_reader import LOADS, Page
 from subquad.base.files import write_whole
 from subquad.engine.sample_counts import load_counts
 from subquad.models import load_model, save_model
-from subquad.tasks import runs as runs_of_tasks
+from subquad.tasks import task_called
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,8 @@ def test_two_runs_side_by_side(call, run, other, tmp_path):
     ):
         assert part in words, part
     assert "chance over images" in result.out and "It says nothing about other seeds" in result.out
+    for part in ("chosen by their score on these very", "frames of one video", "the sign turns"):
+        assert part in words and (part in result.out or part == "the sign turns")
     assert all(name in result.out and name in words for name in CLASSES)
     told = json.loads(scores.read_text())
     (difference,) = told["differences"]
@@ -66,16 +70,35 @@ def test_a_run_against_itself_differs_by_nothing(call, run, tmp_path):
     assert result.code == 0, result.err
     (difference,) = json.loads((tmp_path / "c.json").read_text())["differences"]
     assert (difference["value"], difference["low"], difference["high"], difference["p"]) == (0, 0, 0, 1)
-    assert difference["larger_than_chance"] is False and "is not larger than chance" in result.out
+    assert difference["larger_than_chance"] is False and "may be chance over images" in result.out
     assert "the runs have the same options" in titles(tmp_path / "c.html")
 
 
 def test_kept_counts_need_no_data(call, run, other, tmp_path, monkeypatch):
-    def refuse(*_):
-        raise AssertionError("the data were opened")
+    def gone(*_):
+        raise FileNotFoundError("there is no folder data.")
 
-    monkeypatch.setattr(runs_of_tasks, "ask_parser", refuse)
-    assert call("compare", run, other, "--output", tmp_path / "c.html").code == 0
+    monkeypatch.setattr(task_called("segmentation").__class__, "open_data", gone)
+    result = call("compare", run, other, "--output", tmp_path / "c.html")
+    assert result.code == 0 and "looking at the evaluation set" not in result.out
+    assert result.err.count("cannot be looked at any more (there is no folder data)") == 2
+
+
+def test_kept_counts_are_used(call, run, other, tmp_path):
+    result = call("compare", run, other, "--output", tmp_path / "c.html")
+    assert result.code == 0 and "looking at the evaluation set" not in result.out and not result.err
+
+
+def test_counts_of_masks_that_were_corrected_are_made_anew(call, run, trained, tmp_path):
+    data = shutil.copytree(trained.data, tmp_path / "data")
+    options = run / "config.yaml"
+    options.write_text(options.read_text().replace(str(trained.data), str(data)))
+    mask = data / "val" / "labels" / "val2.png"
+    Image.fromarray(np.zeros((40, 48), np.uint8)).save(mask)
+    result = call("compare", run, run, "--output", tmp_path / "c.html")
+    assert result.code == 0 and "looking at the evaluation set once more" in result.out
+    true = load_counts(run / "evaluation.npz").margins()[2, 1]
+    assert list(true) == [40 * 48, 0, 0]
 
 
 @pytest.mark.parametrize("damage", ["missing", "garbage", "of other weights", "of fewer samples"])

@@ -77,6 +77,19 @@ def test_few_pictures_bound_the_cost(call, run):
     assert "2 of 4 evaluation pictures, evenly spread" in words_of(run)
 
 
+def test_what_a_run_that_came_to_nothing_left_is_not_of_the_next(call, data, run, tmp_path):
+    new = tmp_path / "new"
+    new.mkdir()
+    Plan(("4 pictures.",), (Choice("data.crop", [8, 8], "of another run"),)).write(new)
+    for name in ("run.json", "evaluation.npz"):
+        shutil.copy(run / name, new / name)
+    result = call(*fit_arguments(data, new, "--trainer.max_steps=1", "--trainer.limit_val_batches=0"))
+    assert result.code == 0, result.err
+    assert not (new / "plan.json").exists() and not (new / "evaluation.npz").exists()
+    assert call(*fit_arguments(data, new)).code == 2, "there is a run now, and its files stay"
+    assert (new / "run.json").is_file()
+
+
 def test_no_report_if_none_is_asked_for(call, data, tmp_path):
     result = call(*fit_arguments(data, tmp_path / "run", "--report_samples=0"))
     assert result.code == 0 and "writing the report" not in result.out

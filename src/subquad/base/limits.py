@@ -73,7 +73,8 @@ AT_ONCE_BYTES = 4 * GIB
 WHOLE_PIXEL_BYTES, REDUCED_PIXEL_BYTES, SCORE_BYTES = 360, 53, 4
 SMALL_PICTURE_PIXELS = 2**20  # of a picture of CIFAR-10 or Pathfinder, which have 1,024 to 65,536
 CLASSES_BYTES = MIB  # of a file that names up to 255 classes
-# Of a file of outlines: that of COCO's 118,287 training pictures has 448 MiB.
+# Of a file of outlines: that of COCO's 118,287 training pictures has 448 MiB. Python takes five times as much
+# memory for its numbers, so 2.5 GiB, and of a file of empty lists 25 times.
 ANNOTATION_BYTES = 512 * MIB
 # Of one outline, along the edges in pixels; it is drawn in memory 40 times as large. The longest of COCO has
 # less than 20,000, so this is a mistake of units, or meant to eat memory.

@@ -10,7 +10,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 NORMS = (_BatchNorm, nn.LayerNorm, nn.GroupNorm)
 Exempt = Literal["backbone_norms", "backbone_norms_but_stem", "norms_and_biases", "nothing"]
-_NUMBERED = re.compile(r"backbone\.(network\.)?(blocks|stages|layers?)[._]?\d+\.")
+_NUMBERED = re.compile(
+    r"backbone\.(network\.)?(features[._])?(denseblock|blocks?|stages?|layers?|s)[._]?\d+\."
+)
 GroupKey = tuple[float, bool]  # factor of the learning rate, whether there is no weight decay
 
 
@@ -40,6 +42,9 @@ def parameter_groups(
 
     Returns:
         Groups for a PyTorch optimiser, by growing learning rate, those with decay first.
+
+    Raises:
+        ValueError: If there is a `layer_decay` and the backbone has no stages that are told apart.
     """
     norm_parameters = {
         f"{name}.{kind}"
@@ -62,6 +67,11 @@ def parameter_groups(
         return name in norm_parameters and name.startswith("backbone.") and not is_kept
 
     stages = backbone_stages(network)
+    if layer_decay != 1 and not any(stages.values()):
+        raise ValueError(
+            f"optimizer.layer_decay {layer_decay} slows the earlier stages of a backbone, and none are told "
+            f"apart in this one; leave it out, or give optimizer.backbone_lr."
+        )
 
     def factor(name: str) -> float:
         stage = stages.get(name)

@@ -42,7 +42,8 @@ class OptimizerOptions:
         warmup_ratio: The first step's share of the learning rate.
         decay: "poly", (1 - step / steps) ** power, or "cosine", half a wave from 1 to 0.
         power: Of "poly"; 0 is no decay at all.
-        min_lr: Where the decay ends, in [0, lr]: lr becomes (lr - min_lr) * decay + min_lr.
+        min_lr: Where the decay ends, in [0, lr]: lr becomes (lr - min_lr) * decay + min_lr; parts whose rate
+            is lower than that from the start keep it.
         update_every: Steps between two changes of the learning rate.
     """
 
@@ -114,7 +115,7 @@ class OptimizerOptions:
             optimizer = AdamW(groups, lr=self.lr, betas=self.betas)
 
         def schedule(lr: float) -> Callable[[int], float]:
-            return lambda step: self.factor(step, steps, min_share=self.min_lr / lr)
+            return lambda step: self.factor(step, steps, min_share=min(self.min_lr / lr, 1))
 
         return optimizer, LambdaLR(optimizer, [schedule(group["lr"]) for group in groups])
 

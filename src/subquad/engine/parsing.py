@@ -59,7 +59,7 @@ class Parser(ArgumentParser):
         usual: Full names of the options that `--help` shows; all of them if there are none.
         paths: Full names of options that are paths to be kept as absolute ones.
         short: Options by shorter names, such as "--protocol" for "--protocol.name".
-        checks: Each raises ValueError for values out of range.
+        checks: Each raises ValueError for values out of range, or settles what contradicts.
         may_change: Options that may differ when a run goes on, beside those of every run.
         former: Values that older versions wrote, of no option now.
         deprecated: Options by the full names that they had, each with its new one.

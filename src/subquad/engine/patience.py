@@ -28,6 +28,10 @@ class Patience(Callback):
         self.evaluations = evaluations
         self.best, self.waited = -math.inf, 0
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """End at once a run that had ended, and goes on."""
+        trainer.should_stop = trainer.should_stop or self.waited >= self.evaluations
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Count; every process has the same score, so that all of them stop."""
         assert isinstance(pl_module, Learner)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +32,7 @@ class SampleCounts:
         entries: Sample, true class and told class of each count, int64 (entries, 3).
         counts: Such as pixels, int64 (entries,).
         weights: Digest of the file of the network's weights.
+        data: Fingerprint of the evaluation set.
     """
 
     metric: str
@@ -42,6 +42,7 @@ class SampleCounts:
     entries: Counts
     counts: Counts
     weights: str = ""
+    data: str = ""
 
     @classmethod
     def of_matrices(
@@ -61,9 +62,9 @@ class SampleCounts:
             np.concatenate([np.zeros(0, np.int64), *counts]),
         )
 
-    def of_weights(self, digest: str) -> SampleCounts:
-        """Return the same, said to be of weights of that digest."""
-        return replace(self, weights=digest)
+    def of_weights(self, digest: str, data: str = "") -> SampleCounts:
+        """Return the same, said to be of weights of that digest, and data of that fingerprint."""
+        return replace(self, weights=digest, data=data)
 
     def confusion(self) -> Counts:
         """Return the confusion matrix of all samples, (classes, classes), rows are the truth."""
@@ -99,6 +100,7 @@ class SampleCounts:
             metric=np.array(self.metric),
             of=np.array(self.of),
             weights=np.array(self.weights),
+            data=np.array(self.data),
             classes=np.array(self.classes, dtype=str),
             samples=np.array(self.samples, dtype=str),
             entries=self.entries,
@@ -111,7 +113,7 @@ def load_counts(path: Path) -> SampleCounts:
     """Read what `SampleCounts.save` wrote.
 
     Raises:
-        OSError: If there is no such file, or it cannot be read.
+        OSError: If there is no such file.
         ValueError: If it is no such file, damaged, or unpacks to more than `LARGEST_COUNTS`.
     """
     require_file(path, LARGEST_COUNTS)
@@ -127,10 +129,15 @@ def load_counts(path: Path) -> SampleCounts:
             found["entries"],
             found["counts"],
             str(found["weights"]),
+            str(found["data"]),
         )
         _check(read)
-    except (KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} holds no counts of an evaluation ({error}).") from error
+    except Exception as error:  # what is damaged fails in zlib, in zipfile, in the parser of a header, ...
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ValueError(
+            f"{path} holds no counts of an evaluation ({reason}); delete it, and `subquad report` makes it "
+            f"anew."
+        ) from error
     return read
 
 

@@ -7,9 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from subquad.engine.options import given_options
+from subquad.engine.parsing import Parser
 from subquad.engine.progress import is_first_process
 from subquad.engine.recipes import check_start
 from subquad.engine.run_folder import is_resumable
+
+
+def settle_start(p: Parser, options: Any) -> None:
+    """Take the start that is among the arguments, where a recipe names the other kind of start.
+
+    A planned run's `config.yaml` names `pretrained`; another run may begin from that run's weights.
+
+    Args:
+        p: The parser.
+        options: What it parsed; `pretrained` or `weights` is set to None.
+    """
+    names = ("model.weights", "model.pretrained")
+    for one, other in (names, names[::-1]):
+        if one in options and other in options and options[one] and p.is_given(one) and not p.is_given(other):
+            options[other] = None
 
 
 def started(config: Any, options: Any) -> Any:

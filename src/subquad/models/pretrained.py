@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from subquad.base.suggest import did_you_mean
 from subquad.models.backbones.timm import timm_settings
 from subquad.models.checkpoint import holds_config, read_config
-from subquad.models.config import IMAGENET_MEAN, IMAGENET_STD, ImageConfig
+from subquad.models.config import ImageConfig
 
 if TYPE_CHECKING:
     from subquad.models.backbones.timm import TimmSettings
@@ -156,6 +156,6 @@ def _with_statistics(
     if count == 1 != len(mean):
         told = {name: (sum(values) / len(values),) for name, values in told.items()}
     told = {name: tuple(values[i % len(values)] for i in range(count)) for name, values in told.items()}
-    if told == {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}:  # the defaults, which need not be written down
+    if tuple(told.values()) == config.normalization:  # of a default, nothing need be written down
         return config
     return config.replaced(**{n: v for n, v in told.items() if given.get(n) is None})

@@ -84,12 +84,11 @@ class Comparison:
     def _sentence(self, name: str, found: Difference) -> str:
         metric, what = self.counts[self.first].metric, self.runs[name].task.counts
         value, low, high = (f"{100 * number:+.2f}" for number in (found.value, found.low, found.high))
-        verdict = "is larger" if found.is_real else "is not larger"
+        verdict = "is larger than" if found.is_real else "may be"
         few = f" With {found.samples} {what} alone the interval is too short." if found.samples < FEW else ""
         return (
-            f"{name} against {self.first}: {value} points of {metric} (95 % interval {low} to {high}, p = "
-            f"{found.p:.4f}, {found.samples:,} {what}). The difference {verdict} than chance over "
-            f"{what}.{few}"
+            f"{name} against {self.first}: {value} points of {metric} (95 % interval {low} to {high}, "
+            f"{found.p_words}, {found.samples:,} {what}). The difference {verdict} chance over {what}.{few}"
         )
 
     def to_json(self) -> dict[str, Any]:

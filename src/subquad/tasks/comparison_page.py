@@ -11,7 +11,11 @@ from subquad.tasks.comparing import Comparison
 from subquad.tasks.curves import curves
 from subquad.tasks.runs import short_value
 
-CAUTION = "It says nothing about other seeds: trained again with another seed, each would score otherwise."
+CAUTION = (
+    "It says nothing about other seeds: trained again with another seed, each would score otherwise. Best "
+    "weights were chosen by their score on these very samples, which flatters all runs. Where samples are "
+    "not independent, such as frames of one video or tiles of one picture, intervals are too short."
+)
 
 
 def comparison_page(found: Comparison) -> HtmlReport:
@@ -53,8 +57,8 @@ def _difference(found: Comparison) -> Section:
     section.note(
         f"How: all runs answered the same {what}. {REPEATS:,} times as many {what} are drawn from them with "
         "replacement, the same ones for both runs, and scored anew; the interval holds 95 % of the "
-        "differences (paired percentile bootstrap), p is how often chance alone would give such a "
-        f"difference.{several}"
+        "differences (paired percentile bootstrap), p is twice the share of draws in which the sign turns. "
+        f"A class that no drawn one of the {what} shows has no part in either mean.{several}"
     )
     return section
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from subquad.engine.run import (
 )
 from subquad.engine.run_folder import is_resumable
 from subquad.engine.run_record import RunOptions
-from subquad.engine.start import load_start
+from subquad.engine.start import load_start, settle_start
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.tasks import Task, task_names
 
@@ -48,6 +49,7 @@ def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
     add_trainer_options(p)
     p.set_defaults(dict(task.fit_defaults))
     p.usual += USUAL
+    p.checks.append(partial(settle_start, p))
     return p
 
 

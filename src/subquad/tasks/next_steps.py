@@ -30,8 +30,8 @@ def next_steps(run: Run, data: Any) -> list[tuple[str, str]]:
     found.append(
         (
             "Train another run from its weights; change options at the end of the line:",
-            ["fit", "--config", config, "--model.weights", str(folder / "best.safetensors"), "--output",
-             str(_free(folder))],
+            ["fit", "--config", config, "--model.weights", str(folder / "best.safetensors"),
+             *run.task.same_data(folder), "--output", str(_free(folder))],
         )
     )  # fmt: skip
     if other := _beside(folder):

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from subquad.base.interruption import Interrupted
+from subquad.engine.plan import PLAN
 from subquad.engine.progress import is_first_process
 from subquad.engine.run import tell_unevaluated
-from subquad.engine.run_folder import lock, refuse_run
+from subquad.engine.run_file import RUN_FILE
+from subquad.engine.run_folder import is_resumable, lock, refuse_run
 from subquad.engine.run_record import RunOptions
+from subquad.engine.sample_counts import COUNTS_FILE
 from subquad.engine.tables import best_sentence, print_scores
 from subquad.tasks import Task
 from subquad.tasks.fitting import WEIGHTS, fit, fit_parser, take_older_defaults
@@ -28,6 +31,9 @@ def run_fit(task: Task, arguments: Sequence[str]) -> None:
     if is_first_process():
         lock(folder)
         refuse_run(folder, options.resume)
+        if not is_resumable(folder):  # what a run that came to nothing left here is not of this one
+            for name in (PLAN, RUN_FILE, COUNTS_FILE):
+                (folder / name).unlink(missing_ok=True)
     options = planned(task, p, options, folder)
     take_older_defaults(task, p, options, folder)
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subquad.data.fingerprint import fingerprint
 from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import plain_yaml, read_yaml
@@ -147,6 +149,21 @@ class Opened:
     options: Any
 
 
+def open_data(run: Run) -> tuple[Any, Any]:
+    """Open the data that a run was evaluated on; they come with the options of `subquad test` on the run.
+
+    Raises:
+        OSError: If the data are not there any more.
+        ValueError: If the data are others.
+    """
+    folder = str(run.folder)
+    p: Parser = ask_parser("test", run.task, run_of(run.task, run.folder), [folder])
+    options: Any = p.instantiate(p.parse_args())
+    data = run.task.open_data(options, run.config)
+    run.task.check_fits(run.config, data, folder)
+    return data, options
+
+
 def open_network(run: Run, device: str) -> Opened:
     """Load the best weights, and open the data that the run was evaluated on.
 
@@ -154,13 +171,8 @@ def open_network(run: Run, device: str) -> Opened:
         OSError: If the data are not there any more.
         ValueError: If the data are others, or the device cannot be used.
     """
-    folder = str(run.folder)
-    p: Parser = ask_parser("test", run.task, run_of(run.task, run.folder), [folder])
-    options: Any = p.instantiate(p.parse_args())
     network: Any = move(load_model(run.weights), device)
-    data = run.task.open_data(options, network.config)
-    run.task.check_fits(network.config, data, folder)
-    return Opened(network, data, options)
+    return Opened(network, *open_data(run))
 
 
 def count(run: Run, opened: Opened, most: int) -> SampleCounts:
@@ -173,15 +185,29 @@ def count(run: Run, opened: Opened, most: int) -> SampleCounts:
     """
     with doing("looking at the evaluation set once more, sample by sample"):
         counts = run.task.count_samples(opened.network, opened.data, opened.options, most)
-    counts = counts.of_weights(digest(run.weights))
+    counts = counts.of_weights(digest(run.weights), fingerprint(opened.data.datasets["test"]))
     counts.save(run.folder / COUNTS_FILE)
     return counts
 
 
 def kept_counts(run: Run) -> SampleCounts | None:
-    """Return what is kept of the run's best weights; None if nothing is, or it is of others."""
+    """Return what is kept of the run's best weights; None if nothing is, or it is of others.
+
+    Nor is it if masks were corrected since. Where the data are not at hand, that is said.
+    """
     try:
         counts = load_counts(run.folder / COUNTS_FILE)
     except (OSError, ValueError):
         return None
-    return counts if counts.weights == digest(run.weights) else None
+    if counts.weights != digest(run.weights):
+        return None
+    try:
+        data, _ = open_data(run)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        sys.stderr.write(
+            f"note: {run.folder / COUNTS_FILE} counts, though the data cannot be looked at any more "
+            f"({reason}).\n"
+        )
+        return counts
+    return counts if counts.data == fingerprint(data.datasets["test"]) else None

@@ -177,6 +177,16 @@ class Task(ABC):
         """
         return ()
 
+    def same_data(self, run: Path) -> Sequence[str]:
+        """Return options of `subquad fit` with which another run is evaluated on what this run was.
+
+        What the weights of a run have seen in training must not evaluate a run that starts from them.
+
+        Args:
+            run: Its folder.
+        """
+        return ()
+
     def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
         """Return what can be done with a run that is evaluated, each with the arguments of `subquad`.
 

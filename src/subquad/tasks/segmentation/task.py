@@ -186,6 +186,12 @@ class Segmentation(Task):
 
         return sections(network, data, resolve_protocol(options.protocol), counts)
 
+    def same_data(self, run: Path) -> Sequence[str]:
+        """Return the split, if one folder was divided: another seed or another picture draws another one."""
+        from subquad.tasks.segmentation.data.split import FILE
+
+        return ["--data.split", str(run / FILE)] if (run / FILE).is_file() else []
+
     def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
         """Return prediction, of an evaluation picture if it is a file, the page, and export."""
         from subquad.tasks.segmentation.report import first_picture

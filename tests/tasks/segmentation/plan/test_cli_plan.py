@@ -1,6 +1,9 @@
 """`subquad plan PATH`, and `fit PATH` without options: chosen, said, written, kept when a run goes on."""
 
 import json
+import re
+import shlex
+from html import unescape
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from cli_helpers import TINY, write_data
 from subquad.engine.plain_yaml import read_yaml
 from subquad.engine.plan import PLAN, planned_in
 from subquad.tasks import task_called
+from subquad.tasks.fitting import fit_parser
 from subquad.tasks.segmentation.plan import planner
 from subquad.tasks.segmentation.plan.facts import Facts
 
@@ -91,6 +95,45 @@ def test_a_run_that_goes_on_keeps_its_plan(call, data, tmp_path, small_network, 
     assert "plan:" not in again.out
 
 
+def test_another_run_starts_from_the_weights_of_a_planned_one(call, data, tmp_path):
+    """As the report says: though the plan named another start, and on the same split with any seed."""
+    one, run = tmp_path / "one", tmp_path / "run"
+    (data / "train").rename(one)
+    (data / "classes.json").rename(one / "classes.json")
+    more = ["--trainer.accelerator=cpu", "--trainer.max_epochs=1", "--data.batch_size=4"]
+    more += ["--data.crop=[32, 32]", "--report_samples=1"]
+    assert call("fit", one, f"--output={run}", *more).code == 0
+    assert read_yaml(run / "config.yaml")["model"]["pretrained"] == "efficientnet_lite0"
+    printed = re.findall(r"<pre>(.*?)</pre>", (run / "report.html").read_text())
+    (fit,) = [shlex.split(unescape(command))[1:] for command in printed if "subquad fit" in command]
+    again = call(*fit, "--seed=1", "--report_samples=0")
+    assert again.code == 0, again.err
+    assert f"{run / 'best.safetensors'}: loaded" in again.out
+    model = read_yaml(tmp_path / "run-2" / "config.yaml")["model"]
+    assert (model["pretrained"], model["weights"]) == (None, str(run / "best.safetensors"))
+    first, second = (json.loads((folder / "split.json").read_text()) for folder in (run, tmp_path / "run-2"))
+    assert first["val"] == second["val"] and first["train"] == second["train"]
+
+
+@pytest.mark.parametrize(
+    ("said", "start"),
+    [
+        ([], "both"),
+        (["--model.weights=w.safetensors"], "weights"),
+        (["--model.pretrained=efficientnet_lite1"], "pretrained"),
+        (["--model.weights=w.safetensors", "--model.pretrained=efficientnet_lite1"], "both"),
+        (["--model.weights=null"], "pretrained"),
+    ],
+)
+def test_of_two_starts_the_one_on_the_command_line_counts(tmp_path, said, start):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("model: {pretrained: efficientnet_lite0, weights: other.safetensors}")
+    arguments = ["--config", str(recipe), *said]
+    options = fit_parser(task_called("segmentation"), arguments).parse_args()
+    starts = {name for name in ("weights", "pretrained") if options.model[name]}
+    assert starts == ({"weights", "pretrained"} if start == "both" else {start})
+
+
 @pytest.mark.parametrize("said", [["--plan=false"], TINY])
 def test_who_says_how_is_not_overruled(call, data, tmp_path, said):
     run = tmp_path / "run"
@@ -117,8 +160,6 @@ def test_a_damaged_plan_is_told(tmp_path):
 
 def test_a_plan_reads_as_a_parser_wants_it(data):
     """Each value that a rule can choose is one of its option."""
-    from subquad.tasks.fitting import fit_parser
-
     facts = Facts(
         10,
         2,

@@ -195,3 +195,92 @@ def test_a_plan_of_nothing_labelled_is_refused():
 
     with raises(ValueError, match="no pixel of the training pictures is labelled"):
         facts_module.gather(Data())
+
+
+def test_other_weights_of_the_kind_are_better_than_none():
+    plan = chosen(dataclasses.replace(CPU, starts=("efficientnet_lite1",)))
+    assert plan["model.pretrained"] == "efficientnet_lite1"
+
+
+def test_a_length_that_is_asked_for_is_the_length():
+    plan = chosen(CPU, {"trainer.max_steps": 5000})
+    assert plan["trainer.max_epochs"] == -1  # as many as it takes
+    assert plan["trainer.check_val_every_n_epoch"] == 56  # of 834 epochs, the last cut short
+    for endless in (None, -1):
+        assert "trainer.check_val_every_n_epoch" not in chosen(CPU, {"trainer.max_epochs": endless})
+
+
+@mark.parametrize(
+    ("given", "left"),
+    [
+        ({"data.photometric": True}, {"data.brightness", "data.contrast", "data.saturation"}),
+        ({"data.scales": (0.5, 1.0)}, {"data.brightness", "data.scale"}),
+        ({"data.cat_max_ratio": 0.75}, {"data.brightness"}),
+    ],
+)
+def test_what_does_not_go_with_what_is_given_is_left_out(given, left):
+    assert not chosen(CPU, given).keys() & left
+
+
+def test_a_jitter_of_ones_own_leaves_large_photographs_as_they_are():
+    large = dataclasses.replace(CPU, height=3000, width=4000)
+    assert not chosen(large, {"data.hue": 0.1}).keys() & {"data.resize", "model.resize", "data.photometric"}
+
+
+def test_devices_share_an_epoch_and_make_larger_steps():
+    one, two = (
+        chosen(dataclasses.replace(CPU, train=400)),
+        chosen(dataclasses.replace(CPU, train=400, devices=2)),
+    )
+    assert two["optimizer.lr"] == approx(one["optimizer.lr"] * 2**0.5, rel=1e-3)
+    assert two["trainer.max_epochs"] == one["trainer.max_epochs"] == 42  # the same passes, half the steps
+    for devices, count in (("auto", 1), (-1, 1), (2, 2), ([0, 3], 2), ("0,1,2", 3), ("2", 2)):
+        assert facts_module._count(devices, 1) == count
+
+
+def test_sgd_has_rates_of_its_own():
+    plan = chosen(CPU, {"optimizer.kind": "sgd"})
+    assert plan["optimizer.lr"] == approx(0.02)
+    assert "optimizer.weight_decay" not in plan
+
+
+def test_the_last_epoch_is_evaluated():
+    for train in range(4, 900, 7):
+        plan = chosen(dataclasses.replace(CPU, train=train))
+        assert plan["trainer.max_epochs"] % plan["trainer.check_val_every_n_epoch"] == 0, train
+
+
+def test_no_crop_is_too_large_to_be_counted_and_what_never_fits_is_said():
+    plan = make_plan(CPU, {"data.crop": [8192, 8192]})
+    assert plan.values()["data.batch_size"] == 2
+    assert "give a smaller --data.crop" in plan.text()
+
+
+def test_a_containers_limit_counts_what_is_used_and_not_only_cached(tmp_path):
+    for folder, files in (
+        (
+            tmp_path / "two",
+            {"memory.max": "1000", "memory.current": "700", "memory.stat": "inactive_file 200\n"},
+        ),
+        (
+            tmp_path / "one" / "memory",
+            {
+                "memory.limit_in_bytes": "1000",
+                "memory.usage_in_bytes": "700",
+                "memory.stat": "cache 1\ntotal_inactive_file 200\n",
+            },
+        ),
+        (tmp_path / "none", {"memory.max": "max"}),
+    ):
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).write_text(text)
+    found = [facts_module._left_by_container(tmp_path / name) for name in ("two", "one", "none", "nowhere")]
+    assert found == [[500], [500], [], []]
+
+
+def test_processes_that_train_together_plan_alike(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert free_memory() == free_memory()
+    total = facts_module._numbers(facts_module.Path("/proc/meminfo"), ":")["MemTotal"] * 1024
+    assert free_memory() == total // 2 // 2

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -35,6 +36,7 @@ class Facts:
         gpu: Its name; None for training on the processor.
         bfloat16: Whether the GPU computes in it.
         starts: Names of the pretrained weights that are installed, small to large.
+        devices: That train together, each with a batch of its own.
         remarks: What else is good to know of the data, such as how one folder was divided.
     """
 
@@ -51,6 +53,7 @@ class Facts:
     gpu: str | None
     bfloat16: bool
     starts: tuple[str, ...]
+    devices: int = 1
     remarks: tuple[str, ...] = ()
 
     def sentences(self) -> tuple[str, ...]:
@@ -69,12 +72,13 @@ class Facts:
         )
 
 
-def gather(data: Any, accelerator: str = "auto") -> Facts:
+def gather(data: Any, accelerator: str = "auto", devices: Any = "auto") -> Facts:
     """Look at the data and at the machine.
 
     Args:
         data: `SegmentationData` with a training set.
-        accelerator: Of the trainer's options.
+        accelerator: Of the trainer's options, as `devices`.
+        devices: How many, or which, or "auto".
 
     Raises:
         ValueError: If no pixel is labelled, or a picture cannot be read.
@@ -90,6 +94,7 @@ def gather(data: Any, accelerator: str = "auto") -> Facts:
     counts = counts[: data.labels.num_classes]
     if not counts.any():
         raise ValueError("no pixel of the training pictures is labelled; run `subquad data check` on them.")
+    together = int(os.environ.get("WORLD_SIZE", "1")) > 1  # each plans for itself, and all alike
     gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return Facts(
         train=len(data.train),
@@ -101,10 +106,11 @@ def gather(data: Any, accelerator: str = "auto") -> Facts:
         shares=tuple((counts.double() / counts.sum()).tolist()),
         channels=channels,
         cores=len(_cores()),
-        memory=torch.cuda.mem_get_info()[0] if gpu else free_memory(),
+        memory=torch.cuda.mem_get_info()[1 if together else 0] if gpu else free_memory(),
         gpu=torch.cuda.get_device_name() if gpu else None,
         bfloat16=gpu and torch.cuda.is_bf16_supported(),
         starts=installed_starts(),
+        devices=_count(devices, torch.cuda.device_count() if gpu else 1),
         remarks=tuple(data.remarks),
     )
 
@@ -115,25 +121,49 @@ def installed_starts() -> tuple[str, ...]:
 
 
 def free_memory() -> int:
-    """Return the bytes of main memory that a program may still take, where the system tells; else 4 GiB."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            told = dict(line.split(":", 1) for line in file)
-        free = int(told["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        return 4 * 2**30
-    return min([free, *_limits()])
+    """Return the bytes of main memory that a program may still take, where the system tells; else 4 GiB.
+
+    Among processes that train together it is a share of all there is, which does not change meanwhile.
+    """
+    told = _numbers(Path("/proc/meminfo"), ":")
+    free = told.get("MemAvailable", 4 * 2**20) * 1024
+    together = int(os.environ.get("WORLD_SIZE", "1"))
+    if together > 1:
+        return told.get("MemTotal", 8 * 2**20) * 1024 // 2 // together
+    return min([free, *_left_by_container(Path("/sys/fs/cgroup"))])
 
 
-def _limits() -> list[int]:
-    """Return what a container leaves, if it says so."""
+def _left_by_container(root: Path) -> list[int]:
+    """Return what a container leaves, if it says so: its limit but for what is used and not only cached."""
+    for folder, most, now, cached in (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    ):
+        try:
+            limit, used = (int((folder / name).read_text()) for name in (most, now))
+        except (OSError, ValueError):  # no container of that kind, or "max"
+            continue
+        return [max(0, limit - used + _numbers(folder / "memory.stat", " ").get(cached, 0))]
+    return []
+
+
+def _numbers(path: Path, between: str) -> dict[str, int]:
+    """Return the names and numbers in the lines of a file of the system; {} if it is not there."""
     try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as most:
-            limit = int(most.read())
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as now:
-            return [max(0, limit - int(now.read()))]
-    except (OSError, ValueError):  # no container, or "max"
-        return []
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return {}
+    parts = (line.partition(between) for line in lines)
+    return {name: int(n.split()[0]) for name, _, n in parts if n.split() and n.split()[0].isdecimal()}
+
+
+def _count(devices: Any, there: int) -> int:
+    """Return how many devices an option of the trainer means."""
+    if isinstance(devices, list):
+        return len(devices)
+    if isinstance(devices, str) and "," in devices:
+        return len([which for which in devices.split(",") if which.strip()])
+    return there if devices in ("auto", -1, "-1") else max(1, int(devices))
 
 
 def _cores() -> Sequence[int]:

@@ -29,7 +29,8 @@ def plan_for(options: Any, given: Mapping[str, Any]) -> Plan:
     opened = dataclasses.replace(options.data, batch_size=1)  # which batch suits is still open
     if classes is not None:
         opened = dataclasses.replace(opened, num_classes=classes)
-    plan = make_plan(gather(build_data(opened, options.seed), options.trainer.accelerator), given)
+    data, trainer = build_data(opened, options.seed), options.trainer
+    plan = make_plan(gather(data, trainer.accelerator, trainer.devices), given)
     if classes is None:
         return plan
     reason = (

