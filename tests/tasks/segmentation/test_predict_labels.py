@@ -7,7 +7,7 @@ from torch import nn
 from subquad import create_model
 from subquad.engine.preprocess import preprocess
 from subquad.models import model_config
-from subquad.tasks.segmentation.labels import predict_labels
+from subquad.tasks.segmentation.labels import most_likely, predict_labels
 
 NAME = "light_ham_van_tiny_d256"
 TINY = {"num_classes": 5, "backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}
@@ -151,3 +151,12 @@ def test_images_have_the_type_that_weights_have(kind):
     finally:
         torch.set_default_dtype(before)
     assert images.dtype == kind
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_of_equal_scores_the_first_is_taken(dim):
+    """Of whole numbers there are ties at nearly every pixel."""
+    scores = torch.randint(0, 3, (7, 7, 33, 65), generator=torch.Generator().manual_seed(0)).float()
+    assert torch.equal(most_likely(scores, dim), scores.argmax(dim))
+    first = (scores == scores.amax(dim, keepdim=True)).int().argmax(dim)
+    assert torch.equal(most_likely(scores, dim), first)

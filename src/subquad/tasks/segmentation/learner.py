@@ -18,6 +18,7 @@ from subquad.models import SegmentationConfig
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
+from subquad.tasks.segmentation.labels import most_likely
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores, protocol_for
@@ -138,7 +139,7 @@ class SegmentationLearner(Learner):
         """Count a batch."""
         logits, labels = self.outputs_of(batch), batch["labels"]
         self.guard.see_outputs(self, batch, batch_idx, logits)
-        self.confusion.update(logits.argmax(dim=1), labels)
+        self.confusion.update(most_likely(logits, dim=1), labels)
         pixels = (labels != self.confusion.ignore_index).sum().double().cpu()
         loss = pixel_cross_entropy(logits, labels).double().cpu()
         self.loss_sum += torch.stack([loss * pixels, pixels])

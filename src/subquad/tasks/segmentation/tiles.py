@@ -15,6 +15,7 @@ from subquad.models import SegmentationNetwork
 from subquad.nn import Ham, sharing_dictionary
 from subquad.nn.mode import evaluating
 from subquad.nn.sharing import refuse_channels
+from subquad.tasks.segmentation.labels import most_likely
 from subquad.tasks.segmentation.tiling import Span, Tiling, spans
 from subquad.tasks.segmentation.whole_dictionary import whole_dictionary
 
@@ -150,7 +151,7 @@ class _Canvas:
             seam, above = settled[:, : row.fade_in], self._above[:, :, left:right]
             self._measure(above, seam)
             seam.copy_(torch.lerp(above, seam, _ramp(row.fade_in, scores).unsqueeze(-1)))
-        self.labels[top:bottom, left:right] = settled.argmax(dim=0).to(self.labels)
+        self.labels[top:bottom, left:right] = most_likely(settled, dim=0).to(self.labels)
         if row.fade_out:
             if not self._above.numel():
                 self._above = scores.new_empty(len(scores), row.fade_out, self.size[1])
@@ -160,7 +161,7 @@ class _Canvas:
         """Compare the two sides of a seam."""
         self.seam_pixels += one[0].numel()
         self.distance += float((one - other).abs().sum(dtype=torch.float64)) / 2
-        self.differing += int((one.argmax(dim=0) != other.argmax(dim=0)).sum())
+        self.differing += int((most_likely(one, dim=0) != most_likely(other, dim=0)).sum())
 
 
 def _settled(span: Span) -> tuple[int, int]:
