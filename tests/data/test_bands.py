@@ -1,5 +1,7 @@
 """Pictures of other than three bands, and what stays as it was."""
 
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +84,62 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match="holds float32 of 32 bits"):
         read_image(floats, bands=5)
+
+
+@pytest.mark.parametrize("tile", [None, (16, 16)])
+def test_a_strip_that_unpacks_to_more_than_its_pixels_is_refused(tmp_path: Path, tile: Any) -> None:
+    """What is packed may be a thousand times as large, and would be unpacked whole."""
+    packed = zlib.compress(bytes(96 * 2**20), 9)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(
+            iter([packed]), shape=(8, 8, 5), dtype=np.uint8, photometric="minisblack",
+            planarconfig="contig", compression="zlib", tile=tile, rowsperstrip=None if tile else 8,
+        )  # fmt: skip
+    with pytest.raises(
+        ValueError, match=r"a\.tif cannot be decoded \(a strip or tile may unpack to more than"
+    ):
+        read_image(tmp_path / "a.tif", bands=5)
+
+
+def test_large_strips_that_are_honest_are_read(tmp_path: Path) -> None:
+    pixels = RNG.integers(0, 256, (300, 300, 5), np.uint8)
+    path = save(
+        tmp_path / "a.tif", pixels, photometric="minisblack", compression="zlib", rowsperstrip=300,
+        planarconfig="contig",
+    )  # fmt: skip
+    with tifffile.TiffFile(path) as file:
+        page: Any = file.pages[0]
+        assert page.databytecounts[0] * 1_100 > 64 * 2**20
+    assert (read_image(path, bands=5).permute(1, 2, 0).numpy() == pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"compression": "lzma"}, "it is packed as LZMA, which is not read"),
+        ({"volumetric": True, "tile": (2, 16, 16)}, "its pixels have depth"),
+    ],
+)
+def test_what_cannot_be_bounded_is_refused(tmp_path: Path, options: dict[str, Any], reason: str) -> None:
+    is_deep = "volumetric" in options
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(
+            iter([bytes(64)]) if not is_deep else np.zeros((2, 16, 16, 5), np.uint8),
+            shape=(8, 8, 5) if not is_deep else None, dtype=np.uint8, photometric="minisblack",
+            planarconfig="contig", **options,
+        )  # fmt: skip
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        read_image(tmp_path / "a.tif", bands=5)
+
+
+def test_runs_that_are_longer_than_their_pixels_are_refused(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(
+            iter([b"\x81\0" * 2**16]), shape=(8, 8, 5), dtype=np.uint8, photometric="minisblack",
+            planarconfig="contig", compression="zlib",
+        )  # fmt: skip
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+") as file:
+        page: Any = file.pages[0]
+        page.tags["Compression"].overwrite(32773)  # PackBits
+    with pytest.raises(ValueError, match="a strip or tile may unpack to more than the 320 bytes"):
+        read_image(tmp_path / "a.tif", bands=5)

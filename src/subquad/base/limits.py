@@ -68,7 +68,8 @@ PICTURE_PIXELS = 2**28
 UNTILED_PIXELS = 2**25
 SMALL_PICTURE_PIXELS = 2**20  # of a picture of CIFAR-10 or Pathfinder, which have 1,024 to 65,536
 CLASSES_BYTES = MIB  # of a file that names up to 255 classes
-# Of a file of outlines: that of COCO's 118,287 training pictures has 448 MiB.
+# Of a file of outlines: that of COCO's 118,287 training pictures has 448 MiB. Python takes five times as much
+# memory for its numbers, so 2.5 GiB, and of a file of empty lists 25 times.
 ANNOTATION_BYTES = 512 * MIB
 # Of one outline, along the edges in pixels; it is drawn in memory 40 times as large. The longest of COCO has
 # less than 20,000, so this is a mistake of units, or meant to eat memory.

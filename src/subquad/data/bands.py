@@ -11,6 +11,7 @@ from torch import Tensor
 
 from subquad.base.limits import PICTURE_PIXELS
 from subquad.data.decoding import TooManyPixelsError, head_of
+from subquad.data.tiff_strips import refuse_strips
 
 RGB = 3
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -90,6 +91,7 @@ def read_bands(path: Path, bands: int, max_pixels: int = PICTURE_PIXELS) -> tupl
         )
     try:
         with tifffile.TiffFile(path) as file:
+            refuse_strips(file, file.pages[0])
             values = file.pages[0].asarray()
     except Exception as error:  # tifffile raises whatever a broken file leads to
         reason = " ".join(str(error).split())[:200] or type(error).__name__

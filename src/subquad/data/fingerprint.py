@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,9 +26,10 @@ class Fingerprinted(Protocol):
 def fingerprint(dataset: Any) -> str:
     """Return how many samples a data set has, and a digest of what they are: "6 samples, 1f00a2...".
 
-    Of files it is the names, that of the folder they are in included, and the sizes; of what is in memory
-    (tables, small pictures) the contents; of samples that are made, nothing but their number. Where the
-    data lie does not matter. A file that is changed and keeps its size is not noticed.
+    Of files it is the names, that of the folder they are in included, and the sizes; of annotations and of
+    what is in memory (tables, small pictures) the contents; of samples that are made, nothing but their
+    number. Where the data lie does not matter. A picture or mask that is changed and keeps its size is not
+    noticed.
 
     Args:
         dataset: Of training or evaluation, of any task.
@@ -50,6 +52,14 @@ def file_parts(paths: Sequence[Path]) -> Iterable[bytes]:
     for number, path in enumerate(paths):
         size = path.stat().st_size if number % apart == 0 else ""
         yield os.fsencode(f"{path.parent.name}/{path.name} {size}")  # a name may be no text
+
+
+def content_parts(paths: Sequence[Path]) -> Iterable[bytes]:
+    """Return the names of files and digests of their contents, for files that are read anyway."""
+    for path in paths:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16))
+        yield os.fsencode(f"{path.parent.name}/{path.name} ") + digest.digest()
 
 
 def tensor_bytes(tensor: Tensor) -> bytes:

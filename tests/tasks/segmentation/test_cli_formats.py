@@ -12,6 +12,7 @@ from PIL import Image
 
 from annotation_exports import SQUARE, coco, flat, square, write_json, write_picture
 from cli_helpers import TINY, contents
+from subquad.data.fingerprint import fingerprint
 from subquad.tasks.segmentation.data.options import DataOptions
 from subquad.tasks.segmentation.data.sources import open_source
 
@@ -132,6 +133,20 @@ def test_a_run_goes_on_with_its_split(call: Any, tmp_path: Path) -> None:
     result = call(*fit(root, run, "--trainer.max_epochs=1", "--resume"))
     assert result.code == 0, result.err
     assert f"{run / 'split.json'} names 1 of 6 pictures" in result.err
+
+
+def test_an_outline_that_moved_makes_other_data(tmp_path: Path) -> None:
+    """The file has as many bytes as before."""
+    root = write_export(tmp_path)
+    found = []
+    for _ in range(2):
+        found.append(fingerprint(open_source(DataOptions("folder", str(root))).open("train")))
+        path = root / "annotations" / "instances_default.json"
+        size, text = path.stat().st_size, path.read_text()
+        corner = json.dumps(POLYGON["segmentation"][0])
+        path.write_text(text.replace(corner, corner.replace("4.0", "5.0"), 1))
+        assert path.stat().st_size == size and path.read_text() != text
+    assert found[0] != found[1]
 
 
 def test_five_bands_from_training_to_prediction(call: Any, complains: Any, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Exports of annotation tools are told from data sets, with the way to lay them out."""
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from subquad.tasks.segmentation.data.annotations.recognise import recognise
 from subquad.tasks.segmentation.data.check import check_folder
 from subquad.tasks.segmentation.data.exports import layout_hint
 from subquad.tasks.segmentation.data.folder import SegmentationFolder
@@ -94,3 +97,24 @@ def test_masks_of_single_classes(save: Save, tmp_path: Path) -> None:
     save("masks/task-1-annotation-2-by-1-tag-roof-0.png", PIXELS)
     assert "is of Label Studio" in layout_hint(tmp_path)
     assert layout_hint(tmp_path) in check_folder(tmp_path, num_classes=2).problems
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.xml", "a.txt", "data.yaml"])
+def test_pipes_and_folders_in_the_place_of_files_are_passed_over(tmp_path: Path, name: str) -> None:
+    """Opening a pipe that nobody writes to would block for ever."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / name).mkdir()
+    os.mkfifo(tmp_path / name)
+    (tmp_path / "z.json").write_text('{"images": [], "annotations": []}')
+    previous = signal.signal(signal.SIGALRM, _blocked)
+    signal.setitimer(signal.ITIMER_REAL, 1)
+    try:
+        assert recognise(tmp_path) == "coco"
+        assert "COCO" in layout_hint(tmp_path)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _blocked(*_: object) -> None:
+    raise AssertionError("a pipe was opened")

@@ -94,7 +94,7 @@ def _folders(root: Path) -> Iterator[Path]:
 def tool_of(path: Path) -> str:
     """Return the tool or format of a file by what it begins and ends with; "" if it is none that is known."""
     suffix = path.suffix.lower()
-    if suffix not in (".json", ".xml", ".txt"):
+    if suffix not in (".json", ".xml", ".txt") or not path.is_file():  # a pipe would block for ever
         return ""
     try:
         with path.open("rb") as file:

@@ -351,6 +351,25 @@ def test_panoptic(tmp_path: Path) -> None:
     assert found.open("val").classes_of(0) == {0, 1}
 
 
+def test_a_background_of_several_spellings_is_one_class(tmp_path: Path) -> None:
+    shapes = [{**POLYGON, "category_id": category} for category in (3, 2)]
+    write(tmp_path, coco(["a.jpg"], shapes[:1], [(1, "background"), (2, "cat"), (3, "_Background_")]))
+    assert source(tmp_path).labels.names == ("background", "cat")
+    assert (masks(tmp_path)["a"] == 0).all() and check_export(tmp_path, "coco").splits[0].num_pairs == 1
+    given = tmp_path / "classes.txt"
+    given.write_text("Background\ncat\n")
+    assert source(tmp_path, classes=str(given)).open(None).classes_of(0) == {0}
+
+
+def test_a_category_background_of_panoptic_is_a_class(tmp_path: Path) -> None:
+    panoptic(tmp_path, np.full((HEIGHT, WIDTH), 5), [{"id": 5, "category_id": 1}])
+    path = tmp_path / "annotations" / "panoptic_val2017.json"
+    content = json.loads(path.read_text())
+    content["categories"][0]["name"] = "background"
+    write_json(path, content)
+    assert "background" in source(tmp_path).labels.names and (masks(tmp_path, "val")["1"] == 0).all()
+
+
 def test_panoptic_ids_of_no_segment(tmp_path: Path) -> None:
     panoptic(tmp_path, np.full((HEIGHT, WIDTH), 5), [{"id": 6, "category_id": 1}])
     with pytest.raises(ValueError, match=r"1.png holds the id 5 of no segment"):

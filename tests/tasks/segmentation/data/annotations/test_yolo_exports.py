@@ -1,5 +1,6 @@
 """YOLO's segmentation texts, as Ultralytics, Roboflow, CVAT and Label Studio lay them out."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,33 @@ def test_settings_that_tell_nothing(tmp_path: Path, settings: str, sentence: str
     write_text(tmp_path / "data.yaml", settings)
     with pytest.raises(ValueError, match=sentence):
         source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (f"{NAMES}train: *e\n", "`train` of .* is neither a path nor a list of paths"),
+        (f"{NAMES}val: [*e]\n", "`val` of .* is neither a path nor a list of paths"),
+        (f"{NAMES}test: {{a: b}}\n", "`test` of .* is neither a path nor a list of paths"),
+        ("names: [*e, dog]\n", "`names` of .* hold lists or more; give one name a class"),
+        ("names: {0: cat, 1: *e}\n", "`names` of .* hold lists or more; give one name a class"),
+    ],
+)
+def test_aliases_of_aliases_are_never_made_into_text(tmp_path: Path, settings: str, sentence: str) -> None:
+    """Each line is ten times the one before: twenty of them would fill any machine."""
+    pair(tmp_path, "images", "labels")
+    levels = [f"{name}: &{name} [{', '.join([f'*{below}'] * 10)}]" for below, name in pairwise("abcde")]
+    write_text(tmp_path / "data.yaml", "\n".join(["a: &a [lol]", *levels, settings]))
+    with pytest.raises(ValueError, match=sentence):
+        check_export(tmp_path, "yolo")
+
+
+@pytest.mark.parametrize("content", [[1], {"categories": [1]}, {"categories": [{"id": 0}]}])
+def test_notes_of_another_kind_are_one_sentence(tmp_path: Path, content: object) -> None:
+    pair(tmp_path, "images", "labels")
+    write_json(tmp_path / "notes.json", content)
+    with pytest.raises(ValueError, match=r"notes.json is not as Label Studio writes it"):
+        check_export(tmp_path, "yolo")
 
 
 def test_nothing_that_settings_name_is_run(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from subquad.base.suggest import quote
 from subquad.tasks.segmentation.data.annotations.items import BACKGROUND, Export
-from subquad.tasks.segmentation.data.colors import Color, check_num_classes, default_palette
+from subquad.tasks.segmentation.data.colors import IGNORE_INDEX, Color, check_num_classes, default_palette
 from subquad.tasks.segmentation.data.labels import LabelSet
 
 BLACK: Color = (0, 0, 0)
@@ -32,11 +34,10 @@ def label_set(export: Export, classes: LabelSet | None = None, num_classes: int 
     if classes is not None and export.fixed is None:
         used = {shape.label for item in export.items for shape in item.shapes if not shape.ignored}
         used |= {name for item in export.items for name in getattr(item.stored, "names", ()) if name}
-        if unknown := sorted(used - {*labels.names}):
+        if unknown := sorted(used - indices_of(labels, used).keys()):
             raise ValueError(
                 f"the classes that were given do not name {quote(unknown)}, of which {export.root} has "
-                "shapes; "
-                "add them (--data.classes, of `data check` --classes)."
+                "shapes; add them (--data.classes, of `data check` --classes)."
             )
         if export.has_background and not any(map(is_background, labels.names)):
             raise ValueError(
@@ -51,21 +52,28 @@ def label_set(export: Export, classes: LabelSet | None = None, num_classes: int 
     return labels
 
 
-def indices_of(labels: LabelSet) -> dict[str, int]:
-    """Return the indices of the classes by name."""
-    return {name: index for index, name in enumerate(labels.names)}
+def indices_of(labels: LabelSet, used: Collection[str]) -> dict[str, int]:
+    """Return the indices of the classes by name.
+
+    Args:
+        labels: The classes.
+        used: Names that shapes have: tools tell "background" and "Background" apart, which are one class.
+    """
+    rest = rest_of(labels)
+    alike = {name: rest for name in used if is_background(name) and rest != IGNORE_INDEX}
+    return {**alike, **{name: index for index, name in enumerate(labels.names)}}
 
 
 def rest_of(labels: LabelSet) -> int:
     """Return the index of the background, or 255 without one."""
-    return next((index for index, name in enumerate(labels.names) if is_background(name)), 255)
+    return next((index for index, name in enumerate(labels.names) if is_background(name)), IGNORE_INDEX)
 
 
 def _named(export: Export) -> LabelSet:
-    names = [name for name in export.names if not is_background(name)]
-    own = [name for name in export.names if is_background(name)]
+    names = [*export.names]
     if export.has_background:
-        names = [*(own[:1] or [BACKGROUND]), *names]
+        own = next(filter(is_background, names), BACKGROUND)
+        names = [own, *(name for name in names if not is_background(name))]
     check_num_classes(len(names))
     colors = [export.colors.get(name) for name in names]
     usual = iter(

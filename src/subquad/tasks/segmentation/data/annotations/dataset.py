@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from subquad.base.limits import PICTURE_PIXELS
-from subquad.data.fingerprint import file_parts
+from subquad.data.fingerprint import content_parts, file_parts
 from subquad.data.pictures import Picture, read_picture
 from subquad.tasks.segmentation.data.annotations.classes import indices_of, rest_of
 from subquad.tasks.segmentation.data.annotations.files import Embedded
@@ -53,7 +53,8 @@ class AnnotatedPictures(Dataset[Sample]):
         self.names: Sequence[str] = [name for name, _ in named]
         self.items: Sequence[Item] = [item for _, item in named]
         self.labels, self.max_pixels, self.bands = labels, max_pixels, bands
-        self._export, self._indices, self._rest = export, indices_of(labels), rest_of(labels)
+        self._export, self._rest = export, rest_of(labels)
+        self._indices = indices_of(labels, {shape.label for item in items for shape in item.shapes})
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -83,8 +84,7 @@ class AnnotatedPictures(Dataset[Sample]):
         if not is_turned and size != (height, width):
             raise ValueError(
                 f"picture {self.where(index)} is {height} x {width}, but its annotations in {item.where} "
-                "are for "
-                f"{size[0]} x {size[1]} (height x width); export them for this picture."
+                f"are for {size[0]} x {size[1]} (height x width); export them for this picture."
             )
         if mask is None:
             mask = self._painted(index, *size)
@@ -93,9 +93,9 @@ class AnnotatedPictures(Dataset[Sample]):
         return picture.pixels, torch.from_numpy(mask), picture
 
     def fingerprint_parts(self) -> Iterable[bytes]:
-        """Return the names and sizes of the files."""
+        """Return the names and sizes of the pictures, and the contents of the annotations."""
         files = [item.picture if isinstance(item.picture, Path) else item.picture.path for item in self.items]
-        return file_parts([*files, *self._export.sources])
+        return (*file_parts(files), *content_parts(self._export.sources))
 
     def source(self, index: int) -> Path | Embedded:
         """Return where the picture of a sample is."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from subquad.tasks.segmentation.data.annotations.classes import indices_of
 from subquad.tasks.segmentation.data.annotations.coco import categories_of, split_of_file
 from subquad.tasks.segmentation.data.annotations.files import read_json
 from subquad.tasks.segmentation.data.annotations.items import Export, Item
@@ -45,7 +46,8 @@ class Segments:
             raise ValueError(f"mask {self.path} holds no colours, which are the ids; export it again.")
         ids = pack_colors(np.ascontiguousarray(colors[..., ::-1]))
         known = np.array([0, *self.ids], np.int64)
-        values = [IGNORE_INDEX if name is None else labels.names.index(name) for name in self.names]
+        indices = indices_of(labels, {name for name in self.names if name is not None})
+        values = [IGNORE_INDEX if name is None else indices[name] for name in self.names]
         order = np.argsort(known)
         place = np.searchsorted(known[order], ids).clip(max=len(known) - 1)
         if (wrong := known[order][place] != ids).any():
@@ -56,7 +58,9 @@ class Segments:
 
     def classes(self, labels: LabelSet, max_pixels: int) -> set[int]:
         """Return the classes that the file tells."""
-        return {labels.names.index(name) for name in self.names if name is not None}
+        used = {name for name in self.names if name is not None}
+        indices = indices_of(labels, used)
+        return {indices[name] for name in used}
 
 
 def read_panoptic(root: Path, files: Sequence[Path]) -> Export:

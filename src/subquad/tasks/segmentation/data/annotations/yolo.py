@@ -100,10 +100,15 @@ def _names(reading: Reading, settings: dict[str, Any]) -> dict[int, str]:
             f"the classes of the YOLO labels in {reading.root} have no names; write a data.yaml there with "
             "`names:` and one name a class."
         )
+    # A list of aliases is small in the file and in memory, and as text without end.
+    if not all(isinstance(name, str) for name in names.values()):
+        raise ValueError(f"`names` of {reading.root} hold lists or more; give one name a class.")
     try:
-        return {int(number): str(name).strip() for number, name in sorted(names.items(), key=_number)}
+        return {int(number): name.strip() for number, name in sorted(names.items(), key=_number)}
     except (TypeError, ValueError) as error:
-        raise ValueError(f"`names` of {reading.root} need whole numbers and names; {error}.") from error
+        raise ValueError(
+            f"`names` of {reading.root} need whole numbers and names; {str(error)[:100]}."
+        ) from error
 
 
 def _number(item: tuple[Any, Any]) -> int:
@@ -115,7 +120,12 @@ def _other_names(root: Path) -> Iterator[list[str]]:
         if (root / name).is_file():
             yield [line.strip() for line in read_text(root / name).splitlines() if line.strip()]
     if (root / "notes.json").is_file():  # of Label Studio
-        yield [entry["name"] for entry in read_json(root / "notes.json").get("categories", [])]
+        try:
+            yield [entry["name"] for entry in read_json(root / "notes.json").get("categories", [])]
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{root / 'notes.json'} is not as Label Studio writes it; export it again."
+            ) from error
 
 
 def _text_of(picture: Path) -> Path | None:
@@ -145,8 +155,11 @@ def _told_splits(reading: Reading, settings: dict[str, Any]) -> dict[Path, set[s
     }
     for key in _KEYS:
         given = settings.get(key) or (settings.get("valid") if key == "val" else None) or []
-        for entry in [given] if isinstance(given, str) else given:
-            parts = [part for part in parts_of(str(entry)) if part not in ("..", ".")]
+        entries = [given] if isinstance(given, str) else given
+        if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+            raise ValueError(f"`{key}` of {reading.root} is neither a path nor a list of paths; correct it.")
+        for entry in entries:
+            parts = [part for part in parts_of(entry) if part not in ("..", ".")]
             listed = reading.root.joinpath(*parts[-1:])
             if parts and parts[-1].endswith(".txt") and listed.is_file():
                 for line in read_text(listed).splitlines():
@@ -194,9 +207,8 @@ def _shapes(reading: Reading, text: Path, picture: Path, names: dict[int, str]) 
             continue
         if first not in names:
             reading.flaw(
-                f"classes {{}} are used in {text.parent}, but the names are 0 to {len(names) - 1}; add "
-                "them to "
-                "data.yaml.",
+                f"classes {{}} are used in {text.parent}, but the names are 0 to {len(names) - 1}; "
+                "add them to data.yaml.",
                 f"{first:g}",
             )
             continue
