@@ -33,9 +33,9 @@ def main() -> None:
         labels = predict_labels(network, image[None])[0]
         maps = code_maps(network, preprocess(image[None], network.config))
         telling = telling_columns(maps, labels[None], network.config.num_classes).argsort(descending=True)
-        columns = [F.interpolate(maps[:, i : i + 1], (SIDE, SIDE), mode="bilinear")[0, 0] for i in telling[:2]]
+        large = F.interpolate(maps[:, telling[:2]], (SIDE, SIDE), mode="bilinear")[0]
         overlay = overlay_picture(image, labels, palette_of(network.config), 0.8)
-        rows.append([image.movedim(0, -1).numpy(), np.asarray(overlay), *map(coloured, columns)])
+        rows.append([image.movedim(0, -1).numpy(), np.asarray(overlay), *map(coloured, large)])
     Image.fromarray(joined(rows)).save(TARGET, quality=88)
     print(TARGET)
 

@@ -63,9 +63,14 @@ MOST_FOREIGN_LETTERS = 0.05
 # Of a picture or mask that is decoded as a whole: the largest cameras have 200 million, and in RGB this many
 # take 2 GB while they are read. An option where commands read pictures.
 PICTURE_PIXELS = 2**28
-# Of a picture that a network sees at once: one frame of 8K film. The features of a small network take some
-# 50 bytes a pixel, 1.6 GB here; `predict --tile` is for more.
+# Of a picture that `predict` shows a network at once: one frame of 8K film. The features of a small network
+# take some 360 bytes a pixel, 12 GB here, which who starts a command may judge; `--tile` takes 1 GB or so.
 UNTILED_PIXELS = 2**25
+# That a picture may take which `serve` shows a network at once: others ask for it, and the kernel ends a
+# process that takes too much. Measured: 300 bytes a pixel (VAN-Tiny) and 360 (EfficientNet-Lite0); 53 if the
+# picture is shown reduced, and 4 for the scores of each class at the end, when the features are gone.
+AT_ONCE_BYTES = 4 * GIB
+WHOLE_PIXEL_BYTES, REDUCED_PIXEL_BYTES, SCORE_BYTES = 360, 53, 4
 SMALL_PICTURE_PIXELS = 2**20  # of a picture of CIFAR-10 or Pathfinder, which have 1,024 to 65,536
 CLASSES_BYTES = MIB  # of a file that names up to 255 classes
 # Of a file of outlines: that of COCO's 118,287 training pictures has 448 MiB. Python takes five times as much

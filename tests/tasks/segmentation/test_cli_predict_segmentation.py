@@ -282,6 +282,10 @@ def test_large_pictures_are_cut_unless_they_are_to_be_seen_at_once(call, weights
     assert tiles("large.png", weights, "--tile=0") == 1
     assert tiles("small.png", weights) == 1
     assert tiles("large.png", tmp_path / "trained_small.safetensors") == 1
+    large = ("predict", tmp_path / "trained_small.safetensors", tmp_path / "large.png", "--overwrite")
+    told = call(*large, "--tile=256", f"--output={tmp_path}/out")
+    assert "reduced to fit 64 x 64, and tiles show them in full size; leave --tile out" in told.err
+    assert "9 tiles" in told.out
 
 
 def load_options(checkpoint):

@@ -22,10 +22,14 @@ class Data:
         self.labels, self.eval_transform = self.evaluation.labels, EvalTransform(None)
 
 
+def network_of(**more):
+    options = {"backbone": "conv_tiny", "channels": 32, "ham_channels": 32, "rank": 4, "num_classes": 7}
+    return create_model("light_ham_van_tiny_d256", **options | more).eval()
+
+
 @pytest.fixture
 def network():
-    options = {"backbone": "conv_tiny", "channels": 32, "ham_channels": 32, "rank": 4, "num_classes": 7}
-    return create_model("light_ham_van_tiny_d256", **options).eval()
+    return network_of()
 
 
 def test_wrong_pixels_are_red_and_unlabelled_ones_white():
@@ -82,6 +86,19 @@ def test_code_maps_are_shown_of_pictures_of_any_size(network):
     assert maps.title == "What the ham looks at" and maps.html().count("<img") == 3 * (1 + 4)
     shares = [int(x) for x in re.findall(r"column \d+: (\d+)%</figcaption>", maps.html())]
     assert shares[:4] == sorted(shares[:4], reverse=True) and 0 <= min(shares) <= max(shares) <= 100
+
+
+def test_code_maps_are_of_what_the_network_is_shown():
+    """A network that was trained on reduced pictures is not shown whole ones in a report, either."""
+    reduced, sizes = network_of(resize=(32, 32)), []
+    data = Data()
+    counts = count_pixels(reduced, data, EvaluationProtocol(), most=200)
+    reduced.register_forward_hook(lambda _, images, __: sizes.append(tuple(images[0].shape[2:])))
+    sections(reduced, data, EvaluationProtocol(), counts)
+    assert sizes and set(sizes) == {(32, 32)}
+    sizes.clear()
+    sections(reduced, data, EvaluationProtocol(resize=(48, 48)), counts)
+    assert set(sizes) == {(48, 48)}, "as it was evaluated"
 
 
 def _cut(sample, side):

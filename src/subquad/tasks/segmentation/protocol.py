@@ -182,6 +182,21 @@ def view_size(image: Size, protocol: EvaluationProtocol, scale: float = 1.0) -> 
     return height, width
 
 
+def as_shown(network: SegmentationNetwork, images: Tensor, protocol: EvaluationProtocol) -> Tensor:
+    """Return what a network is shown of images: normalised and resized, before anything is padded.
+
+    Args:
+        network: Tells the normalisation, and how its maps are aligned.
+        images: uint8 (batch, in_channels, H, W), any H and W, on any device.
+        protocol: Of `protocol_for`; of several scales, the images as they are at scale 1.
+
+    Returns:
+        (batch, in_channels, h, w) on the network's device.
+    """
+    x = preprocess(images.to(next(network.parameters()).device), network.config)
+    return _at_scale(x, protocol, 1.0, network.config.align_corners)
+
+
 def windows(view: Size, window: Size, stride: Size) -> Iterator[tuple[slice, slice]]:
     """Yield the rows and columns of each window: they cover the view, the last shifted back to fit.
 
@@ -205,10 +220,8 @@ def _view(
 ) -> Tensor:
     """Return the logits of one view, at the size and in the direction of `x`."""
     size = (int(x.shape[2]), int(x.shape[3]))
-    # Two resizes in a row, as the originals: keep the ratio, then up to a multiple.
-    view = _resized(x, view_size(size, replace(protocol, multiple=1), scale), align_corners)
-    height, width = view_size(size, protocol, scale)
-    view = _resized(view, (height, width), align_corners)
+    view = _at_scale(x, protocol, scale, align_corners)
+    height, width = int(view.shape[2]), int(view.shape[3])
     if flip:
         view = view.flip(-1)
     if protocol.pad_to:
@@ -217,6 +230,14 @@ def _view(
     logits = _logits(network, view, protocol)[:, :, :height, :width]
     logits = _resized(logits, size, align_corners)
     return logits.flip(-1) if flip else logits
+
+
+def _at_scale(x: Tensor, protocol: EvaluationProtocol, scale: float, align_corners: bool) -> Tensor:
+    """Return normalised images at the size that a view has before padding."""
+    size = (int(x.shape[2]), int(x.shape[3]))
+    # Two resizes in a row, as the originals: keep the ratio, then up to a multiple.
+    view = _resized(x, view_size(size, replace(protocol, multiple=1), scale), align_corners)
+    return _resized(view, view_size(size, protocol, scale), align_corners)
 
 
 def _logits(network: nn.Module, view: Tensor, protocol: EvaluationProtocol) -> Tensor:

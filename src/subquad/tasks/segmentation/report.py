@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.engine.preprocess import preprocess
 from subquad.engine.progress import note
 from subquad.engine.sample_counts import SampleCounts, entries_of, spread
 from subquad.engine.tables import percent
@@ -23,7 +22,7 @@ from subquad.nn import Ham
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data.colors import IGNORE_INDEX, index_to_color
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.protocol import EvaluationProtocol
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, as_shown, protocol_for
 
 METRIC = "mean IoU"
 SHOWN = 3  # pictures of each kind: worst, typical, best
@@ -72,7 +71,7 @@ def sections(network: Any, data: Any, protocol: EvaluationProtocol, counts: Samp
         found.append(_pictures(network, data, protocol, counts, order, places))
         if any(isinstance(module, Ham) and module.over == "space" for module in network.modules()):
             few = [places[order[place]] for place in dict.fromkeys((0, len(order) // 2, len(order) - 1))]
-            found.append(_maps(network, data, few))
+            found.append(_maps(network, data, protocol, few))
     return found
 
 
@@ -208,13 +207,11 @@ def error_map(photo: Any, labels: Tensor, told: Tensor) -> Any:
     return found
 
 
-def _maps(network: Any, data: Any, chosen: Sequence[int]) -> Section:
+def _maps(network: Any, data: Any, protocol: EvaluationProtocol, chosen: Sequence[int]) -> Section:
     section = Section("What the ham looks at")
-    device = next(network.parameters()).device
     samples = [_sample(data, index) for index in chosen]
-    maps = [
-        code_maps(network, preprocess(image[None].to(device), network.config)).cpu() for image, *_ in samples
-    ]
+    shown = protocol_for(network.config, protocol)
+    maps = [code_maps(network, as_shown(network, image[None], shown)).cpu() for image, *_ in samples]
     labels = [
         F.interpolate(labels[None, None].float(), size=found.shape[2:], mode="nearest-exact").flatten()
         for (_, labels, _), found in zip(samples, maps, strict=True)

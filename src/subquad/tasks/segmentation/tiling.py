@@ -45,6 +45,20 @@ AUTOMATIC = Tiling(tile=448, overlap=64 / 448)
 """How a picture of more than `WHOLE_PIXELS` is cut: seams of 64 pixels, and little memory for each tile."""
 
 
+def full_size_remark(resize: tuple[int, int] | None) -> str:
+    """Return what is to be said of tiles that somebody asked for, on the command line; empty: nothing.
+
+    Args:
+        resize: Of the network's configuration.
+    """
+    if resize is None:
+        return ""
+    return (
+        f"note: the network was trained on pictures reduced to fit {max(resize)} x {min(resize)}, and tiles "
+        "show them in full size; leave --tile out to have them shown reduced.\n"
+    )
+
+
 @dataclass(frozen=True)
 class Span:
     """One tile along one axis, in pixels of the image.

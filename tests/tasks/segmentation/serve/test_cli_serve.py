@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from serving import encoded, opened, telling_network, waves
-from subquad import create_model, save_model
+from serving import ask, encoded, opened, telling_network, waves
+from subquad import create_model, load_model, save_model
 from subquad.tasks.segmentation.commands.serve import bound, main, name_of, parser
 from subquad.tasks.segmentation.serve.app import make_app
 
@@ -147,6 +147,7 @@ def test_a_port_that_is_taken(complains, weights):
         ("--max_pixels=0", "--max_pixels must be at least 1"),
         ("--tile=100", "take 128"),
         ("--device=abacus", "--device abacus"),
+        ("--name=http://lab:80", "--name must be a name without scheme and port"),
     ],
 )
 def test_options_that_nothing_can_be_served_with(complains, weights, option, said):
@@ -185,6 +186,30 @@ def test_other_machines_may_ask_if_that_is_wanted(weights, monkeypatch, capsys):
     assert seen[0] == () and seen[1][:2] == seen[2][:2] == ("localhost", "127.0.0.1")
     told = capsys.readouterr()
     assert told.out.startswith("http://0.0.0.0:") and told.err.count("whoever reaches this machine") == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "127.0.0.1"])
+def test_it_answers_under_the_name_that_it_is_given(weights, monkeypatch, capsys, host):
+    """So that no other site can lead its own name here, where other machines may ask."""
+    apps = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: apps.append(server.config.app))
+    main([str(weights), f"--host={host}", "--port=0", "--name=Lab.example.org"])
+    told = capsys.readouterr()
+    assert told.out.startswith("http://Lab.example.org:") and "--name" not in told.err
+    for name, status in (("lab.example.org:9", 200), ("127.0.0.1", 200), ("evil.example", 403)):
+        assert ask(apps[0], "GET", "/health", headers={"Host": name}).status_code == status
+    main([str(weights), "--host=0.0.0.0", "--port=0"])
+    assert "under any name" in capsys.readouterr().err
+
+
+def test_a_network_that_comes_with_the_package_is_served(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with serving("nuclei") as (_, address), urllib.request.urlopen(f"{address}/model", timeout=30) as answer:
+        told = json.load(answer)
+    assert told["name"] == "nuclei" and "nucleus" in " ".join(one["name"] for one in told["classes"])
+    network = load_model("nuclei")
+    assert len(told["classes"]) == network.config.num_classes
+    assert told["parameters"] == sum(p.numel() for p in network.parameters())
 
 
 def test_it_is_for_this_machine_unless_it_is_told_otherwise():

@@ -9,6 +9,7 @@ import torch
 from serving import application, encoded, opened, post, sentence, telling_network, waves
 from subquad.engine.preprocess import preprocess
 from subquad.explain.code_maps import ham_factors
+from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.serve.codes import codes_of
 from subquad.tasks.segmentation.tiling import Tiling
 
@@ -110,6 +111,15 @@ def test_a_pixel_that_is_none(address, said):
     assert said in sentence(post(application(), address, encoded(PIXELS)), 422)
 
 
+def test_nothing_is_computed_for_a_pixel_that_is_none():
+    network, runs = telling_network(), []
+    network.register_forward_hook(lambda *_: runs.append(1))
+    app = application(network)
+    for address in ("/explain", "/explain?x=1", "/explain?x=1&y=64"):
+        sentence(post(app, address, encoded(PIXELS)), 422)
+    assert not runs
+
+
 def test_one_picture_at_a_time():
     two = [encoded(PIXELS)] * 2
     assert "one picture is explained" in sentence(post(application(), "/explain?x=1&y=1", *two), 422)
@@ -124,3 +134,12 @@ def test_a_network_without_a_dictionary_says_so(context):
     told = sentence(post(app, "/predict?tile=128&share_dictionary=true", encoded(PIXELS)), 422)
     assert "no dictionary that tiles could share" in told
     assert post(app, "/predict", encoded(PIXELS)).json()["steps"] is None
+
+
+def test_the_ham_of_an_explanation_sees_what_it_sees_in_a_prediction():
+    network = telling_network(resize=(48, 32))
+    picture, seen = torch.from_numpy(PIXELS).movedim(2, 0), []
+    network.head.hamburger.ham.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    predict_labels(network, picture[None])
+    codes_of(network, picture, None)
+    assert len(seen) == 2 and torch.equal(*seen)

@@ -222,6 +222,21 @@ def test_pictures_that_only_one_of_the_two_can_read(page, tmp_path, name):
     assert seen[:3] == waves(HEIGHT, WIDTH)[4, 3].tolist()
 
 
+def test_what_the_browser_decodes_is_not_made_png_if_the_server_would_refuse_it(page, server, tmp_path):
+    def lowered(route):
+        told = route.fetch().json()
+        route.fulfill(json=told | {"limits": told["limits"] | {"pixels": 99}})
+
+    page.route(f"{server}/model", lowered)
+    page.reload(wait_until="networkidle")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "predict" in request.url else None)
+    Image.fromarray(waves(10, 10)).save(tmp_path / "photo.webp")
+    page.set_input_files("#file", tmp_path / "photo.webp")
+    until(page, "document.getElementById('problem').textContent.includes('photo.webp has 100 pixels')")
+    assert not asked
+
+
 def test_what_the_server_refuses_is_said_and_what_was_there_stays(page, photo, tmp_path):
     show(page, photo)
     files = {

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from serving import (
 from subquad import save_model
 from subquad.nn import Ham
 from subquad.tasks.segmentation.labels import predict_labels
+from subquad.tasks.segmentation.serve import answers
 from subquad.tasks.segmentation.serve.app import ASSETS
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling
@@ -202,6 +204,37 @@ def test_health_is_told_while_a_picture_is_at_work(monkeypatch):
 
     assert asyncio.run(asking()) == [200] * 20
     assert max(seen) > 5 and seen[-1] < 20
+
+
+@pytest.mark.parametrize("path", ["/predict?picture=true", "/explain?x=1&y=1"])
+def test_answers_are_made_beside_the_event_loop(monkeypatch, path):
+    """PNG, base64 and JSON of a large picture take seconds, in which the server would be deaf."""
+    threads = set()
+    for name in ("encoded", "_base64", "in_bytes"):
+        made = getattr(answers, name)
+
+        def watched(*given, made=made):
+            threads.add(threading.current_thread().name.partition("_")[0])
+            return made(*given)
+
+        monkeypatch.setattr(answers, name, watched)
+    assert post(application(), path, encoded(waves(40, 64))).status_code == 200
+    assert threads == {"inference"}
+
+
+def test_a_request_is_answered_whole_before_the_next():
+    """Else all that wait would hold what has been answered of their pictures."""
+    network, sizes = telling_network(), []
+    network.register_forward_hook(lambda _, given, __: sizes.append(given[0].shape[3]))
+    app = application(network)
+
+    async def all_at_once():
+        async with client(app) as asker:
+            asked = (images(*[encoded(waves(32, side))] * 3) for side in (32, 64, 96))
+            return await asyncio.gather(*(asker.post("/predict", files=files) for files in asked))
+
+    assert all(len(answer.json()) == 3 for answer in asyncio.run(all_at_once()))
+    assert len(sizes) == 9 and all(len(set(sizes[at : at + 3])) == 1 for at in (0, 3, 6))
 
 
 def test_what_is_served():

@@ -18,6 +18,7 @@ from serving import (
     telling_network,
     waves,
 )
+from subquad.tasks.segmentation.serve.limits import pixels_at_once
 
 PICTURE = encoded(waves(20, 30))
 
@@ -98,6 +99,20 @@ def test_parameters_that_do_not_fit(address, said):
     name, _, value = address.partition("=")
     if "&" not in value:  # in the form they mean the same
         assert said in sentence(ask(app, "POST", "/predict", files=images(PICTURE), data={name: value}), 422)
+
+
+def test_answers_have_an_end():
+    """And a remedy that fits: a picture of a few KB is a PNG of megabytes when it is sent back."""
+    app, several = application(max_answer=1500), [PICTURE] * 3
+    told = sentence(post(app, "/predict", *several), 413)
+    assert "more than 1,500 bytes" in told and "send fewer pictures at once" in told
+    assert post(app, "/predict", PICTURE).status_code == 200
+    assert "leave `picture` out" in sentence(post(app, "/predict?picture=true", PICTURE), 413)
+    told = sentence(post(application(), "/predict?picture=true", *several), 422)
+    assert "`picture` sends one picture back" in told and told.endswith("got 3.")
+    tiny = application(max_answer=9)
+    assert "ask for format=png" in sentence(post(tiny, "/predict", PICTURE), 413)
+    assert post(tiny, "/predict?format=png", PICTURE).status_code == 200
 
 
 def test_forms_that_hold_no_picture():
@@ -202,3 +217,22 @@ def test_an_error_of_the_server_tells_nothing_of_it(caplog):
     assert "something went wrong" in sentence(answer, 500)
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert network.head.hamburger.ham.eval_steps == 7
+
+
+def test_a_picture_at_once_is_limited_by_what_it_takes(monkeypatch):
+    """No process survives what the kernel ends, so it is not tried; tiles take little."""
+    monkeypatch.setattr("subquad.tasks.segmentation.serve.limits.AT_ONCE_BYTES", 360 * 3000)
+    app, content = application(), encoded(waves(20, 151))
+    for address in ("/predict?tile=0", "/explain?x=1&y=1&tile=0"):
+        told = sentence(post(app, address, content), 413)
+        assert "3,020 pixels" in told and "may see 3,000; ask for tiles, such as tile=512" in told
+    assert post(app, "/predict?tile=128", content).status_code == 200
+    assert post(app, "/predict?tile=0", encoded(waves(20, 150))).status_code == 200
+    reduced = application(telling_network(resize=(32, 32)))
+    assert post(reduced, "/predict", content).status_code == 200, "it takes less"
+    assert "ask for tiles" in sentence(post(reduced, "/predict", encoded(waves(100, 180))), 413)
+
+
+def test_what_a_picture_at_once_takes():
+    assert pixels_at_once(3, False) == pixels_at_once(60, False) == 2**32 // 360
+    assert pixels_at_once(3, True) > 2**25 and pixels_at_once(150, True) < 2**23

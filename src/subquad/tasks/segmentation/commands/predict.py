@@ -26,7 +26,7 @@ from subquad.tasks.segmentation.protocol import EvaluationProtocol, protocol_for
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
 from subquad.tasks.segmentation.tiles import predict_tiles
-from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling
+from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling, full_size_remark
 
 JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
@@ -52,7 +52,7 @@ def add_options(p: Parser) -> None:
         (
             "tile",
             int,
-            "Side of the tiles of large images, such as 1024, or 0 for each image at once; if not given, 512 "
+            "Side of the tiles of large images, such as 1024, or 0 for each image at once; if not given, 448 "
             "for images of more than 2 million pixels.",
         ),
         ("overlap", float, "Share of a tile blended with the next; 0.25 if not given."),
@@ -92,6 +92,7 @@ def predict(model: Any, options: Any) -> str:
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
+    sys.stderr.write(full_size_remark(model.config.resize) if options.tile else "")
     if options.list is not None:
         images = listed(images, Path(options.list), options.images)
     masks, overlays, palette = _targets(images, folder, model.config, options.submission)

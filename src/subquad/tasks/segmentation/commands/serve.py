@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -15,11 +16,12 @@ from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.options import add_checkpoint, add_device, add_optional
 from subquad.engine.parsing import Parser
 from subquad.models import SegmentationNetwork, load_model
-from subquad.tasks.segmentation.tiling import Tiling
+from subquad.tasks.segmentation.tiling import Tiling, full_size_remark
 
 PATIENCE = 3  # seconds in which answers that are at work may end
 
 _OPEN = "note: whoever reaches this machine may ask it; --host 127.0.0.1 lets nobody.\n"
+_ANY_NAME = "note: it answers under any name, a hostile site's, too; --name tells the one that counts.\n"
 
 
 def parser() -> Parser:
@@ -31,6 +33,13 @@ def parser() -> Parser:
     add_checkpoint(p)
     p.add_argument("--host", type=str, default="127.0.0.1", help="0.0.0.0 lets other machines ask, too.")
     p.add_argument("--port", type=int, default=8000, help="0 takes any that is free.")
+    add_optional(
+        p,
+        "name",
+        str,
+        "Answer under this name (or address) of the machine alone, such as lab.example.org; else, but on "
+        "127.0.0.1, under any.",
+    )
     add_device(p)
     p.add_argument("--max_pixels", type=int, default=UNTILED_PIXELS, help="Refuse pictures of more.")
     p.add_argument("--max_bytes", type=int, default=64 * MIB, help="Refuse requests of more.")
@@ -48,6 +57,10 @@ def _check(options: Any) -> None:
     """Raise ValueError for options that nothing can be served with."""
     if not 0 <= options.port <= 65535:
         raise ValueError(f"--port must be 0 to 65535, got {options.port}.")
+    if options.name is not None and not re.fullmatch(r"[\w.-]+|\[[\da-fA-F:]+\]", options.name):
+        raise ValueError(
+            f"--name must be a name without scheme and port, such as lab.example.org, got {options.name!r}."
+        )
     if options.max_bytes < 1:
         raise ValueError(f"--max_bytes must be at least 1, got {options.max_bytes}.")
     if options.tile is not None:
@@ -70,18 +83,20 @@ def main(arguments: list[str]) -> None:
 
     path = checkpoint_path(options.checkpoint)
     network = _served(path, options.device)
+    sys.stderr.write(full_size_remark(network.config.resize) if options.tile else "")
     limits = Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
     with bound(options.host, options.port) as listening:
         host, port = listening.getsockname()[:2]
-        address = f"http://{_bracketed(host)}:{port}"
+        address = f"http://{options.name or _bracketed(host)}:{port}"
         is_local = ipaddress.ip_address(host).is_loopback
+        names = (*LOCAL_NAMES, _bracketed(host), *([options.name.lower()] if options.name else []))
         inference = Inference(network, limits.max_pixels)
         app = make_app(
             inference,
             name_of(path),
             limits,
             tile=options.tile,
-            names=(*LOCAL_NAMES, _bracketed(host)) if is_local else (),
+            names=names if is_local or options.name else (),
         )
         config = uvicorn.Config(
             app,
@@ -95,7 +110,7 @@ def main(arguments: list[str]) -> None:
                 sys.stdout.write(f"{address} serves {name_of(path)}; Ctrl-C ends it.\n")
                 sys.stdout.flush()
                 if not is_local:
-                    sys.stderr.write(_OPEN)
+                    sys.stderr.write(_OPEN if options.name else _OPEN + _ANY_NAME)
                 uvicorn.Server(config).run(sockets=[listening])
         except Interrupted:  # the way in which a server ends
             sys.stdout.write("ended.\n")

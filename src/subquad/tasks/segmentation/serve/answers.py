@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 from PIL import Image
@@ -112,6 +113,11 @@ def explanation(codes: Codes, x: int, y: int, steps: int | None) -> dict[str, An
         "count": len(shares),
         "context": _heat(codes.context(position)),
     }
+
+
+def in_bytes(told: dict[str, Any]) -> bytes:
+    """Return an answer as it is sent."""
+    return json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _heat(values: Tensor) -> dict[str, Any]:

@@ -81,24 +81,20 @@ class Server:
             async with received(request, self.limits) as body:
                 parameters = _parameters(request, body, OF_PREDICTION)
                 question = self._question(parameters)
-                if wanted_format(parameters, request.headers.get("accept", "")) == "png":
-                    (upload,) = _one(body, "an answer as PNG is of one picture; ask for JSON, or for one")
-                    found = await self._predict(request, upload, question)
-                    return Response(found.mask, media_type="image/png")
                 shows = choice(parameters, "picture", ("false", "true"), "false") == "true"
-                told: list[dict[str, Any]] = []
-                for upload in body.uploads:
-                    try:
-                        found = await self._predict(request, upload, question)
-                    except Refusal as refusal:
-                        if len(body.uploads) == 1:
-                            raise
-                        told.append({"name": upload.name, "error": refusal.sentence})
-                        continue
-                    steps = question.steps or self.inference.steps
-                    network = self.inference.network
-                    told.append(answers.prediction(upload.name, found, network, steps, shows_picture=shows))
-                return JSONResponse(told if len(told) > 1 else told[0])
+                is_png = wanted_format(parameters, request.headers.get("accept", "")) == "png"
+                if is_png:
+                    _one(body, "an answer as PNG is of one picture; ask for JSON, or for one")
+                elif shows:
+                    _one(body, "`picture` sends one picture back; leave it out, or send one")
+                async with self._turn:  # of all that wait, only one holds what has been answered so far
+                    if is_png:
+                        mask = await self._predict(
+                            request, body.uploads[0], question, lambda found: found.mask
+                        )
+                        return Response(mask, media_type="image/png")
+                    told = await self._predictions(request, body.uploads, question, shows)
+                return Response(told, media_type="application/json")
 
     async def explain(self, request: Request) -> Response:
         """`POST /explain`: the columns and the context of a pixel."""
@@ -108,29 +104,66 @@ class Server:
                 (upload,) = _one(body, "one picture is explained at a time; send one")
                 question = self._question(parameters)
 
-                def work() -> dict[str, Any]:
-                    codes = self.inference.explain(upload.file.read(), upload.name, question)
-                    height, width = codes.size
+                def pixel(height: int, width: int) -> tuple[int, int]:
                     x = whole_number(parameters, "x", 0, width - 1)
-                    y = whole_number(parameters, "y", 0, height - 1)
-                    return answers.explanation(codes, x, y, question.steps or self.inference.steps)
+                    return x, whole_number(parameters, "y", 0, height - 1)
 
-                return JSONResponse(await self._ask(request, work))
+                def work() -> bytes:
+                    codes = self.inference.explain(upload.file.read(), upload.name, question, pixel)
+                    x, y = pixel(*codes.size)
+                    steps = question.steps or self.inference.steps
+                    return answers.in_bytes(answers.explanation(codes, x, y, steps))
 
-    async def _predict(self, request: Request, upload: Upload, question: Question) -> Prediction:
-        def work() -> Prediction:  # what waits is on disk: one picture at a time is read
-            return self.inference.predict(upload.file.read(), upload.name, question)
+                async with self._turn:
+                    return Response(await self._ask(request, work), media_type="application/json")
 
-        found = await self._ask(request, work)
-        self._admission.last_seconds = found.seconds
-        return found
+    async def _predictions(
+        self, request: Request, uploads: list[Upload], question: Question, shows: bool
+    ) -> bytes:
+        """Return what is said of pictures, as JSON: of one, or a list.
+
+        Raises:
+            Refusal: If that is too much, or the only picture is refused.
+        """
+        steps, network = question.steps or self.inference.steps, self.inference.network
+        parts: list[bytes] = []
+        for upload in uploads:
+
+            def told(found: Prediction, name: str = upload.name) -> bytes:
+                return answers.in_bytes(answers.prediction(name, found, network, steps, shows_picture=shows))
+
+            try:
+                parts.append(await self._predict(request, upload, question, told))
+            except Refusal as refusal:
+                if len(uploads) == 1:
+                    raise
+                parts.append(answers.in_bytes({"name": upload.name, "error": refusal.sentence}))
+            if sum(map(len, parts)) > self.limits.max_answer:
+                helps = "send fewer pictures at once" if len(uploads) > 1 else "ask for format=png"
+                raise Refusal(
+                    413,
+                    f"the answer has more than {self.limits.max_answer:,} bytes, which are the most; "
+                    f"{'leave `picture` out' if shows else helps}.",
+                )
+        return b"[" + b",".join(parts) + b"]" if len(parts) > 1 else parts[0]
+
+    async def _predict(
+        self, request: Request, upload: Upload, question: Question, told: Callable[[Prediction], bytes]
+    ) -> bytes:
+        """Return what is said of a picture; that is made on the thread of the network, too."""
+
+        def work() -> tuple[bytes, float]:  # what waits is on disk: one picture at a time is read
+            found = self.inference.predict(upload.file.read(), upload.name, question)
+            return told(found), found.seconds
+
+        answer, self._admission.last_seconds = await self._ask(request, work)
+        return answer
 
     async def _ask(self, request: Request, work: Callable[[], T]) -> T:
-        """Do something with the network, when it is the turn of a request that still waits."""
-        async with self._turn:
-            if await request.is_disconnected():
-                raise Refusal(499, "nobody waits for the answer any more.")
-            return await self.inference.run(work)
+        """Do something with the network, as it is the turn of a request that still waits."""
+        if await request.is_disconnected():
+            raise Refusal(499, "nobody waits for the answer any more.")
+        return await self.inference.run(work)
 
     def _question(self, parameters: dict[str, str]) -> Question:
         return question_of(parameters, self.limits, self.tile, self.inference.steps is not None)

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from subquad.engine.preprocess import preprocess
-from subquad.explain.code_maps import last_ham
+from subquad.explain.code_maps import ham_factors, last_ham
 from subquad.explain.context_map import column_map, column_shares, context_map
 from subquad.models import SegmentationNetwork
 from subquad.nn import watching_input
 from subquad.nn.mode import evaluating
 from subquad.ops import Factors
-from subquad.tasks.segmentation.labels import predict_labels
+from subquad.tasks.segmentation.protocol import as_shown, protocol_for
 from subquad.tasks.segmentation.tiles import sharing_whole_dictionaries
 from subquad.tasks.segmentation.tiling import Span, Tiling, spans
 from subquad.tasks.segmentation.whole_dictionary import own_positions, stride_of
@@ -71,11 +71,9 @@ def codes_of(network: SegmentationNetwork, picture: Tensor, tiling: Tiling | Non
 
 
 def _whole(network: SegmentationNetwork, picture: Tensor) -> tuple[Factors, Size]:
-    ham, seen = last_ham(network), []
-    with watching_input(ham, seen.append):
-        predict_labels(network, picture.unsqueeze(0))  # so that the ham sees what it sees in a prediction
-    with evaluating(network):
-        return ham.factorize(seen[0]), (seen[0].shape[2], seen[0].shape[3])
+    x = as_shown(network, picture.unsqueeze(0), protocol_for(network.config))
+    factors, (rows, columns) = ham_factors(network, x)
+    return factors, (rows, columns)
 
 
 def _tiled(network: SegmentationNetwork, picture: Tensor, size: Size, tiling: Tiling) -> tuple[Factors, Size]:

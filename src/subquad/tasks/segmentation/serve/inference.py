@@ -22,7 +22,7 @@ from subquad.nn.sharing import evaluating_steps
 from subquad.tasks.segmentation.drawing import encoded, mask_picture, palette_of
 from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.serve.codes import Codes, codes_of
-from subquad.tasks.segmentation.serve.limits import Refusal
+from subquad.tasks.segmentation.serve.limits import Refusal, pixels_at_once
 from subquad.tasks.segmentation.serve.questions import Question
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import Tiling
@@ -118,13 +118,16 @@ class Inference:
             picture=picture,
         )
 
-    def explain(self, content: bytes, name: str, question: Question) -> Codes:
+    def explain(
+        self, content: bytes, name: str, question: Question, check: Callable[[int, int], object]
+    ) -> Codes:
         """Return what the ham made of a picture; of the last one, it is kept.
 
         Args:
             content: Of its file.
             name: For messages.
             question: How; tiles share one dictionary, or their columns could not be compared.
+            check: Of height and width, before the network is asked.
 
         Raises:
             Refusal: As above, or if the network has no dictionary.
@@ -140,16 +143,29 @@ class Inference:
         if self._last is None or self._last[0] != key:
             self._last = None  # makes room
             picture = self._read(content, name)
+            check(int(picture.shape[1]), int(picture.shape[2]))
             tiling = self._tiling(question, picture)
             with _enough_memory(), evaluating_steps(self.network, question.steps):
                 self._last = (key, codes_of(self.network, picture, tiling))
         return self._last[1]
 
     def _tiling(self, question: Question, picture: Tensor) -> Tiling | None:
-        """Return how a picture is cut; what is left to the server is not, if it is shown reduced."""
-        if question.if_large and self.network.config.resize is not None:
-            return None
-        return question.tiling_of(picture[0].numel())
+        """Return how a picture is cut; what is left to the server is not, if it is shown reduced.
+
+        Raises:
+            Refusal: If it is to be seen at once, and has too many pixels for that.
+        """
+        config, pixels = self.network.config, picture[0].numel()
+        is_whole = question.if_large and config.resize is not None
+        tiling = None if is_whole else question.tiling_of(pixels)
+        most = pixels_at_once(config.num_classes, config.resize is not None)
+        if tiling is None and pixels > most:
+            raise Refusal(
+                413,
+                f"the picture has {pixels:,} pixels, and at once this network may see {most:,}; ask for "
+                "tiles, such as tile=512, or send a smaller one.",
+            )
+        return tiling
 
     def _read(self, content: bytes, name: str) -> Tensor:
         try:

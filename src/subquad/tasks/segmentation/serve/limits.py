@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from subquad.base.limits import MIB, UNTILED_PIXELS
+from subquad.base.limits import (
+    AT_ONCE_BYTES,
+    MIB,
+    REDUCED_PIXEL_BYTES,
+    SCORE_BYTES,
+    UNTILED_PIXELS,
+    WHOLE_PIXEL_BYTES,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +26,7 @@ class Limits:
         max_pixels: Of a picture.
         max_pictures: Of a request.
         max_steps: Of a decomposition; six are published.
+        max_answer: Bytes of an answer, for all pictures of a request.
         requests: That are read, wait or are answered at once; further ones are sent away.
         seconds: In which the body of a request must have come.
     """
@@ -27,8 +35,20 @@ class Limits:
     max_pixels: int = UNTILED_PIXELS
     max_pictures: int = 32
     max_steps: int = 32
+    max_answer: int = 128 * MIB
     requests: int = 32
     seconds: float = 60.0
+
+
+def pixels_at_once(classes: int, is_reduced: bool) -> int:
+    """Return how many pixels a picture may have that is not cut, so that it takes `AT_ONCE_BYTES`.
+
+    Args:
+        classes: Of the network.
+        is_reduced: Whether it is shown pictures reduced.
+    """
+    scores = REDUCED_PIXEL_BYTES + SCORE_BYTES * classes
+    return AT_ONCE_BYTES // (scores if is_reduced else max(scores, WHOLE_PIXEL_BYTES))
 
 
 class Refusal(Exception):

@@ -1,6 +1,23 @@
 // From the PNG files of the server to pixels, and from pixels to canvases.
 
+import { number } from "./telling.js";
+
+const READ = ["image/png", "image/jpeg", "image/bmp", "image/tiff"]; // by the server; others the browser turns to PNG
 const HEAT = [[0, 0, 4], [59, 15, 112], [140, 41, 129], [222, 73, 104], [254, 159, 109], [252, 253, 191]];
+
+/** What the server does not read but the browser does, such as WebP, as PNG: its size is known once it is decoded. */
+export async function readable(file, most) {
+  if (!file.type.startsWith("image/") || READ.includes(file.type)) return file;
+  const bitmap = await createImageBitmap(file).catch(() => null);
+  if (!bitmap) return file;
+  const pixels = bitmap.width * bitmap.height;
+  if (pixels > most) {
+    bitmap.close();
+    throw new Error(`${file.name} has ${number(pixels)} pixels, and the server takes ${number(most)}.`);
+  }
+  const blob = await blobOf(canvasOf(bitmap));
+  return new File([blob], `${file.name.replace(/\.[^.]*$/, "")}.png`, { type: "image/png" });
+}
 
 export function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));

@@ -2,11 +2,10 @@
 
 import { askExplain, askModel, askPredict } from "./asking.js";
 import { closeCamera, openCamera, pictureOf } from "./camera.js";
-import { blobOf, bytesOf, canvasOf, classesOf, mixed, paintClasses, paintHeat, save } from "./drawing.js";
+import { blobOf, bytesOf, canvasOf, classesOf, mixed, paintClasses, paintHeat, readable, save } from "./drawing.js";
 import { boundsOf, factsOf, legendFoot, legendRow, number, percent, pressable, seconds, some } from "./telling.js";
 
 const at = (id) => document.getElementById(id);
-const READ = ["image/png", "image/jpeg", "image/bmp", "image/tiff"]; // by the server; others the browser turns to PNG
 
 let model = null;
 let picture = null; // {file, name}
@@ -33,7 +32,7 @@ async function take(file) {
   if (file.size > bytes) {
     throw new Error(`${file.name} has ${number(file.size)} bytes, and the server takes ${number(bytes)}.`);
   }
-  const mine = { file: await readable(file), name: file.name };
+  const mine = { file: await readable(file, model.limits.pixels), name: file.name };
   picture = mine;
   own = null;
   explaining.abort();
@@ -41,7 +40,7 @@ async function take(file) {
   at("tile").value = model.tile ?? "auto";
   at("steps").value = model.steps ?? 1;
   try {
-    let answer = await asked(); // first of all: the server refuses by the header what the browser would decode
+    let answer = await asked(); // what the server reads it refuses by the header, before the browser decodes it
     let bitmap = await createImageBitmap(file).catch(() => null);
     if (bitmap?.width !== answer.width || bitmap.height !== answer.height) {
       answer = await asked({ picture: true }); // TIFF is for the server alone
@@ -55,15 +54,6 @@ async function take(file) {
   } finally {
     at("panel").inert = picture !== mine && picture !== kept.picture; // the next one may have come
   }
-}
-
-/** What the server does not read but the browser does, such as WebP, as PNG. */
-async function readable(file) {
-  if (!file.type.startsWith("image/") || READ.includes(file.type)) return file;
-  const bitmap = await createImageBitmap(file).catch(() => null);
-  if (!bitmap) return file;
-  const blob = await blobOf(canvasOf(bitmap));
-  return new File([blob], `${file.name.replace(/\.[^.]*$/, "")}.png`, { type: "image/png" });
 }
 
 /** Ask for the mask, in place of what is being asked for. */
