@@ -6,7 +6,9 @@ import re
 import shlex
 import shutil
 import signal
+import weakref
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +24,10 @@ from subquad.tasks import running, task_called
 from subquad.tasks.asking import ask_parser
 from subquad.tasks.fitting import fit_parser
 from subquad.tasks.next_steps import command_line
+from subquad.tasks.runs import open_network, open_run
+from subquad.tasks.segmentation import report as segmentation_report
 from subquad.tasks.segmentation.commands import serve
+from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.learner import SegmentationLearner
 
 NASTY = "<script>alert(1)</script>"
@@ -69,6 +74,24 @@ def test_report_writes_the_same_anew(call, run):
     assert result.code == 0 and result.out.endswith(f"report: {run / 'report.html'}\n"), result.err
     after = Page(run / "report.html").words
     assert len(after) == len(before) and titles(run)[2] == "Classes"
+
+
+def test_no_matrix_of_a_picture_is_held(trained, monkeypatch):
+    """Of a thousand classes one has 8 MB."""
+    run = open_run(trained.run)
+    opened, alive = open_network(run, "cpu"), []
+
+    class Watched(ConfusionMatrix):
+        def update(self, *arguments):
+            super().update(*arguments)
+            assert not any(there() is not None for there in alive)
+            matrix = self.counts.numpy()
+            alive.append(weakref.ref(matrix))
+            self.counts = SimpleNamespace(numpy=lambda: matrix)
+
+    monkeypatch.setattr(segmentation_report, "ConfusionMatrix", Watched)
+    assert len(run.task.count_samples(opened.network, opened.data, opened.options, 4).samples) == 4
+    assert len(alive) == 4
 
 
 def test_few_pictures_bound_the_cost(call, run):

@@ -49,17 +49,26 @@ class SampleCounts:
         cls, metric: str, classes: Sequence[str], samples: Sequence[str], of: int, matrices: Sequence[Any]
     ) -> SampleCounts:
         """Keep confusion matrices, (classes, classes) with the truth in rows, one for each sample."""
-        kept = [np.asarray(matrix, dtype=np.int64) for matrix in matrices]
-        where = [np.argwhere(matrix) for matrix in kept]
-        entries = [np.insert(found, 0, sample, axis=1) for sample, found in enumerate(where)]
-        counts = [matrix[matrix != 0] for matrix in kept]
+        return cls.of_entries(metric, classes, samples, of, [entries_of(matrix) for matrix in matrices])
+
+    @classmethod
+    def of_entries(
+        cls,
+        metric: str,
+        classes: Sequence[str],
+        samples: Sequence[str],
+        of: int,
+        found: Sequence[tuple[Counts, Counts]],
+    ) -> SampleCounts:
+        """Keep what `entries_of` gives of each sample: of thousands of classes no matrix has to be held."""
+        entries = [np.insert(where, 0, sample, axis=1) for sample, (where, _) in enumerate(found)]
         return cls(
             metric,
             tuple(classes),
             tuple(samples),
             of,
             np.concatenate([np.zeros((0, 3), np.int64), *entries]).astype(np.int64),
-            np.concatenate([np.zeros(0, np.int64), *counts]),
+            np.concatenate([np.zeros(0, np.int64), *(counts for _, counts in found)]),
         )
 
     def of_weights(self, digest: str, data: str = "") -> SampleCounts:
@@ -107,6 +116,12 @@ class SampleCounts:
             counts=self.counts,
         )
         write_whole(path, buffer.getvalue())
+
+
+def entries_of(matrix: Any) -> tuple[Counts, Counts]:
+    """Return true and told class of what is not zero in a confusion matrix, (entries, 2), and its counts."""
+    kept = np.asarray(matrix, dtype=np.int64)
+    return np.argwhere(kept), kept[kept != 0]
 
 
 def load_counts(path: Path) -> SampleCounts:

@@ -33,16 +33,14 @@ def count_pictures(network: Any, data: Any, most: int) -> SampleCounts:
         most: Pictures, evenly spread over the set.
     """
     pictures = data.datasets["test"]
-    chosen, names, matrices = spread(len(pictures), most), [], []
+    chosen, names, found = spread(len(pictures), most), [], []
     for indices in in_batches(chosen, BATCH):
         note(f"picture {len(names) + 1:,} of {len(chosen):,}")
         told = _probabilities(network, _batch(data, indices)).argmax(dim=1)
         for index, answer in zip(indices, told.tolist(), strict=True):
-            matrix = np.zeros((len(data.class_names),) * 2, np.int64)
-            matrix[int(pictures.classes[index]), answer] = 1
             names.append(_name(pictures, index))
-            matrices.append(matrix)
-    return SampleCounts.of_matrices(METRIC, data.class_names, names, len(pictures), matrices)
+            found.append((np.array([[int(pictures.classes[index]), answer]]), np.ones(1, np.int64)))
+    return SampleCounts.of_entries(METRIC, data.class_names, names, len(pictures), found)
 
 
 def sections(network: Any, data: Any, counts: SampleCounts) -> list[Section]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.engine.progress import note
-from subquad.engine.sample_counts import SampleCounts, spread
+from subquad.engine.sample_counts import SampleCounts, entries_of, spread
 from subquad.engine.tables import percent
 from subquad.explain.code_maps import code_maps, telling_columns
 from subquad.explain.images import data_uri, enlarged, heat_picture
@@ -39,15 +39,15 @@ def count_pixels(network: Any, data: Any, protocol: EvaluationProtocol, most: in
         protocol: How pictures are shown to it.
         most: Pictures, evenly spread over the set.
     """
-    chosen, names, matrices = spread(len(data.evaluation), most), [], []
+    chosen, names, found = spread(len(data.evaluation), most), [], []
     for position, index in enumerate(chosen, 1):
         note(f"picture {position:,} of {len(chosen):,}")
         image, labels, name = _sample(data, index)
         matrix = ConfusionMatrix(data.labels.num_classes)
         matrix.update(_predicted(network, image, protocol), labels)
         names.append(name)
-        matrices.append(matrix.counts.numpy())
-    return SampleCounts.of_matrices(METRIC, data.labels.names, names, len(data.evaluation), matrices)
+        found.append(entries_of(matrix.counts.numpy()))
+    return SampleCounts.of_entries(METRIC, data.labels.names, names, len(data.evaluation), found)
 
 
 def sections(network: Any, data: Any, protocol: EvaluationProtocol, counts: SampleCounts) -> list[Section]:
