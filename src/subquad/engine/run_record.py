@@ -115,8 +115,9 @@ class RunRecord:
             lengths = [name for name in LENGTHS if any(text.startswith(f"--{name} ") for text in wrong)]
             why = f"; the learning rate depends on --{lengths[0]}" if lengths else ""
             raise ValueError(
-                f"{'; '.join(wrong)}{why}: resume {where} with the options of config.yaml beside it, or "
-                f"start from its weights with --model.weights and another --output."
+                f"{'; '.join(wrong)}{why}: resume {where} with the options of its run, subquad fit --config "
+                f"{where.parent / 'config.yaml'} --resume, or start from its weights with --model.weights "
+                f"and another --output."
             )
 
     def _may_change(self, name: str) -> bool:

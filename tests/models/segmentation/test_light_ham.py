@@ -23,7 +23,7 @@ def tiny(**overrides):
 
 def test_names_are_those_of_the_design():
     sizes = ("tiny_d256", "tiny", "small_d256", "small", "base", "large", "huge")
-    assert list_models("light_ham_*") == [f"light_ham_van_{size}" for size in sizes]
+    assert list_models("light_ham_van_*") == [f"light_ham_van_{size}" for size in sizes]
 
 
 def test_spec_ranks_and_stochastic_depth():

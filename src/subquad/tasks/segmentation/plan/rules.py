@@ -191,7 +191,7 @@ def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
         passes = math.ceil(asked / max(1, facts.train // _step(facts, chosen)))
     if passes < 1:
         return None
-    return math.ceil(passes / EVALUATIONS), f"about {EVALUATIONS} evaluations, of which the best is kept"
+    return math.ceil(passes / EVALUATIONS), f"{EVALUATIONS} evaluations at most, of which the best is kept"
 
 
 def patience(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
