@@ -41,7 +41,7 @@ class Tiling:
         return max(int(self.tile * self.overlap) // (2 * GRID), 1) * 2 * GRID
 
 
-AUTOMATIC = Tiling(tile=448, overlap=64 / 448)
+AUTOMATIC = Tiling(tile=416, overlap=64 / 416)
 """How a picture of more than `WHOLE_PIXELS` is cut: seams of 64 pixels, and little memory for each tile."""
 
 

@@ -52,7 +52,7 @@ def add_options(p: Parser) -> None:
         (
             "tile",
             int,
-            "Side of the tiles of large images, such as 1024, or 0 for each image at once; if not given, 448 "
+            "Side of the tiles of large images, such as 1024, or 0 for each image at once; if not given, 416 "
             "for images of more than 2 million pixels.",
         ),
         ("overlap", float, "Share of a tile blended with the next; 0.25 if not given."),

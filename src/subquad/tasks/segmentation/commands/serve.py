@@ -120,6 +120,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _served(path: Path, device: str) -> SegmentationNetwork:
+    from subquad.tasks.segmentation.labels import channels_last
+
     network: Any = load_model(path)
     if not isinstance(network, SegmentationNetwork):
         raise ValueError(
@@ -131,7 +133,7 @@ def _served(path: Path, device: str) -> SegmentationNetwork:
             f"the network in {path} sees {network.config.in_channels} channels, and what is sent has 3; "
             "`subquad predict` takes pictures of others."
         )
-    return move(network, device)
+    return channels_last(move(network, device))
 
 
 def name_of(path: Path) -> str:
