@@ -9,7 +9,7 @@ from subquad.base.interruption import raising
 from subquad.engine.options import add_device, add_json
 from subquad.engine.outputs import check_scores, write_scores
 from subquad.engine.parsing import Parser
-from subquad.engine.run import REPORT_SAMPLES
+from subquad.engine.run import add_samples
 
 WRITES = "subquad compare"
 
@@ -28,12 +28,7 @@ def parser() -> Parser:
         default="compare.html",
         help="Page to write; an earlier page of ours is replaced.",
     )
-    p.add_argument(
-        "--samples",
-        type=int,
-        default=REPORT_SAMPLES,
-        help="Of the evaluation set that are looked at of runs that have no such counts yet, at most.",
-    )
+    add_samples(p, "Of the evaluation set that are looked at of runs that have no such counts yet, at most.")
     add_device(p)
     add_json(p, "the same")
     return p
@@ -42,8 +37,6 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Parse, compare, print tables and sentences, write the page."""
     options = parser().parse_args(arguments)
-    if options.samples < 1:
-        raise ValueError(f"--samples must be at least 1, got {options.samples}.")
     from subquad.base.files import check_writable
     from subquad.engine.tables import percent, print_table
     from subquad.explain.report import refuse_foreign_page

@@ -10,9 +10,9 @@ from subquad.base.files import write_whole
 from subquad.engine.options import add_overwrite
 from subquad.engine.outputs import check_outputs
 from subquad.engine.parsing import Parser
-from subquad.engine.trainer_options import add_trainer_options
 from subquad.tasks import Task
 from subquad.tasks.choice import task_to_fit
+from subquad.tasks.fitting import add_training_options
 from subquad.tasks.planning import plan_of, with_root
 
 
@@ -27,9 +27,7 @@ def parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
     p.add_argument("--output", type=str, default="plan.yaml", help="The recipe to write.")
     add_overwrite(p)
     p.add_argument("--seed", type=int, default=0, help="Of the split, where the data have none.")
-    task.add_fit_options(p)
-    add_trainer_options(p)
-    p.set_defaults(dict(task.fit_defaults))
+    add_training_options(p, task)
     p.usual += ["output", "overwrite", "seed", "data.root", "data.classes", "data.num_classes"]
     p.usual += ["data.batch_size", "data.crop", "model.pretrained", "model.backbone", "trainer.max_epochs"]
     return p

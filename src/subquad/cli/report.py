@@ -8,7 +8,7 @@ from pathlib import Path
 from subquad.base.interruption import raising
 from subquad.engine.options import add_device
 from subquad.engine.parsing import Parser
-from subquad.engine.run import REPORT_SAMPLES
+from subquad.engine.run import add_samples
 
 
 def parser() -> Parser:
@@ -19,12 +19,7 @@ def parser() -> Parser:
         "classes and pictures, time and memory, and how to go on.",
     )
     p.add_argument("run", type=str, help="A folder that `fit` wrote.")
-    p.add_argument(
-        "--samples",
-        type=int,
-        default=REPORT_SAMPLES,
-        help="Of the evaluation set that are looked at once more, at most.",
-    )
+    add_samples(p, "Of the evaluation set that are looked at once more, at most.")
     add_device(p)
     return p
 
@@ -32,8 +27,6 @@ def parser() -> Parser:
 def main(arguments: list[str]) -> None:
     """Parse, write, say where."""
     options = parser().parse_args(arguments)
-    if options.samples < 1:
-        raise ValueError(f"--samples must be at least 1, got {options.samples}.")
     from subquad.tasks.reporting import write_report
 
     with raising():

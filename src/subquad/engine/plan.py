@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from subquad.base.files import write_whole
+from subquad.base.files import read_file, write_whole
+from subquad.base.limits import LARGEST_YAML
 
 PLAN = "plan.json"  # in the folder of a run
 
@@ -65,6 +66,20 @@ class Plan:
                 lines.append(f"{indent}{name}: {json.dumps(choice.value)}  # {choice.reason}")
         return "\n".join(lines) + "\n"
 
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """Return what `write` wrote.
+
+        Raises:
+            OSError, ValueError, KeyError, TypeError, RecursionError: If it is not there, or damaged.
+        """
+        content = json.loads(read_file(path, LARGEST_YAML))
+        choices = (
+            Choice(str(c["option"]), c["value"], str(c["reason"]), bool(c["given"]))
+            for c in content["choices"]
+        )
+        return cls(tuple(str(fact) for fact in content["facts"]), tuple(choices))
+
     def write(self, folder: Path) -> None:
         """Write `plan.json` into the folder of a run."""
         content = {"facts": self.facts, "choices": [asdict(choice) for choice in self.choices]}
@@ -81,9 +96,8 @@ def planned_in(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        choices = json.loads(path.read_bytes())["choices"]
-        return {str(c["option"]): c["value"] for c in choices if not c["given"]}
-    except (ValueError, KeyError, TypeError) as error:
+        return Plan.read(path).values()
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path} is damaged ({type(error).__name__}), and tells with which options the run began; give "
             f"them as --config {folder / 'config.yaml'} --plan false."

@@ -68,6 +68,17 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
     )
 
 
+def add_samples(p: Parser, help: str) -> None:
+    """Add how many samples of an evaluation set are looked at once more, at least one."""
+    p.add_argument("--samples", type=int, default=REPORT_SAMPLES, help=help)
+
+    def check(options: Any) -> None:
+        if options.samples < 1:
+            raise ValueError(f"--samples must be at least 1, got {options.samples}.")
+
+    p.checks.append(check)
+
+
 def tell_unevaluated(folder: Path) -> None:
     """Say that there was no evaluation, and which weights there are."""
     if is_first_process():

@@ -45,12 +45,17 @@ def fit_parser(task: Task, arguments: Sequence[str] = ()) -> Parser:
         f"--model.name tells, or --task.",
     )
     add_run_options(p, task.name, task_names())
+    add_training_options(p, task)
+    p.usual += USUAL
+    return p
+
+
+def add_training_options(p: Parser, task: Task) -> None:
+    """Add what decides a training of a task: network, data, optimiser, trainer; with the task's defaults."""
     task.add_fit_options(p)
     add_trainer_options(p)
     p.set_defaults(dict(task.fit_defaults))
-    p.usual += USUAL
     p.checks.append(partial(settle_start, p))
-    return p
 
 
 def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None) -> Learner:

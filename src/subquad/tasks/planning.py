@@ -42,7 +42,7 @@ def planned(task: Task, p: Parser, options: Any, folder: Path) -> Any:
             return options
         values = plan.values()
         if is_first_process():
-            sys.stdout.write(f"{plan.text()}")
+            sys.stdout.write(plan.text())
             plan.write(folder)
     return with_defaults(p, values, task)
 

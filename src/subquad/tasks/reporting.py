@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from subquad.base.files import read_file
 from subquad.base.interruption import Interrupted
-from subquad.base.limits import LARGEST_YAML
-from subquad.engine.plan import PLAN
+from subquad.engine.plan import PLAN, Plan
 from subquad.engine.progress import doing, duration
 from subquad.explain.report import HtmlReport, Section, refuse_foreign_page
 from subquad.models.cost import parameters_of
@@ -157,12 +154,9 @@ def read_plan(folder: Path) -> tuple[list[str], list[tuple[str, str, str]], str]
     if not path.is_file():
         return [], [], ""
     try:
-        content = json.loads(read_file(path, LARGEST_YAML))
-        choices = [
-            (str(c["option"]), short_value(c["value"]), "given" if c["given"] else str(c["reason"]))
-            for c in content["choices"]
-        ]
-        return [str(fact) for fact in content["facts"]], choices, ""
+        plan = Plan.read(path)
+        choices = [(c.option, short_value(c.value), "given" if c.given else c.reason) for c in plan.choices]
+        return list(plan.facts), choices, ""
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         return [], [], f"{path} cannot be understood ({type(error).__name__}), so the plan is left out."
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from subquad.models.config import IMAGENET_MEAN, IMAGENET_STD
 
 
 class TimmBackbone(nn.Module):

@@ -153,7 +153,7 @@ def _rules_of(network: nn.Module) -> Rules:
         return _HAMBURGER
     if isinstance(backbone, TimmBody):  # whose file has timm's own names, without a prefix
         last = re.escape(backbone.last_layer or "")
-        return ((rf"{last}\.(weight|bias)", r"classifier.\1"), (r"(.+)", r"backbone.network.\1"))
+        return ((rf"{last}\.(weight|bias)", r"classifier.\1"),)  # of the others `timm_names` knows
     inner = next((rules for kind, rules in _BACKBONES if isinstance(backbone, kind)), ())
     heads = (*_MMSEG_HEADS, *_VOC_HEAD) if hasattr(network, "head") else _CLASSIFIER
     return (

@@ -18,7 +18,7 @@ from subquad.models import SegmentationConfig
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
-from subquad.tasks.segmentation.labels import most_likely
+from subquad.tasks.segmentation.labels import channels_last, most_likely
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores, protocol_for
@@ -57,7 +57,7 @@ class SegmentationLearner(Learner):
         protocol: EvaluationProtocol | None = None,
         frozen: Sequence[str] = (),
     ) -> None:
-        network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        network = channels_last(network)
         super().__init__(network, seed, optimizer)
         assert isinstance(self.config, SegmentationConfig)
         self.loss_options = loss or LossOptions()

@@ -165,7 +165,6 @@ def test_a_plan_reads_as_a_parser_wants_it(data):
         2,
         3000,
         4000,
-        3000,
         ("left", "b"),
         (0.99, 0.01),
         3,

@@ -18,7 +18,6 @@ CPU = Facts(
     evaluation=12,
     height=360,
     width=480,
-    smallest=360,
     class_names=("ground", "nature", "structure", "mover"),
     shares=(0.4, 0.3, 0.25, 0.05),
     channels=3,

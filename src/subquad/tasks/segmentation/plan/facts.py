@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Any
 import torch
 
 from subquad.models.pretrained import PACKAGED
-from subquad.tasks.segmentation.data.colors import IGNORE_INDEX
 
 LOOKED_AT = 200  # pictures that tell sizes and frequencies
 
@@ -27,7 +25,6 @@ class Facts:
         evaluation: Number of pictures that are evaluated.
         height: Median of the pictures, pixels.
         width: Median of the pictures, pixels.
-        smallest: Shortest side of all.
         class_names: Of the classes.
         shares: Of each class in the labelled pixels, 0 to 1.
         channels: Of the pictures.
@@ -44,7 +41,6 @@ class Facts:
     evaluation: int
     height: int
     width: int
-    smallest: int
     class_names: tuple[str, ...]
     shares: tuple[float, ...]
     channels: int
@@ -90,7 +86,6 @@ def gather(data: Any, accelerator: str = "auto", devices: Any = "auto") -> Facts
         sizes.append(tuple(sample.labels.shape))
         channels = sample.image.shape[0]
         counts += torch.bincount(sample.labels.flatten(), minlength=256)
-    counts[IGNORE_INDEX] = 0
     counts = counts[: data.labels.num_classes]
     if not counts.any():
         raise ValueError("no pixel of the training pictures is labelled; run `subquad data check` on them.")
@@ -101,11 +96,10 @@ def gather(data: Any, accelerator: str = "auto", devices: Any = "auto") -> Facts
         evaluation=len(data.evaluation),
         height=round(median(height for height, _ in sizes)),
         width=round(median(width for _, width in sizes)),
-        smallest=min(map(min, sizes)),
         class_names=data.labels.names,
         shares=tuple((counts.double() / counts.sum()).tolist()),
         channels=channels,
-        cores=len(_cores()),
+        cores=_cores(),
         memory=torch.cuda.mem_get_info()[1 if together else 0] if gpu else free_memory(),
         gpu=torch.cuda.get_device_name() if gpu else None,
         bfloat16=gpu and torch.cuda.is_bf16_supported(),
@@ -166,7 +160,6 @@ def _count(devices: Any, there: int) -> int:
     return there if devices in ("auto", -1, "-1") else max(1, int(devices))
 
 
-def _cores() -> Sequence[int]:
-    if hasattr(os, "sched_getaffinity"):
-        return tuple(os.sched_getaffinity(0))
-    return range(os.cpu_count() or 1)
+def _cores() -> int:
+    """Return how many cores this process may use, where the system tells that."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

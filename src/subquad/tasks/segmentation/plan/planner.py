@@ -26,9 +26,8 @@ def plan_for(options: Any, given: Mapping[str, Any]) -> Plan:
         OSError, ValueError: If the data cannot be opened.
     """
     classes = unnamed_classes(options.data)
-    opened = dataclasses.replace(options.data, batch_size=1)  # which batch suits is still open
-    if classes is not None:
-        opened = dataclasses.replace(opened, num_classes=classes)
+    known = options.data.num_classes if classes is None else classes
+    opened = dataclasses.replace(options.data, batch_size=1, num_classes=known)  # the batch is still open
     data, trainer = build_data(opened, options.seed), options.trainer
     plan = make_plan(gather(data, trainer.accelerator, trainer.devices), given)
     if classes is None:
