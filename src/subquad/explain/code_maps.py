@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subquad.models import SegmentationNetwork
 from subquad.nn import Ham, watching_input
 from subquad.nn.mode import evaluating
 from subquad.ops import Factors
@@ -27,6 +28,8 @@ def last_ham(model: nn.Module) -> Ham:
 def ham_factors(model: nn.Module, images: Tensor) -> tuple[Factors, torch.Size]:
     """Return dictionary and codes of a network's last ham over space, and the size at which it works.
 
+    Positions of what the network adds at the far ends of the images are left out.
+
     Args:
         model: Used in evaluation mode.
         images: What the network takes, (batch, channels, H, W).
@@ -41,7 +44,19 @@ def ham_factors(model: nn.Module, images: Tensor) -> tuple[Factors, torch.Size]:
     with evaluating(model):
         with watching_input(ham, seen.append):
             model(images)
-        return ham.factorize(seen[0]), seen[0].shape[2:]
+        dictionary, codes = ham.factorize(seen[0])
+    rows, columns = sides = _within(model, images, seen[0])
+    maps = codes.unflatten(2, seen[0].shape[2:])[:, :, :rows, :columns]
+    return Factors(dictionary, maps.flatten(2)), sides
+
+
+def _within(model: nn.Module, images: Tensor, seen: Tensor) -> torch.Size:
+    """Return how many rows and columns of positions lie on the images."""
+    if not isinstance(model, SegmentationNetwork):
+        return seen.shape[2:]
+    padded = model.padded(images).shape[2:]
+    sides = zip(seen.shape[2:], images.shape[2:], padded, strict=True)
+    return torch.Size([-(-positions * side // whole) for positions, side, whole in sides])
 
 
 def code_maps(model: nn.Module, images: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from subquad.models import SegmentationConfig
 from subquad.nn import Ham, watching_input
 from subquad.ops import NMF, VQ, decompose
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.tiles import predict_tiles
+from subquad.tasks.segmentation.tiles import predict_tiles, sharing_whole_dictionaries
 from subquad.tasks.segmentation.tiling import Tiling, spans
 from subquad.tasks.segmentation.whole_dictionary import _thinning, whole_dictionary
 
@@ -229,6 +229,24 @@ def test_the_shared_dictionary_is_that_of_the_whole_image(height, width, heads):
     whole = net.features(preprocess(image[None], net.config))
     expected = net.ham.factorize(whole).dictionary
     assert relative_error(dictionary, expected) < 1e-4
+
+
+@pytest.mark.parametrize(("height", "width"), [(250, 33), (65, 333), (10, 140)])
+@torch.no_grad()
+def test_what_a_network_adds_to_small_tiles_is_not_of_the_image(height, width):
+    net, image = Pointwise(NMF()).eval(), picture(height, width)
+    net.aligned_sizes = 32
+    tiles = list(product(spans(height, SMALL), spans(width, SMALL)))
+
+    def show(row, column):
+        part = preprocess(image[None, :, row.start : row.stop, column.start : column.stop], net.config)
+        return net(nn.functional.pad(part, (0, -part.shape[3] % 32, 0, -part.shape[2] % 32)))
+
+    dictionary = whole_dictionary(net.ham, tiles, show, size=(height, width), aligned=32)
+    whole = net.features(preprocess(image[None], net.config))
+    assert relative_error(dictionary, net.ham.factorize(whole).dictionary) < 1e-4
+    with sharing_whole_dictionaries(net, tiles, show, (height, width)):
+        show(*tiles[0])
 
 
 @pytest.mark.parametrize("solver", [VQ(), NMF()], ids=str)

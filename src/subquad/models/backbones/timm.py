@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from subquad.models.backbones.same_padding import make_same_padding_constant
 from subquad.models.config import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -26,6 +27,7 @@ class TimmBackbone(nn.Module):
     Attributes:
         channels: Of the maps, fine to coarse.
         strides: Of the maps, fine to coarse.
+        aligned_sizes: Sides that are multiples of this have maps that lie on the image without a shift.
 
     Raises:
         ValueError: If timm is not installed, does not know the name, gives no feature maps, or not at
@@ -46,8 +48,10 @@ class TimmBackbone(nn.Module):
             self.network = _with_stride(name, options, {"drop_path_rate": drop_path}, output_stride)
         except RuntimeError as error:
             raise ValueError(f"timm's {name!r} gives no feature maps: {error}") from error
+        make_same_padding_constant(self.network)
         self.channels: tuple[int, ...] = tuple(self.network.feature_info.channels())
         self.strides: tuple[int, ...] = tuple(self.network.feature_info.reduction())
+        self.aligned_sizes = max(self.strides)
         self.channels_are_last = str(getattr(self.network, "output_fmt", "NCHW")).endswith("NHWC")
 
     def forward(self, images: Tensor) -> list[Tensor]:

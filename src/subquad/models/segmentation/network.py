@@ -30,6 +30,11 @@ class SegmentationNetwork(ImageNetwork):
         super().__init__()
         self.auxiliary_head = None
 
+    @property
+    def aligned_sizes(self) -> int:
+        """Sides of images are padded to multiples of this; 1 for no padding, as in the papers' networks."""
+        return getattr(self.backbone, "aligned_sizes", 1)
+
     def forward(self, images: Tensor) -> Tensor:
         """Map images to logits.
 
@@ -43,7 +48,8 @@ class SegmentationNetwork(ImageNetwork):
             ValueError: If the images are not (batch, in_channels, H, W).
         """
         self.check_images(images)
-        return self._resized(self.head(self.backbone(images)), images)
+        padded = self.padded(images)
+        return self._resized(self.head(self.backbone(padded)), padded, images)
 
     def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map images to the logits of `forward` and those of the auxiliary head, if there is one.
@@ -55,13 +61,28 @@ class SegmentationNetwork(ImageNetwork):
             ValueError: As `forward`.
         """
         self.check_images(images)
-        maps = self.backbone(images)
-        logits = self._resized(self.head(maps), images)
+        padded = self.padded(images)
+        maps = self.backbone(padded)
+        logits = self._resized(self.head(maps), padded, images)
         if self.auxiliary_head is None:
             return logits, None
-        return logits, self._resized(self.auxiliary_head(maps[-2]), images)
+        return logits, self._resized(self.auxiliary_head(maps[-2]), padded, images)
 
-    def _resized(self, logits: Tensor, images: Tensor) -> Tensor:
-        return F.interpolate(
-            logits, size=images.shape[2:], mode="bilinear", align_corners=self.config.align_corners
+    def padded(self, images: Tensor) -> Tensor:
+        """Add zeros, the mean colour, at the right and at the bottom, up to `aligned_sizes`.
+
+        Of other sizes, strides round up: the maps are stretched when they are resized, by up to a step of
+        the coarsest, and padding that depends on the size shifts them, so that a network trained on one
+        size is worse on another.
+        """
+        if self.aligned_sizes == 1:
+            return images
+        height, width = images.shape[2:]
+        return F.pad(images, (0, -width % self.aligned_sizes, 0, -height % self.aligned_sizes))
+
+    def _resized(self, logits: Tensor, padded: Tensor, images: Tensor) -> Tensor:
+        resized = F.interpolate(
+            logits, size=padded.shape[2:], mode="bilinear", align_corners=self.config.align_corners
         )
+        height, width = images.shape[2:]
+        return resized[:, :, :height, :width]

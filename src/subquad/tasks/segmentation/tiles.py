@@ -104,10 +104,11 @@ def sharing_whole_dictionaries(
     Raises:
         ValueError: If the network has no ham, or one over channels.
     """
+    aligned = getattr(network, "aligned_sizes", 1)
     with ExitStack() as stack:
         # One ham at a time, in the order of the network: a later one already sees what it will see.
         for ham in _hams(network):
-            dictionary = whole_dictionary(ham, tiles, show, size=size)
+            dictionary = whole_dictionary(ham, tiles, show, size=size, aligned=aligned)
             stack.enter_context(sharing_dictionary(ham, dictionary))
         yield
 

@@ -22,6 +22,7 @@ def whole_dictionary(
     *,
     size: tuple[int, int],
     most: int = MOST_POSITIONS,
+    aligned: int = 1,
 ) -> Tensor:
     """Decompose what a ham sees of a whole image.
 
@@ -35,48 +36,57 @@ def whole_dictionary(
         show: Runs the ham's network on a tile.
         size: Height and width of the image.
         most: Positions that are kept at once.
+        aligned: The network pads tiles to multiples of this.
 
     Returns:
         The dictionary (heads, dim // heads, rank).
     """
     kept: list[Tensor] = []
     for rows, columns in tiles:
-        with watching_input(ham, partial(_keep, kept, rows, columns, size, most)):
+        with watching_input(ham, partial(_keep, kept, rows, columns, size, most, aligned)):
             show(rows, columns)
     return ham.factorize(torch.cat(kept, dim=-1)).dictionary
 
 
 def _keep(
-    kept: list[Tensor], rows: Span, columns: Span, size: tuple[int, int], most: int, features: Tensor
+    kept: list[Tensor],
+    rows: Span,
+    columns: Span,
+    size: tuple[int, int],
+    most: int,
+    aligned: int,
+    features: Tensor,
 ) -> None:
     """Keep the positions of a tile's own pixels, (1, dim, positions), or an even grid of them."""
     sides = features.shape[2:]
-    strides = [stride_of(span, side) for span, side in zip((rows, columns), sides, strict=True)]
+    strides = [stride_of(span, side, aligned) for span, side in zip((rows, columns), sides, strict=True)]
     positions = math.prod(-(-side // stride) for side, stride in zip(size, strides, strict=True))
     thinning = _thinning(positions, most)
     for axis, (span, stride, step) in enumerate(zip((rows, columns), strides, thinning, strict=True)):
-        whole = own_positions(span, sides[axis])
+        whole = own_positions(span, sides[axis], aligned)
         own = torch.arange(whole.start, whole.stop, device=features.device)
         features = features.index_select(2 + axis, own[own % step == 0] - span.start // stride)
     kept.append(features.flatten(2))
 
 
-def stride_of(span: Span, side: int) -> int:
+def stride_of(span: Span, side: int, aligned: int) -> int:
     """Return the pixels of a position of a tile's features, which have `side` positions along the axis."""
+    padded = -(-(span.stop - span.start) // aligned) * aligned
     # Strides are powers of two; sizes that they do not divide give a little less.
-    return 2 ** round(math.log2((span.stop - span.start) / side))
+    return 2 ** round(math.log2(padded / side))
 
 
-def own_positions(span: Span, side: int) -> range:
+def own_positions(span: Span, side: int, aligned: int) -> range:
     """Return the positions of a tile's own pixels along one axis, on the grid of the whole image.
 
-    Those of all tiles divide that grid. The tile's first position is `span.start // stride_of(span, side)`.
+    Those of all tiles divide that grid. The tile's first position is `span.start // stride_of(...)`.
 
     Args:
         span: Of the tile.
         side: Positions of its features along the axis.
+        aligned: The network pads tiles to multiples of this.
     """
-    stride = stride_of(span, side)
+    stride = stride_of(span, side, aligned)
     return range(-(-span.first // stride), min(-(-span.last // stride), span.start // stride + side))
 
 

@@ -93,15 +93,15 @@ def _tiled(network: SegmentationNetwork, picture: Tensor, size: Size, tiling: Ti
                 show(row, column)
             dictionary, codes = ham.factorize(seen[0])
             maps = codes.unflatten(2, seen[0].shape[2:])  # (heads, rank, h, w)
-            parts[index // len(columns)].append(_own(maps, row, column).cpu())
+            parts[index // len(columns)].append(_own(maps, row, column, network.aligned_sizes).cpu())
     codes = torch.cat([torch.cat(row, dim=3) for row in parts], dim=2)
     return Factors(dictionary, codes.flatten(2)), (codes.shape[2], codes.shape[3])
 
 
-def _own(maps: Tensor, row: Span, column: Span) -> Tensor:
+def _own(maps: Tensor, row: Span, column: Span, aligned: int) -> Tensor:
     """Return what is of a tile's own pixels, of maps (heads, rank, h, w)."""
     for axis, span in ((2, row), (3, column)):
         side = maps.shape[axis]
-        own = own_positions(span, side)
-        maps = maps.narrow(axis, own.start - span.start // stride_of(span, side), len(own))
+        own = own_positions(span, side, aligned)
+        maps = maps.narrow(axis, own.start - span.start // stride_of(span, side, aligned), len(own))
     return maps
