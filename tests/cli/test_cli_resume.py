@@ -206,9 +206,7 @@ def test_refused_options_leave_the_run_and_its_record_as_they_were(complains, tr
 
 
 @pytest.mark.parametrize("with_record", [True, False])
-def test_a_run_from_before_an_option_was_renamed_goes_on(
-    call, complains, trained, run, monkeypatch, with_record
-):
+def test_a_run_from_before_an_option_was_renamed_goes_on(call, trained, run, monkeypatch, with_record):
     segmentation = type(task_called("segmentation"))
     add_options = segmentation.add_fit_options
 
@@ -224,13 +222,22 @@ def test_a_run_from_before_an_option_was_renamed_goes_on(
     record = json.loads(checkpoint.pop(RUN_KEY))
     record["options"]["optimizer.rate"] = record["options"].pop("optimizer.lr")
     torch.save(checkpoint | ({RUN_KEY: json.dumps(record)} if with_record else {}), run / "last.ckpt")
-    complains(
-        *fit_arguments(trained.data, run, "--resume", "--optimizer.lr=0.5"),
-        quoting="--optimizer.lr is 0.5, but the run was made with 6e-05",
-    )
+    refused = call(*fit_arguments(trained.data, run, "--resume", "--optimizer.lr=0.5"))
+    assert refused.code == 2 and "is 0.5, but the run was made with 6e-05" in refused.err.splitlines()[-1]
     resumed = call("fit", "--config", run / "config.yaml", "--output", run, "--resume")
     assert resumed.code == 0, resumed.err
     assert yaml.safe_load((run / "config.yaml").read_text())["optimizer"]["lr"] == 6e-05
+
+
+def test_options_that_are_not_repeated_are_those_of_the_run(call, complains, trained, run):
+    """The command with which a run was begun had options; to go on, its folder is enough."""
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_epochs"] == 1
+    result = call("fit", trained.data, "--output", run, "--resume", "--save_every=5")
+    assert result.code == 0, result.err
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["trainer"]["max_epochs"] == 1 and config["save_every"] == 5
+    other = ("--resume", f"--output={run}", "--seed=3")
+    complains("fit", *other, quoting="--seed is 3, but the run was made with 0")
 
 
 def test_other_pictures_are_refused(complains, trained, run, tmp_path):

@@ -28,7 +28,7 @@ def task_to_fit(arguments: Sequence[str]) -> Task:
     Raises:
         ValueError: If there is no such task or network, or the two contradict each other.
     """
-    first = _Lenient()
+    first = Lenient()
     first.add_argument("--config", action=_Told)
     first.add_argument("--model.name", action=_Told)
     first.add_argument("--task", action=_Told)
@@ -57,7 +57,7 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
     """
     if arguments and not arguments[0].startswith("-"):
         checkpoint_path(arguments[0])
-    first = _Lenient()
+    first = Lenient()
     for option in _TAKE_A_VALUE:
         first.add_argument(option)
     for argument in first.known_of(arguments)[1]:
@@ -76,7 +76,7 @@ def task_to_check(arguments: Sequence[str]) -> tuple[Task, str, list[str]]:
     Raises:
         ValueError: If no task has such a format.
     """
-    first = _Lenient()
+    first = Lenient()
     first.add_argument("--format")
     first.add_argument("--json")
     known, others = first.known_of(arguments)
@@ -110,7 +110,7 @@ def default_task() -> Task:
     return task_called(task_names()[0])
 
 
-class _Lenient(ArgumentParser):
+class Lenient(ArgumentParser):
     """A parser of the few options that it knows; what is wrong is for the second pass to say."""
 
     def __init__(self) -> None:
