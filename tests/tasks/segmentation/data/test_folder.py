@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from subquad.tasks.segmentation.data.check import check_folder
 from subquad.tasks.segmentation.data.folder import SegmentationFolder
 from subquad.tasks.segmentation.data.labels import LabelSet, SegmentationDataset
 
@@ -87,6 +88,23 @@ def test_unknown_classes_say_what_to_do(save_pair: SavePair, tmp_path: Path) -> 
     save_pair("a")
     with pytest.raises(ValueError, match=r"put a classes.json there, or give the number"):
         SegmentationFolder(tmp_path)
+
+
+@pytest.mark.parametrize("look", [lambda root: SegmentationFolder(root, num_classes=3), check_folder])
+def test_pictures_without_masks_and_pictures_beside_them_are_told_apart(
+    look: Callable[[Path], object], save_pair: SavePair, tmp_path: Path
+) -> None:
+    save_pair("a")
+    (tmp_path / "images" / "a.png").rename(tmp_path / "a.png")
+    (tmp_path / "images").rmdir()
+    with pytest.raises(FileNotFoundError, match="holds 1 pictures beside its labels; put them into .*images"):
+        look(tmp_path)
+    (tmp_path / "labels" / "a.png").unlink()
+    (tmp_path / "labels").rmdir()
+    with pytest.raises(
+        FileNotFoundError, match="holds 1 pictures, and neither masks nor annotations of them"
+    ):
+        look(tmp_path)
 
 
 def test_missing_root_is_named(tmp_path: Path) -> None:

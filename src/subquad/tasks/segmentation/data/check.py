@@ -20,7 +20,13 @@ from subquad.tasks.segmentation.data.colors import (
     refuse_shared_colors,
 )
 from subquad.tasks.segmentation.data.exports import layout_hint
-from subquad.tasks.segmentation.data.folder import find_labels, find_split, find_splits, other_masks
+from subquad.tasks.segmentation.data.folder import (
+    find_labels,
+    find_split,
+    find_splits,
+    loose_pictures,
+    other_masks,
+)
 from subquad.tasks.segmentation.data.labels import LabelSet, one_class_is_none
 from subquad.tasks.segmentation.data.masks import (
     LossyMaskError,
@@ -67,6 +73,8 @@ def check_folder(
     found = find_splits(root, images)
     if not found:
         hint = layout_hint(root)
+        if not hint and (loose := loose_pictures(root, images, masks)):
+            raise FileNotFoundError(loose)
         raise FileNotFoundError(
             f"{root} holds no {SUFFIXES_IN_WORDS} file in {images}, */{images} or {images}/*; "
             f"correct the path, rename the folder of the images, or name it (--images).{hint and ' ' + hint}"

@@ -75,19 +75,22 @@ class SegmentationFolder(Dataset[Sample]):
         if not self.root.is_dir():
             raise FileNotFoundError(f"there is no folder {root}; correct the path of the data set.")
         labels = find_labels(self.root, classes, num_classes)
-        if labels is None:
-            raise ValueError(
-                f"the classes of {root} are unknown; put a classes.json there, or give the number of "
-                "classes (on the command line --data.num_classes)."
-            )
-        self.labels: LabelSet = labels
         try:
             images_dir, masks_dir = find_split(self.root, split, images, masks)
             self.pairs = paired(images_dir, masks_dir)
         except (FileNotFoundError, ValueError) as error:
             if hint := layout_hint(self.root):
                 raise type(error)(f"{error} {hint}") from error
+            if loose := loose_pictures(self.root, images, masks):
+                raise FileNotFoundError(loose) from error
             raise
+        if labels is None:
+            raise ValueError(
+                f"the classes of {root} are unknown; put a classes.json there, or give the number of "
+                f"classes (on the command line --data.num_classes); `subquad data check {root}` tells what "
+                "the masks hold."
+            )
+        self.labels: LabelSet = labels
         self.remarks = (*left_out(images_dir), *masks_left_out(masks_dir), *other_masks(masks_dir, masks))
         self.max_pixels, self.bands = max_pixels, bands
 
@@ -207,6 +210,28 @@ def find_split(
         f"{' or '.join(mask_names)}; make these folders, name them (on the command line --data.images and "
         "--data.masks), or choose a split that is there (--data.train, --data.evaluation): "
         f"{', '.join(str(name) for name in find_splits(root, images)) or 'none'}."
+    )
+
+
+def loose_pictures(root: Path, images: str, masks: str | None) -> str:
+    """Say what is missing where pictures lie in the folder of the data set itself; "" if none do.
+
+    Args:
+        root: The folder of the data set.
+        images: The name of the folder in which they should be.
+        masks: The name of the folder of the masks; None for any of the usual ones.
+    """
+    names = MASK_FOLDERS if masks is None else (masks,)
+    pictures = image_files(root)
+    if not pictures:
+        return ""
+    beside = next((name for name in names if (root / name).is_dir()), None)
+    if beside is not None:
+        return f"{root} holds {len(pictures)} pictures beside its {beside}; put them into {root / images}."
+    return (
+        f"{root} holds {len(pictures)} pictures, and neither masks nor annotations of them; put the pictures "
+        f"into {root / images} and masks of the same names into {root / names[0]}, or put the export of "
+        "an annotation tool beside them (`subquad predict` takes pictures alone)."
     )
 
 
