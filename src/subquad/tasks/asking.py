@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from subquad.data.picture_files import SUFFIXES
+from subquad.base.suggest import and_more
+from subquad.data.picture_files import SUFFIXES, image_files
 from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.options import add_checkpoint, add_device, add_json, add_overwrite
 from subquad.engine.outputs import check_scores, write_scores
@@ -58,11 +60,29 @@ def run_predict(arguments: Sequence[str]) -> None:
 
 
 def with_ready(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of `predict`; a picture in the checkpoint's place asks for the ready network."""
-    if arguments and Path(arguments[0]).suffix.lower() in SUFFIXES:
+    """Return the arguments of `predict`; pictures in the checkpoint's place ask for the ready network.
+
+    Raises:
+        ValueError: If several pictures are given, as a shell makes them of `*.jpg`.
+    """
+    first = [*takewhile(lambda argument: not argument.startswith("-"), arguments)]
+    pictures = [argument for argument in first if Path(argument).suffix.lower() in SUFFIXES]
+    if len(pictures) > 1:
+        raise ValueError(
+            f"{len(pictures)} pictures are given ({and_more(pictures, 2)}); give one, or the folder that "
+            "they are in."
+        )
+    if first and (first[0] in pictures or _holds_pictures_alone(Path(first[0]))):
         sys.stderr.write(f"note: no checkpoint is given, so {READY[0]} is taken, which comes with subquad.\n")
         return [READY[0], *arguments]
     return list(arguments)
+
+
+def _holds_pictures_alone(path: Path) -> bool:
+    """Say whether a path is a folder of pictures and of no run."""
+    if not path.is_dir() or not image_files(path):
+        return False
+    return not any(each.suffix in (".safetensors", ".ckpt") for each in path.iterdir())
 
 
 def ask_parser(

@@ -161,10 +161,19 @@ def test_length_suits_the_number_of_pictures():
         assert plan["patience"] >= 1
 
 
+def test_the_warm_up_is_a_tenth_of_a_short_training():
+    for given in ({"trainer.max_steps": 20}, {"trainer.max_epochs": 4}):
+        facts = dataclasses.replace(CPU, train=48)
+        plan = chosen(facts, given)
+        per_epoch = 48 // (plan["data.batch_size"] * plan.get("trainer.accumulate_grad_batches", 1))
+        assert plan["optimizer.warmup_steps"] == given.get("trainer.max_steps", 4 * per_epoch) // 10
+    assert chosen(CPU, {"trainer.max_epochs": -1})["optimizer.warmup_steps"] == rules.WARM_UP
+
+
 def test_the_rest_is_as_the_recipes_have_it():
     plan = chosen(CPU)
     assert plan["data.scale"] == [0.75, 1.75]
-    assert (plan["optimizer.weight_decay"], plan["optimizer.warmup_steps"]) == (0.02, 100)
+    assert (plan["optimizer.weight_decay"], plan["optimizer.warmup_steps"]) == (0.02, 63)  # of 630 steps
     assert plan["trainer.gradient_clip_val"] == 1.0
     assert "data.workers" not in plan and "trainer.precision" not in plan
     assert chosen(GPU)["data.workers"] == 8

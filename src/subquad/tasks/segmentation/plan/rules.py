@@ -22,6 +22,7 @@ LONGEST = 1024  # pixels of a side that need no reduction
 CROP = {"cpu": 320, "gpu": 512}  # longest side
 BATCH = {"cpu": 8, "gpu": 16}
 PASSES, LEAST_STEPS, MOST_STEPS = 40, 600, {"cpu": 6_000, "gpu": 40_000}
+WARM_UP = 100  # steps
 EVALUATIONS = 15
 PATIENCE = 6
 RARE = 0.25  # of the share that a class would have if all were equal
@@ -166,12 +167,16 @@ def epochs(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     if (asked := chosen.get("trainer.max_steps") or 0) > 0:
         return -1, f"as many as the {asked:,} steps that are asked for take"
     size = _step(facts, chosen)
-    per_epoch = max(1, facts.train // size)
+    per_epoch = _steps_of_a_pass(facts, chosen)
     steps = min(max(PASSES * per_epoch, LEAST_STEPS), MOST_STEPS["gpu" if facts.gpu else "cpu"])
     passes = math.ceil(steps / per_epoch)
     every = math.ceil(passes / EVALUATIONS)
     passes = every * math.ceil(passes / every)  # so that the last is evaluated
     return passes, f"{passes * per_epoch:,} steps of {size} pictures"
+
+
+def _steps_of_a_pass(facts: Facts, chosen: Chosen) -> int:
+    return max(1, facts.train // _step(facts, chosen))
 
 
 def _step(facts: Facts, chosen: Chosen) -> int:
@@ -180,15 +185,21 @@ def _step(facts: Facts, chosen: Chosen) -> int:
 
 
 def warm_up(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
-    """A start from pretrained weights is not to be shaken."""
-    return 100, "the new head learns before the backbone moves much"
+    """A start from pretrained weights is not to be shaken; a tenth of the training at most."""
+    steps = chosen.get("trainer.max_steps") or 0
+    if steps <= 0:
+        steps = (chosen["trainer.max_epochs"] or 0) * _steps_of_a_pass(facts, chosen)
+    return (
+        min(WARM_UP, steps // 10) if steps > 0 else WARM_UP,
+        "the new head learns before the backbone moves much",
+    )
 
 
 def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Some evaluations, whatever the number of epochs."""
     passes = chosen["trainer.max_epochs"] or 0
     if (asked := chosen.get("trainer.max_steps") or 0) > 0:
-        passes = math.ceil(asked / max(1, facts.train // _step(facts, chosen)))
+        passes = math.ceil(asked / _steps_of_a_pass(facts, chosen))
     if passes < 1:
         return None
     return math.ceil(passes / EVALUATIONS), f"{EVALUATIONS} evaluations at most, of which the best is kept"
@@ -228,8 +239,8 @@ RULES: Mapping[str, Choose] = {
     "class_weights": weights,
     "optimizer.lr": rate,
     "optimizer.weight_decay": decay,
-    "optimizer.warmup_steps": warm_up,
     "trainer.max_epochs": epochs,
+    "optimizer.warmup_steps": warm_up,
     "trainer.check_val_every_n_epoch": evaluations,
     "patience": patience,
     "trainer.gradient_clip_val": clip,
