@@ -127,6 +127,12 @@ def test_bad_files_say_what_is_wrong(tmp_path: Path, name: str, text: str, messa
         LabelSet.from_file(tmp_path / name)
 
 
+def test_another_encoding_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "classes.json").write_text('{"classes": ["Bäume"]}', encoding="latin-1")
+    with pytest.raises(ValueError, match=r"its byte 15 is 0xe4, which is not UTF-8; save the file as UTF-8"):
+        LabelSet.from_file(tmp_path / "classes.json")
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no classes file .*classes.json"):
         LabelSet.from_file(tmp_path / "classes.json")

@@ -51,8 +51,9 @@ def check_export(
     if not export.items and not problems:
         problems.append(f"{root} is read as {export.tool}, but no picture is annotated in it; add some.")
     notes = [f"read as {export.tool}: {in_words(export)}.", *export.notes]
-    if not export.items:
-        return summarise(root, wanted, [SplitReport("all")], problems, tuple(notes))
+    if not export.items:  # where a file could not be read, nothing is known of the pictures
+        told = () if export.problems else tuple(notes)
+        return summarise(root, wanted, [SplitReport("all")], problems, told)
     labels = label_set(export, wanted, num_classes)
     oddities, splits = Oddities(), []
     for split in export.splits:

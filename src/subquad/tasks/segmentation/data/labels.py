@@ -110,6 +110,12 @@ class LabelSet:
             parse = parse_json if path.suffix.lower() == ".json" else parse_text
             names, palette, ignore_color = parse(text)
             return cls(names, default_palette(len(names)) if palette is None else palette, ignore_color)
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise ValueError(
+                f"cannot read the classes from {path}: its byte {error.start} is {byte:#04x}, which is not "
+                "UTF-8; save the file as UTF-8."
+            ) from error
         except RecursionError as error:
             raise ValueError(f"cannot read the classes from {path}: lists in lists without end.") from error
         except (ValueError, OSError) as error:

@@ -254,6 +254,7 @@ def test_a_file_that_is_cut_off_or_huge(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_text(path.read_text()[:-9])
     with pytest.raises(ValueError, match=r"instances_default.json is no JSON .*; export it again"):
         source(tmp_path)
+    assert not check_export(tmp_path, "coco").notes, "nothing is known of the pictures"
     monkeypatch.setattr("subquad.tasks.segmentation.data.annotations.files.ANNOTATION_BYTES", 9)
     with pytest.raises(ValueError, match="a file of annotations has at most 9"):
         source(tmp_path)
