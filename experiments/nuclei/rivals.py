@@ -47,25 +47,17 @@ class SmpNetwork(SegmentationNetwork):
         load_original(start, pretrained_file(config.encoder, name))
         network.encoder.model.load_state_dict(start.network.state_dict())
         self.backbone = network.encoder
+        self.backbone.aligned_sizes = 32  # which these decoders need
         self.decoder, self.classifier = network.decoder, network.segmentation_head
 
     def forward(self, images):
         self.check_images(images)
         height, width = images.shape[2:]
-        padded = _to_grid(images)
-        logits = self.classifier(self.decoder(self.backbone(padded)))
+        logits = self.classifier(self.decoder(self.backbone(self.padded(images))))
         return logits[..., :height, :width]
 
     def forward_with_auxiliary(self, images):
         return self(images), None
-
-
-def _to_grid(images):
-    """Pad right and bottom to a multiple of 32, which these decoders need."""
-    from torch.nn.functional import pad
-
-    height, width = images.shape[2:]
-    return pad(images, (0, -width % 32, 0, -height % 32), mode="replicate")
 
 
 for _name in DECODERS:

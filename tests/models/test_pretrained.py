@@ -14,6 +14,7 @@ from subquad import create_model, load_model, load_original, save_model
 from subquad.models import pretrained as starts
 from subquad.models import registry
 from subquad.models.backbones import make_backbone
+from subquad.models.originals.load import LoadReport
 from subquad.models.pretrained import PACKAGED, pretrained_file, with_start
 
 NAME = "light_ham_van_tiny_d256"
@@ -206,3 +207,12 @@ def test_statistics_of_another_backbone_take_the_place_of_the_named_networks():
     assert config.normalization == ((0.5,) * 3, (0.5,) * 3)
     started = with_start(config, "any.pth", {})
     assert started.normalization == registry.model_config(NAME).normalization  # ImageNet's own
+
+
+def test_the_report_of_a_backbone_does_not_read_like_an_error():
+    told = {"unexpected": (), "reshaped": (), "backbone_coverage": 1.0}
+    backbone = LoadReport(("a",), missing=("head.w",), left_out=("fc.w",), coverage=0.9, **told)
+    assert "start anew, as the file is of a backbone: head.w" in str(backbone)
+    assert "left out, as they are of no use here: fc.w" in str(backbone)
+    partial = LoadReport(("a",), missing=("stem.w",), coverage=0.9, **{**told, "backbone_coverage": 0.9})
+    assert "missing: stem.w" in str(partial)

@@ -77,10 +77,15 @@ class LoadReport:
             )
         if self.stem:
             lines.append(f"other channels: {self.stem}")
-        for name in ("missing", "unexpected", "reshaped", "left_out"):
-            entries = getattr(self, name)
+        is_of_backbone = self.backbone_coverage == 1 and self.coverage < 1
+        for what, entries in (
+            ("start anew, as the file is of a backbone" if is_of_backbone else "missing", self.missing),
+            ("unexpected", self.unexpected),
+            ("reshaped", self.reshaped),
+            ("left out, as they are of no use here", self.left_out),
+        ):
             if entries:
-                lines.append(f"{name.replace('_', ' ')}: {and_more(entries)}")
+                lines.append(f"{what}: {and_more(entries)}")
         return "\n".join(lines)
 
 
