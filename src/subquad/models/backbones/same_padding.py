@@ -41,12 +41,12 @@ def make_same_padding_constant(network: nn.Module) -> None:
     NASNet and PNASNet keep theirs: their first convolution has no padding, so that their strides meet
     sides that they do not divide, whatever the image.
     """
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
     from timm.layers.pool2d_same import AvgPool2dSame, MaxPool2dSame
 
     if any(isinstance(layer, AvgPool2dSame | MaxPool2dSame) for layer in network.modules()):
         return
     for parent in list(network.modules()):
         for name, layer in list(parent.named_children()):
-            if type(layer) is Conv2dSame:
+            if isinstance(layer, nn.Conv2d) and type(layer) is Conv2dSame:
                 setattr(parent, name, ConstantSameConv2d(layer))

@@ -169,9 +169,9 @@ class Segmentation(Task):
     def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
         """Write a mask and an overlay for each picture."""
         from subquad.tasks.segmentation.commands.predict import predict
-        from subquad.tasks.segmentation.labels import channels_last
+        from subquad.tasks.segmentation.labels import for_inference
 
-        return predict(channels_last(network), options)
+        return predict(for_inference(network), options)
 
     def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
         """Return the confusion of each picture."""

@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _served(path: Path, device: str) -> SegmentationNetwork:
-    from subquad.tasks.segmentation.labels import channels_last
+    from subquad.tasks.segmentation.labels import for_inference
 
     network: Any = load_model(path)
     if not isinstance(network, SegmentationNetwork):
@@ -133,7 +133,7 @@ def _served(path: Path, device: str) -> SegmentationNetwork:
             f"the network in {path} sees {network.config.in_channels} channels, and what is sent has 3; "
             "`subquad predict` takes pictures of others."
         )
-    return channels_last(move(network, device))
+    return for_inference(move(network, device))
 
 
 def name_of(path: Path) -> str:
