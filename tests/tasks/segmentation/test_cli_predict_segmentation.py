@@ -229,6 +229,7 @@ def test_submissions_that_cannot_be_made(complains, weights, of_voc, photos, tmp
 @pytest.mark.parametrize("shared", [False, True])
 def test_tiles(call, weights, tmp_path, monkeypatch, shared):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # above it PIL warns, above twice it refuses
+    monkeypatch.setattr("subquad.tasks.segmentation.commands.predict.MUCH", 0)
     rows, columns = np.mgrid[0:150, 0:300] / 10
     waves = np.stack([np.sin(rows * k) + np.cos(columns + k) for k in (1, 2, 3)], axis=2)
     Image.fromarray((127 + 60 * waves).astype(np.uint8)).save(tmp_path / "large.png")
@@ -243,6 +244,8 @@ def test_tiles(call, weights, tmp_path, monkeypatch, shared):
     assert np.array_equal(np.asarray(opened(tmp_path / "out" / "large.png")), expected.labels.numpy())
     said = re.search(r"large.png: (\d+) tiles; .* differ by ([\d.]+) .* disagree in ([\d.]+) %", result.out)
     assert int(said[1]) == expected.tiles == 8
+    hint = "one dictionary (--share_dictionary) lower that" in result.out
+    assert hint == (not shared)  # with the share that counts as much set to none
     assert float(said[2]) == pytest.approx(expected.seam_distance, abs=1e-4)
     assert float(said[3]) == pytest.approx(100 * expected.seam_disagreement, abs=1e-2)
     overlay = opened(tmp_path / "out" / "large_overlay.jpg")

@@ -28,6 +28,7 @@ from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check
 from subquad.tasks.segmentation.tiles import predict_tiles
 from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling, full_size_remark
 
+MUCH = 0.05  # of the pixels at seams, in which tiles disagree
 JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
 
 
@@ -171,6 +172,8 @@ def _predictor(
                 f"; at the seams, neighbouring tiles differ by {result.seam_distance:.4f} (mean total "
                 f"variation distance) and disagree in {100 * result.seam_disagreement:.2f} % of pixels"
             )
+        if result.seam_disagreement > MUCH and not tiling.share_dictionary:
+            remark += "; larger tiles (--tile 1024) or one dictionary (--share_dictionary) lower that"
         return result.labels, remark
 
     return read, label
