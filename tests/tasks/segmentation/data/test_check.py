@@ -55,6 +55,13 @@ def test_text_shows_shares_and_weights(save_pair: SavePair, tmp_path: Path) -> N
     assert re.search(r"^all +1 +1 +1 x 5, 1 x 5, 1 x 5$", text, re.M)
 
 
+def test_values_are_listed_as_numbers_and_ignored_ones_last(save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a", grey(0, 10, 2, 255, 1))
+    first = [line.split()[:2] for line in str(check_folder(tmp_path)).splitlines()]
+    values = [line for line in first if line and line[0] in ("value", "ignored")]
+    assert values == [["value", "0"], ["value", "1"], ["value", "2"], ["value", "10"], ["ignored", "(255)"]]
+
+
 def test_foreground_of_255(save_pair: SavePair, tmp_path: Path) -> None:
     save_pair("a", grey(0, 255))
     assert "convert 255 to 1" in only_problem(tmp_path, num_classes=2)

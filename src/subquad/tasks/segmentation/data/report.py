@@ -132,7 +132,9 @@ def _value_table(report: SegmentationReport) -> list[str]:
     """Pixels of each class in percent, and the two usual weights for a loss."""
     splits, shares = report.splits, report.frequencies
     names: dict[int | Color, str] = dict(enumerate(report.labels.names)) if report.labels else {}
-    others = sorted({*sum((split.values for split in splits), Counter())} - names.keys(), key=str)
+    found = {*sum((split.values for split in splits), Counter())}
+    # Numbers, then colours; what is ignored comes last.
+    others = sorted(found - names.keys() - {IGNORE_INDEX}, key=lambda v: (isinstance(v, tuple), v))
     names |= {value: f"value {value}" for value in others[:40]} | {IGNORE_INDEX: "ignored (255)"}
     widths = [max(9, len(split.name) + 2) for split in splits]
     titles = [f"{split.name:>{width}}" for split, width in zip(splits, widths, strict=True)]
