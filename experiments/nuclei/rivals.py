@@ -44,8 +44,9 @@ class SmpNetwork(SegmentationNetwork):
             f"tu-{name.removeprefix('timm/')}", encoder_weights=None, classes=config.num_classes
         )
         start = make_backbone(name)
-        load_original(start, pretrained_file(config.encoder, name))
-        network.encoder.model.load_state_dict(start.network.state_dict())
+        if not next(start.parameters()).is_meta:  # where parameters are only counted there are no values
+            load_original(start, pretrained_file(config.encoder, name))
+            network.encoder.model.load_state_dict(start.network.state_dict())
         self.backbone = network.encoder
         self.backbone.aligned_sizes = 32  # which these decoders need
         self.decoder, self.classifier = network.decoder, network.segmentation_head
