@@ -47,7 +47,8 @@ def test_a_plan_is_printed_and_written_as_a_recipe(call, data, tmp_path):
     assert "6 pictures to train, 4 to evaluate, 40 x 48 pixels (median)" in printed
     assert f"subquad fit --config {recipe}" in printed
     content = read_yaml(recipe)
-    assert content["model"] == {"name": "light_ham_efficientnet_lite0", "pretrained": "efficientnet_lite0"}
+    network = {"name": "light_ham_efficientnet_lite0", "pretrained": "efficientnet_lite0"}
+    assert content["model"] == network | {"resize": [72, 60]}
     assert content["data"]["batch_size"] == 3  # as it was given
     assert content["data"]["root"] == str(data)
     assert content["seed"] == 5

@@ -161,6 +161,27 @@ def test_length_suits_the_number_of_pictures():
         assert plan["patience"] >= 1
 
 
+def test_small_pictures_of_one_size_are_enlarged():
+    """As in CamVid, where that was worth three points; the same number of pixels makes a step."""
+    facts = dataclasses.replace(CPU, alike=True, train=400)
+    plan = chosen(facts)
+    assert plan["model.resize"] == [720, 540] and "data.resize" not in plan
+    assert plan["data.scale"] == [1.0, 2.1]
+    assert plan["data.crop"] == [352, 480] and plan["data.batch_size"] == 4
+    assert chosen(dataclasses.replace(facts, height=480, width=360))["data.crop"] == [480, 352]
+    assert chosen(dataclasses.replace(facts, gpu="a GPU"))["data.crop"] == [544, 704]
+    for other in (CPU, dataclasses.replace(facts, width=rules.SMALL + 1)):
+        assert "model.resize" not in chosen(other)
+    assert "model.resize" not in chosen(facts, {"data.scale": [0.5, 2.0]})
+
+
+def test_a_size_that_is_asked_for_is_that_of_training_too():
+    plan = chosen(CPU, {"model.resize": [240, 180]})
+    assert (
+        plan["data.scale"] == [0.33, 0.7] and plan["data.crop"] == [192, 256] and plan["data.batch_size"] == 8
+    )
+
+
 def test_the_warm_up_is_a_tenth_of_a_short_training():
     for given in ({"trainer.max_steps": 20}, {"trainer.max_epochs": 4}):
         facts = dataclasses.replace(CPU, train=48)
@@ -203,6 +224,22 @@ def test_a_plan_of_nothing_labelled_is_refused():
 
     with raises(ValueError, match="no pixel of the training pictures is labelled"):
         facts_module.gather(Data())
+
+
+@mark.parametrize(("widths", "alike"), [((40, 44), True), ((40, 45), False), ((44, 30), False)])
+def test_pictures_of_one_camera_are_told_from_others(widths, alike):
+    class Sample:
+        def __init__(self, width):
+            self.labels = torch.zeros(30, width, dtype=torch.uint8)
+            self.image = torch.zeros(3, 30, width, dtype=torch.uint8)
+
+    class Data:
+        train, evaluation, remarks = [Sample(width) for width in widths], (), ()
+
+        class labels:
+            num_classes, names = 2, ("a", "b")
+
+    assert facts_module.gather(Data(), "cpu").alike == alike
 
 
 def test_other_weights_of_the_kind_are_better_than_none():

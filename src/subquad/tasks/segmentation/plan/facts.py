@@ -35,6 +35,7 @@ class Facts:
         starts: Names of the pretrained weights that are installed, small to large.
         devices: That train together, each with a batch of its own.
         remarks: What else is good to know of the data, such as how one folder was divided.
+        alike: Whether all pictures are of about one size, as those of one camera.
     """
 
     train: int
@@ -51,6 +52,7 @@ class Facts:
     starts: tuple[str, ...]
     devices: int = 1
     remarks: tuple[str, ...] = ()
+    alike: bool = False
 
     def sentences(self) -> tuple[str, ...]:
         """Return them to read."""
@@ -106,6 +108,7 @@ def gather(data: Any, accelerator: str = "auto", devices: Any = "auto") -> Facts
         starts=installed_starts(),
         devices=_count(devices, torch.cuda.device_count() if gpu else 1),
         remarks=tuple(data.remarks),
+        alike=all(max(sides) <= 1.1 * min(sides) for sides in zip(*sizes, strict=True)),
     )
 
 

@@ -19,7 +19,9 @@ Choose = Callable[[Facts, Chosen], tuple[Any, str] | None]
 
 GRID = 32  # the coarsest stride of the networks
 LONGEST = 1024  # pixels of a side that need no reduction
-CROP = {"cpu": 320, "gpu": 512}  # longest side
+SMALL = 640  # pixels of the longer side of pictures that are enlarged
+ENLARGED = 1.5
+CROP = {"cpu": 320, "gpu": 512}  # longest side, of pictures that are not enlarged
 BATCH = {"cpu": 8, "gpu": 16}
 PASSES, LEAST_STEPS, MOST_STEPS = 40, 600, {"cpu": 6_000, "gpu": 40_000}
 WARM_UP = 100  # steps
@@ -59,18 +61,33 @@ def resize(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
 
 
 def shown(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
-    """Evaluation and prediction see pictures as training does."""
+    """Evaluation and prediction see pictures as training does; small ones are enlarged for thin things."""
     box = chosen.get("data.resize")
-    return None if box is None else (box, "test, predict and serve reduce them as training does")
+    if box is not None:
+        return box, "test, predict and serve reduce them as training does"
+    long, short = max(facts.height, facts.width), min(facts.height, facts.width)
+    if not facts.alike or long > SMALL or any(chosen.get(f"data.{name}") for name in ("scale", "scales")):
+        return None
+    sides = [round(ENLARGED * side) for side in (long, short)]
+    return sides, f"small pictures show the network more when they are {ENLARGED:g} times as large"
+
+
+def _enlargement(facts: Facts, chosen: Chosen) -> float:
+    """Return how many times as large as the files the network is shown pictures that no transform resizes."""
+    box = chosen.get("model.resize")
+    if box is None or chosen.get("data.resize") is not None:
+        return 1.0
+    return max(box) / max(facts.height, facts.width)
 
 
 def crop(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     """A part of the picture, its shape kept, on the grid of the network."""
-    box = chosen.get("data.resize")
+    box = chosen.get("data.resize") or chosen.get("model.resize")
     sides = (facts.height, facts.width)
     if box is not None:
         sides = (box[0], box[1]) if facts.height > facts.width else (box[1], box[0])
-    longest = min(CROP["gpu" if facts.gpu else "cpu"], max(sides))
+    usual = CROP["gpu" if facts.gpu else "cpu"]
+    longest = min(round(usual * min(max(1.0, _enlargement(facts, chosen)), ENLARGED)), max(sides))
     scale = longest / max(sides)
     found = [max(GRID, round(side * scale / GRID) * GRID) for side in sides]
     where = "on a GPU" if facts.gpu else "on a processor"
@@ -81,6 +98,8 @@ def scale(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Sizes vary between pictures; thin things vanish in small ones."""
     if chosen.get("data.scales"):
         return None
+    if (factor := _enlargement(facts, chosen)) != 1:
+        return [round(factor / 1.5, 2), round(factor * 1.4, 2)], f"around the {factor:.2g} of evaluation"
     return [0.75, 1.75], "things come in many sizes; larger more than smaller, or thin ones vanish"
 
 
@@ -107,7 +126,7 @@ def photometric(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
 
 def batch(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     """No more than a quarter of the pictures, or an epoch has no steps; halved until a step fits."""
-    usual, reason = _usual_batch(facts)
+    usual, reason = _usual_batch(facts, chosen)
     own, each = step_bytes(chosen, len(facts.class_names), facts.channels)
     size = usual
     while size > 2 and own + size * each > SHARE * facts.memory:
@@ -123,14 +142,16 @@ def batch(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
 
 def accumulation(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Batches that were halved make one step together."""
-    usual, size = _usual_batch(facts)[0], chosen["data.batch_size"]
+    usual, size = _usual_batch(facts, chosen)[0], chosen["data.batch_size"]
     if size >= usual:
         return None
     return math.ceil(usual / size), f"so that {usual} pictures make one step"
 
 
-def _usual_batch(facts: Facts) -> tuple[int, str]:
+def _usual_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     usual, place = (BATCH["gpu"], "a GPU") if facts.gpu else (BATCH["cpu"], "a processor")
+    if _enlargement(facts, chosen) > 1:
+        usual, place = usual // 2, f"{place} for pictures that are enlarged"
     most = min(facts.train, max(2, facts.train // 4))
     return (most, f"four steps from {facts.train} pictures") if most < usual else (usual, f"usual on {place}")
 
