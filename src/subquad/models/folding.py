@@ -86,12 +86,10 @@ def _folds(module: nn.Module) -> bool:
 @torch.no_grad()
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     assert norm.running_mean is not None and norm.running_var is not None
-    scale = torch.rsqrt(norm.running_var.double() + norm.eps)
-    scale = scale if norm.weight is None else scale * norm.weight.double()
-    shift = -norm.running_mean.double() * scale
-    shift = shift if norm.bias is None else shift + norm.bias.double()
-    if conv.bias is not None:
-        shift = shift + conv.bias.double() * scale
-    kind = conv.weight.dtype
-    conv.weight = nn.Parameter((conv.weight.double() * scale[:, None, None, None]).to(kind), False)
-    conv.bias = nn.Parameter(shift.to(kind), False)
+    norm.cpu().double()  # it is not used any more; float64 is not on every device
+    weight, mean, variance = conv.weight.cpu().double(), norm.running_mean, norm.running_var
+    scale = torch.rsqrt(variance + norm.eps) * (1.0 if norm.weight is None else norm.weight)
+    before = 0.0 if conv.bias is None else conv.bias.cpu().double()
+    shift = (before - mean) * scale + (0.0 if norm.bias is None else norm.bias)
+    conv.weight = nn.Parameter((weight * scale[:, None, None, None]).to(conv.weight), False)
+    conv.bias = nn.Parameter(shift.to(conv.weight), False)
