@@ -29,8 +29,8 @@ register_model("light_ham_van_base", _light_ham("van_base", 512, 512, 64))
 register_model("light_ham_van_large", _light_ham("van_large", 512, 512, 64, drop_path=0.25))
 register_model("light_ham_van_huge", _light_ham("van_huge", 512, 512, 64, drop_path=0.3))
 
-# Ours: for pictures of one's own, from the pretrained weights of the same name. The detail path and the width
-# are what CamVid asked for, docs/results.md.
+# Ours: for pictures of one's own, from the pretrained weights of the same name. The detail path is
+# what nuclei ask for, experiments/nuclei.
 for _size, _width, _rank in ((0, 128, 32), (2, 256, 64)):
     register_model(
         f"light_ham_efficientnet_lite{_size}",

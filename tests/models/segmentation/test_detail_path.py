@@ -30,6 +30,28 @@ def test_logits_are_at_stride_4_before_they_are_resized(context):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.head.detail.parameters())
 
 
+def test_a_second_path_reaches_stride_2():
+    options = SMALL | {"backbone": "timm/tf_efficientnet_lite0", "channels": 64, "detail_stride": 2}
+    network = create_model("light_ham_van_tiny_d256", **options)
+    maps = network.backbone(torch.rand(2, 3, 64, 96))
+    assert network.head(maps).shape == (2, 3, 32, 48)
+    network(torch.rand(2, 3, 64, 96)).square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.head.finer.parameters())
+    network.eval()
+    with torch.no_grad():
+        for index in (0, 1):  # stride 2, stride 4
+            other = [m.flip(-1) if i == index else m for i, m in enumerate(maps)]
+            assert not torch.equal(network.head(maps), network.head(other))
+
+
+def test_strides_that_are_not_there_are_refused():
+    with raises(ValueError, match="van_tiny has no map at stride 2; take a detail_stride of 4"):
+        create_model("light_ham_van_tiny_d256", **SMALL, detail_stride=2)
+    with raises(ValueError, match="detail_stride must be 4 or 2, got 3"):
+        create_model("light_ham_van_tiny_d256", **SMALL, detail_stride=3)
+    assert create_model("light_ham_van_tiny_d256", detail_stride=2).head.finer is None  # without detail
+
+
 def test_a_backbone_of_three_maps_has_no_finer_one():
     with raises(ValueError, match="conv_tiny has no map finer than the three"):
         create_model("light_ham_van_tiny_d256", backbone="conv_tiny", **SMALL)

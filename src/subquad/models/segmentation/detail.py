@@ -41,3 +41,45 @@ class DetailPath(nn.Module):
         features = F.interpolate(features, size=fine.shape[2:], mode="bilinear", align_corners=False)
         joined = torch.cat([self.reduce(fine), features], dim=1)
         return self.pointwise(self.depthwise_norm(self.depthwise(joined)).relu())
+
+
+class FineCorrection(nn.Module):
+    """A correction of logits at the size of a map that is finer still, for borders of a pixel or two.
+
+    The features tell what is there, the fine map where it ends; two full convolutions join them, and
+    what they say is added to the logits of the coarser map.
+
+    Args:
+        fine_channels: Of the finer map.
+        channels: Of the features.
+        width: Channels of the convolutions at the fine map's size.
+        num_classes: Of the logits.
+    """
+
+    def __init__(self, fine_channels: int, channels: int, width: int, num_classes: int) -> None:
+        super().__init__()
+        # Batch norm: the usual 32 groups of so few channels would be single channels, and each map would
+        # lose how much of it there is in an image.
+        self.narrow = ConvNormReLU(channels, width, "batch")
+        self.join = ConvNormReLU(fine_channels + width, width, "batch", kernel_size=3)
+        self.refine = ConvNormReLU(width, width, "batch", kernel_size=3)
+        self.classifier = nn.Conv2d(width, num_classes, 1)
+
+    def forward(self, logits: Tensor, features: Tensor, fine: Tensor) -> Tensor:
+        """Correct logits.
+
+        Args:
+            logits: (batch, num_classes, h, w).
+            features: (batch, channels, h, w).
+            fine: (batch, fine_channels, H, W).
+
+        Returns:
+            Logits (batch, num_classes, H, W).
+        """
+        size = fine.shape[2:]
+        logits, features = (
+            F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+            for maps in (logits, self.narrow(features))
+        )
+        joined = self.join(torch.cat([fine, features], dim=1))
+        return logits + self.classifier(self.refine(joined))

@@ -51,12 +51,13 @@ class AuxiliaryHead(nn.Module):
         return self.classifier(self.dropout(self.mix(x)))
 
 
-def init_head(head: nn.Module, classifier: nn.Conv2d) -> None:
-    """Initialise as the originals' mmseg heads: Kaiming by outputs, a small classifier, zero biases."""
+def init_head(head: nn.Module, *classifiers: nn.Conv2d) -> None:
+    """Initialise as the originals' mmseg heads: Kaiming by outputs, small classifiers, zero biases."""
     for module in head.modules():
         if isinstance(module, nn.Conv2d):
             start_with(module, _kaiming)
-    start_with(classifier, _small)
+    for classifier in classifiers:
+        start_with(classifier, _small)
 
 
 def _kaiming(conv: nn.Conv2d) -> None:

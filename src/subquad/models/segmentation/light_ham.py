@@ -15,7 +15,7 @@ from subquad.models.fields import check_range
 from subquad.models.ham_config import Context
 from subquad.models.registry import register
 from subquad.models.segmentation.config import HamConfig
-from subquad.models.segmentation.detail import DetailPath
+from subquad.models.segmentation.detail import DetailPath, FineCorrection
 from subquad.models.segmentation.heads import ConvNormReLU, init_head
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Hamburger, NoContext, SelfAttention
@@ -38,6 +38,8 @@ class LightHamConfig(HamConfig):
             statistics: with it, even `context="none"` knows a little about the whole image.
         detail: Channels to which the map before the three, at stride 4, is reduced in a `DetailPath` behind
             the context, for thin things; 0 for no such path, as in the paper.
+        detail_stride: 2 adds a `FineCorrection` by the map at stride 2, where the backbone has one, as
+            EfficientNets do; 4 for the detail path alone.
     """
 
     family: ClassVar[str] = "light_ham"
@@ -50,11 +52,19 @@ class LightHamConfig(HamConfig):
     context: Context = "hamburger"
     norm: Norm = "group"
     detail: int = 0
+    detail_stride: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range(self, 1, LARGEST_WIDTH, "ham_channels", "channels", "output_stride")
         check_range(self, 0, LARGEST_WIDTH, "detail")
+        if self.detail_stride not in (2, 4):
+            raise ValueError(f"detail_stride must be 4 or 2, got {self.detail_stride}.")
+
+    @property
+    def fine_maps(self) -> int:
+        """How many maps the detail paths use, finer than the three that the context sees."""
+        return (2 if self.detail_stride == 2 else 1) if self.detail else 0
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -79,11 +89,14 @@ class LightHam(SegmentationNetwork):
             drop_path=config.drop_path,
             output_stride=config.output_stride,
         )
-        used = 4 if config.detail else 3
-        if len(self.backbone.channels) < used:
+        used = 3 + config.fine_maps
+        if config.detail and len(self.backbone.channels) < used:
+            there = len(self.backbone.channels) - 3
             raise ValueError(
                 f"{config.backbone} has no map finer than the three that the context sees, so detail must be "
                 f"0, got {config.detail}."
+                if there < 1
+                else f"{config.backbone} has no map at stride 2; take a detail_stride of 4."
             )
         self.head = LightHamHead(self.backbone.channels[-used:], config)
 
@@ -92,15 +105,15 @@ class LightHamHead(nn.Module):
     """Concatenate three maps at the finest's size, squeeze, add context, align, classify.
 
     Args:
-        in_channels: Of the maps, fine to coarse; with `detail` the first is that of the `DetailPath`.
+        in_channels: Of the maps, fine to coarse; the first ones are those of the detail paths.
         config: Its options; those of the backbone are unused.
     """
 
     def __init__(self, in_channels: tuple[int, ...], config: LightHamConfig) -> None:
         super().__init__()
         width = config.ham_channels
-        self.num_maps = len(in_channels)
-        fine, seen = (in_channels[0], in_channels[1:]) if config.detail else (0, in_channels)
+        self.num_maps, self.num_fine = len(in_channels), config.fine_maps
+        fine, seen = in_channels[: config.fine_maps], in_channels[config.fine_maps :]
         self.squeeze = ConvNormReLU(sum(seen), width, config.norm)
         self.hamburger = Hamburger(
             width,
@@ -111,15 +124,17 @@ class LightHamHead(nn.Module):
             **config.ham_options,
         )
         self.align = ConvNormReLU(width, config.channels, config.norm)
-        self.detail = DetailPath(fine, config.channels, config.detail, config.norm) if config.detail else None
+        channels, detail, classes = config.channels, config.detail, config.num_classes
+        self.detail = DetailPath(fine[-1], channels, detail, config.norm) if fine else None
+        self.finer = FineCorrection(fine[0], channels, detail, classes) if len(fine) > 1 else None
         self.dropout = nn.Dropout2d(config.dropout)
-        self.classifier = nn.Conv2d(config.channels, config.num_classes, 1)
-        init_head(self, self.classifier)
+        self.classifier = nn.Conv2d(channels, classes, 1)
+        init_head(self, self.classifier, *([self.finer.classifier] if self.finer else []))
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Map feature maps, fine to coarse, to logits at the size of the finest that is used."""
         maps = maps[-self.num_maps :]
-        fine, maps = (None, maps) if self.detail is None else (maps[0], maps[1:])
+        fine, maps = maps[: self.num_fine], maps[self.num_fine :]
         size = maps[0].shape[2:]
         same_size = [
             F.interpolate(m, size=size, mode="bilinear", align_corners=False) if m.shape[2:] != size else m
@@ -128,8 +143,10 @@ class LightHamHead(nn.Module):
         x = self.hamburger(self.squeeze(torch.cat(same_size, dim=1)))
         x = self.align(x)
         if self.detail is not None:
-            x = self.detail(x, fine)
-        return self.classifier(self.dropout(x))
+            x = self.detail(x, fine[-1])
+        x = self.dropout(x)
+        logits = self.classifier(x)
+        return logits if self.finer is None else self.finer(logits, x, fine[0])
 
 
 def _in_the_hams_place(config: LightHamConfig) -> nn.Module | None:

@@ -13,7 +13,7 @@ from subquad.models import SegmentationConfig
 from subquad.tasks.segmentation.data.colors import Color, index_to_color
 from subquad.tasks.segmentation.data.labels import LabelSet
 
-STRIP = 512  # rows of an overlay that are mixed at once
+STRIP = 64  # rows of an overlay that are mixed at once
 
 
 def palette_of(config: SegmentationConfig) -> Sequence[Color]:
