@@ -51,7 +51,7 @@ def test_a_value_that_is_a_checkpoint_is_not_the_checkpoint(complains, tmp_path)
         "--data.root",
         tmp_path / "old",
         tmp_path / "new",
-        quoting=[str(tmp_path / "old"), "classes.json"],
+        quoting=[str(tmp_path / "old"), "has no split 'val'"],
     )
 
 

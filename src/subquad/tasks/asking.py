@@ -72,7 +72,7 @@ def with_ready(arguments: Sequence[str]) -> list[str]:
             f"{len(pictures)} pictures are given ({and_more(pictures, 2)}); give one, or the folder that "
             "they are in."
         )
-    if first and (first[0] in pictures or _holds_pictures_alone(Path(first[0]))):
+    if len(first) == 1 and (first[0] in pictures or _holds_pictures_alone(Path(first[0]))):
         sys.stderr.write(f"note: no checkpoint is given, so {READY[0]} is taken, which comes with subquad.\n")
         return [READY[0], *arguments]
     return list(arguments)

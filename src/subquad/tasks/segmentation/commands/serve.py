@@ -76,6 +76,7 @@ def main(arguments: list[str]) -> None:
         import uvicorn
     except ModuleNotFoundError as error:
         raise ValueError(f"{error}; install what serving needs: pip install 'subquad[serve]'.") from error
+    from subquad.tasks.segmentation.labels import for_inference
     from subquad.tasks.segmentation.serve.app import make_app
     from subquad.tasks.segmentation.serve.guard import LOCAL_NAMES
     from subquad.tasks.segmentation.serve.inference import Inference
@@ -90,7 +91,7 @@ def main(arguments: list[str]) -> None:
         address = f"http://{options.name or _bracketed(host)}:{port}"
         is_local = ipaddress.ip_address(host).is_loopback
         names = (*LOCAL_NAMES, _bracketed(host), *([options.name.lower()] if options.name else []))
-        inference = Inference(network, limits.max_pixels)
+        inference = Inference(for_inference(network), limits.max_pixels, served=network)
         app = make_app(
             inference,
             name_of(path),
@@ -120,8 +121,6 @@ def main(arguments: list[str]) -> None:
 
 
 def _served(path: Path, device: str) -> SegmentationNetwork:
-    from subquad.tasks.segmentation.labels import for_inference
-
     network: Any = load_model(path)
     if not isinstance(network, SegmentationNetwork):
         raise ValueError(
@@ -133,7 +132,7 @@ def _served(path: Path, device: str) -> SegmentationNetwork:
             f"the network in {path} sees {network.config.in_channels} channels, and what is sent has 3; "
             "`subquad predict` takes pictures of others."
         )
-    return for_inference(move(network, device))
+    return move(network, device)
 
 
 def name_of(path: Path) -> str:

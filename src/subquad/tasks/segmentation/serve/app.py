@@ -55,7 +55,7 @@ class Server:
     def __init__(self, inference: Inference, name: str, limits: Limits, tile: int | None) -> None:
         self.inference, self.limits, self.tile = inference, limits, tile
         self.about = {
-            **answers.about(name, inference.network, inference.steps, limits),
+            **answers.about(name, inference.served, inference.steps, limits),
             "tile": tile,
         }
         self._admission = Admission(limits.requests)

@@ -60,10 +60,14 @@ class Inference:
     Args:
         network: On its device.
         max_pixels: Of a picture.
+        served: What is told of, such as its parameters, where `network` is a form of it that is faster.
     """
 
-    def __init__(self, network: SegmentationNetwork, max_pixels: int) -> None:
+    def __init__(
+        self, network: SegmentationNetwork, max_pixels: int, served: SegmentationNetwork | None = None
+    ) -> None:
         self.network, self.max_pixels = network.eval(), max_pixels
+        self.served = served or network
         self.palette = palette_of(network.config)
         try:
             self.steps: int | None = last_ham(network).eval_steps
