@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from subquad.nn.mode import evaluating
-
 AGREEMENT = 1e-4  # of the largest output: rounding in another order, and no more
 
 T = TypeVar("T", bound=nn.Module)
@@ -31,10 +29,8 @@ def folded(network: T, example: Tensor) -> T:
         The copy in evaluation mode; not to be trained or saved. The network itself if nothing can be
         folded, or if the copy does not agree with it.
     """
-    with evaluating(network), torch.inference_mode():
-        expected = network(example)
     twin = copy.deepcopy(network).eval()
-    pairs = _pairs(twin, example)
+    expected, pairs = _watched(twin, example)
     if not pairs:
         return network
     places = {
@@ -49,8 +45,8 @@ def folded(network: T, example: Tensor) -> T:
     return twin if bool(error < AGREEMENT) else network
 
 
-def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Return the convolutions and norms that follow each other, each of them used once."""
+def _watched(network: nn.Module, example: Tensor) -> tuple[Tensor, list[tuple[nn.Conv2d, nn.BatchNorm2d]]]:
+    """Return the output, and the convolutions and norms that follow each other, each of them used once."""
     made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the identity of an output, which is kept alive
     found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
 
@@ -69,12 +65,12 @@ def _pairs(network: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.Batc
             hooks.append(module.register_forward_pre_hook(of_norm))
     try:
         with torch.inference_mode():
-            network(example)
+            output = network(example)
     finally:
         for hook in hooks:
             hook.remove()
     uses = Counter(id(module) for pair in found for module in pair)
-    return [pair for pair in found if all(uses[id(module)] == 1 for module in pair)]
+    return output, [pair for pair in found if all(uses[id(module)] == 1 for module in pair)]
 
 
 def _folds(module: nn.Module) -> bool:

@@ -10,8 +10,6 @@ from subquad.engine.recipes import given_recipes
 from subquad.engine.run_folder import is_resumable
 from subquad.tasks.choice import Lenient
 
-CONFIG = "config.yaml"  # in the folder of a run
-
 
 def with_options_of_run(arguments: Sequence[str]) -> list[str]:
     """Return the arguments of `fit`; with `--resume`, those of the run in `--output` come before them.
@@ -24,7 +22,7 @@ def with_options_of_run(arguments: Sequence[str]) -> list[str]:
     told, _ = first.known_of(arguments)
     if not getattr(told, "resume", False) or not getattr(told, "output", None) or given_recipes(arguments):
         return list(arguments)
-    own = Path(told.output) / CONFIG
+    own = Path(told.output) / "config.yaml"
     try:
         goes_on = is_resumable(own.parent) and bool(read_yaml(own))
     except (OSError, ValueError):  # the checkpoint is compared with it later, and what is wrong told

@@ -107,6 +107,14 @@ def test_pictures_without_masks_and_pictures_beside_them_are_told_apart(
         look(tmp_path)
 
 
+def test_a_stray_picture_in_the_root_hides_no_other_trouble(save_pair: SavePair, tmp_path: Path) -> None:
+    save_pair("a")
+    (tmp_path / "labels" / "a.png").rename(tmp_path / "preview.png")
+    with pytest.raises((FileNotFoundError, ValueError)) as raised:
+        SegmentationFolder(tmp_path, num_classes=3)
+    assert "beside its labels" not in str(raised.value)
+
+
 def test_missing_root_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
         SegmentationFolder(tmp_path / "nowhere", num_classes=2)

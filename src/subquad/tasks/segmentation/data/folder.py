@@ -214,7 +214,7 @@ def find_split(
 
 
 def loose_pictures(root: Path, images: str, masks: str | None) -> str:
-    """Say what is missing where pictures lie in the folder of the data set itself; "" if none do.
+    """Say what is missing where pictures lie in the folder of the data set alone; "" if not.
 
     Args:
         root: The folder of the data set.
@@ -223,7 +223,7 @@ def loose_pictures(root: Path, images: str, masks: str | None) -> str:
     """
     names = MASK_FOLDERS if masks is None else (masks,)
     pictures = image_files(root)
-    if not pictures:
+    if not pictures or find_splits(root, images):  # of pictures where they belong, the trouble is another one
         return ""
     beside = next((name for name in names if (root / name).is_dir()), None)
     if beside is not None:

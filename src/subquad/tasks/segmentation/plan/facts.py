@@ -91,7 +91,7 @@ def gather(data: Any, accelerator: str = "auto", devices: Any = "auto") -> Facts
     counts = counts[: data.labels.num_classes]
     if not counts.any():
         raise ValueError("no pixel of the training pictures is labelled; run `subquad data check` on them.")
-    together = int(os.environ.get("WORLD_SIZE", "1")) > 1  # each plans for itself, and all alike
+    together = _together() > 1  # each plans for itself, and all alike
     gpu = accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
     return Facts(
         train=len(data.train),
@@ -124,10 +124,14 @@ def free_memory() -> int:
     """
     told = _numbers(Path("/proc/meminfo"), ":")
     free = told.get("MemAvailable", 4 * 2**20) * 1024
-    together = int(os.environ.get("WORLD_SIZE", "1"))
-    if together > 1:
+    if (together := _together()) > 1:
         return told.get("MemTotal", 8 * 2**20) * 1024 // 2 // together
     return min([free, *_left_by_container(Path("/sys/fs/cgroup"))])
+
+
+def _together() -> int:
+    """Return how many processes were started to train together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _left_by_container(root: Path) -> list[int]:

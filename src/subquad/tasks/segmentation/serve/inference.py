@@ -67,7 +67,7 @@ class Inference:
         self, network: SegmentationNetwork, max_pixels: int, served: SegmentationNetwork | None = None
     ) -> None:
         self.network, self.max_pixels = network.eval(), max_pixels
-        self.served = served or network
+        self.served = network if served is None else served
         self.palette = palette_of(network.config)
         try:
             self.steps: int | None = last_ham(network).eval_steps
