@@ -47,6 +47,9 @@ def own_registry(monkeypatch):
     from subquad.models import registry, solvers
     from subquad.models.sequence import mixer_registry
 
+    for task in tasks.task_names():
+        tasks.task_called(task)  # whose options are those of the families that are known at its import
+
     for module, names in (
         (registry, ("FAMILIES", "NETWORKS", "NAMES")),
         (solvers, ("SOLVERS",)),

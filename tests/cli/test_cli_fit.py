@@ -207,6 +207,7 @@ def test_a_finished_run_may_be_resumed(call, trained, tmp_path):
     run = shutil.copytree(trained.run, tmp_path / "run")
     result = call(*fit_arguments(trained.data, run, "--resume", "--save_every=1"))
     assert result.code == 0 and result.err == ""
+    assert "training had ended before, at step" in result.out
     assert contents(run)["best.safetensors"] == contents(trained.run)["best.safetensors"]
 
 

@@ -9,7 +9,7 @@ import torch
 from subquad import create_model, load_model
 from subquad.engine.best import SaveBest
 from subquad.engine.tables import best_sentence
-from subquad.tasks.segmentation.class_report import MOST_CLASSES, ClassReport, class_lines
+from subquad.tasks.segmentation.class_report import MOST_CLASSES, ClassReport, class_lines, remedy
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.learner import SegmentationLearner
 from subquad.tasks.sequences.learner import SequenceLearner
@@ -125,6 +125,7 @@ def test_a_class_that_stays_at_zero_is_said_once_with_a_remedy():
     assert told.startswith("step 5: no pixel of 'lamp' was found in 3 evaluations")
     for word in ("--class_weights", "--data.crop", "--optimizer.lr", "more steps"):
         assert word in told
+    assert "--class_weights" not in remedy(["lamp"], 5, is_weighed=True)
 
 
 def test_a_class_at_zero_is_a_beginning_at_first():

@@ -62,7 +62,7 @@ def test_two_runs_side_by_side(call, run, other, tmp_path):
     assert difference["low"] <= difference["value"] <= difference["high"] and 0 < difference["p"] <= 1
     assert [one["counted"] for one in told["runs"]] == [first, second]
     assert told["runs"][1]["options"]["optimizer.lr"] == 0.01 and told["classes"][0]["name"] == "road"
-    assert "With 4 images alone the interval is too short" in result.out
+    assert "But so few images make the interval too short" in result.out
 
 
 def test_a_run_against_itself_differs_by_nothing(call, run, tmp_path):

@@ -40,13 +40,13 @@ def main(arguments: list[str]) -> None:
     p = parser(task, arguments)
     options = p.parse_args()
     output = Path(options.output)
-    check_outputs([output], [options.data.root or ""], overwrite=options.overwrite)
     plan = plan_of(task, p, options)
     if plan is None:
         raise ValueError(
             f"there is no plan for these data of the task {task.name}: published sets have recipes "
             f"(recipes/, docs/training.md), and pictures of one's own are given as `subquad plan PATH`."
         )
-    sys.stdout.write(plan.text())
+    sys.stdout.write(plan.text())  # to be read, even if it is not to be kept
+    check_outputs([output], [options.data.root or ""], overwrite=options.overwrite)
     write_whole(output, plan.recipe().encode())
     sys.stdout.write(f"wrote {output}; train with it: subquad fit --config {output}\n")

@@ -134,7 +134,9 @@ class PlainProgress(EvaluatedBatches):
         self._clock.start(trainer)
         self._progress.line = lambda: self._line(trainer)
         if trainer.is_global_zero:
-            self._progress.say(f"training on {pl_module.device} from step {self._step(trainer)} on")
+            begins = f"training on {pl_module.device} from step {self._step(trainer)} on"
+            is_over = trainer.global_step >= (self._clock.steps or math.inf)
+            self._progress.say(no_step_left(trainer) if is_over else begins)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Have it said of an evaluation as well that follows no training."""
@@ -171,6 +173,11 @@ class PlainProgress(EvaluatedBatches):
         if steps is None or math.isinf(steps):
             return str(trainer.global_step)
         return f"{trainer.global_step}/{int(steps)}"
+
+
+def no_step_left(trainer: Trainer) -> str:
+    """Return what is said of a run that goes on where it had ended."""
+    return f"training had ended before, at step {trainer.global_step}: no step is left"
 
 
 def _batch(index: int, count: float) -> str:

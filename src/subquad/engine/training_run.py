@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from subquad.data.fingerprint import fingerprint
 from subquad.engine.best import SaveBest
-from subquad.engine.callbacks import LogRate, ModelAverage, PlainProgress, SaveFinal, TimeLeft
+from subquad.engine.callbacks import LogRate, ModelAverage, PlainProgress, SaveFinal, TimeLeft, no_step_left
 from subquad.engine.data import RunData
 from subquad.engine.interruption import Interruption
 from subquad.engine.keep_run_file import KeepRunFile
@@ -83,6 +83,8 @@ def train(
     finally:
         _end_others(trainer)
     if not interruption.has_begun:  # resumed at the very end
+        if is_first_process():
+            sys.stdout.write(f"{no_step_left(trainer)}\n")
         _finish(trainer, learner)
     if learner.score is None and is_evaluated:
         _evaluate_end(trainer, learner, data, folder)

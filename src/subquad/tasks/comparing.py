@@ -85,7 +85,7 @@ class Comparison:
         metric, what = self.counts[self.first].metric, self.runs[name].task.counts
         value, low, high = (f"{100 * number:+.2f}" for number in (found.value, found.low, found.high))
         verdict = "is larger than" if found.is_real else "may be"
-        few = f" With {found.samples} {what} alone the interval is too short." if found.samples < FEW else ""
+        few = f" But so few {what} make the interval too short." if found.samples < FEW else ""
         return (
             f"{name} against {self.first}: {value} points of {metric} (95 % interval {low} to {high}, "
             f"{found.p_words}, {found.samples:,} {what}). The difference {verdict} chance over {what}.{few}"

@@ -40,7 +40,8 @@ class ClassReport(Callback):
         stuck = [name for name in zero if self.at_zero[name] >= PATIENCE and name not in self.told]
         if stuck and share >= PATIENT_SHARE:
             self.told |= set(stuck)
-            trainer.print(remedy(stuck, trainer.global_step))
+            is_weighed = getattr(pl_module, "class_weights", None) is not None
+            trainer.print(remedy(stuck, trainer.global_step, is_weighed))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know."""
@@ -62,13 +63,13 @@ def class_lines(scores: SegmentationScores) -> str:
     return textwrap.fill(f"{title}: {said}", 100, initial_indent="  ", subsequent_indent="    ")
 
 
-def remedy(names: Sequence[str], step: int) -> str:
-    """Return a sentence on classes of which nothing is found."""
+def remedy(names: Sequence[str], step: int, is_weighed: bool = False) -> str:
+    """Return a sentence on classes of which nothing is found; rare ones may have more weight already."""
     quoted = and_more([repr(_short(name)) for name in names], 5)
+    weigh = "" if is_weighed else "weigh rare classes with --class_weights median, "
     return (
-        f"step {step}: no pixel of {quoted} was found in {PATIENCE} evaluations: weigh rare classes "
-        f"with --class_weights median, take crops in which they are larger (--data.crop, --data.scale), "
-        f"raise --optimizer.lr, or train for more steps."
+        f"step {step}: no pixel of {quoted} was found in {PATIENCE} evaluations: {weigh}take crops in which "
+        f"they are larger (--data.crop, --data.scale), raise --optimizer.lr, or train for more steps."
     )
 
 

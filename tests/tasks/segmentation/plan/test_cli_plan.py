@@ -56,18 +56,19 @@ def test_a_plan_is_printed_and_written_as_a_recipe(call, data, tmp_path):
     assert all("  # " in line for line in recipe.read_text().splitlines() if line.startswith("  "))
 
 
-def test_a_recipe_that_is_there_stays(complains, data, tmp_path):
-    (tmp_path / "plan.yaml").write_text("mine")
-    complains(
-        f"{tmp_path / 'plan.yaml'} is there already", "plan", data, f"--output={tmp_path / 'plan.yaml'}"
-    )
-    assert (tmp_path / "plan.yaml").read_text() == "mine"
+def test_a_recipe_that_is_there_stays_and_the_plan_is_told(call, data, tmp_path):
+    place = tmp_path / "plan.yaml"
+    place.write_text("mine")
+    result = call("plan", data, f"--output={place}")
+    assert result.code == 2 and f"{place} is there already; give --overwrite" in result.err
+    assert "plan:\n" in result.out
+    assert place.read_text() == "mine"
 
 
 def test_published_sets_have_no_plan(complains, tmp_path):
-    complains(
-        "there is no plan for these data", "plan", "--data.name=scenes", f"--output={tmp_path / 'p.yaml'}"
-    )
+    place = tmp_path / "p.yaml"
+    complains("plan", "--data.name=scenes", f"--output={place}", quoting="there is no plan for these data")
+    assert not place.exists()
 
 
 def test_fit_without_options_follows_the_plan(call, data, tmp_path, small_network):
