@@ -1,6 +1,7 @@
 """`subquad fit` on a folder of ten pictures: what it leaves, and what it refuses."""
 
 import csv
+import re
 import shutil
 
 import numpy as np
@@ -209,6 +210,26 @@ def test_a_finished_run_may_be_resumed(call, trained, tmp_path):
     assert result.code == 0 and result.err == ""
     assert "training had ended before, at step" in result.out
     assert contents(run)["best.safetensors"] == contents(trained.run)["best.safetensors"]
+
+
+def test_going_on_takes_the_options_of_the_run_in_the_usual_folder(call, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = [*fit_arguments(data, tmp_path, "--optimizer.lr=1e-3")]
+    first = [argument for argument in first if not argument.startswith("--output")]
+    assert call(*first).code == 0
+    assert (tmp_path / "runs" / "fit" / "last.ckpt").is_file()
+    again = call("fit", "--resume")
+    assert again.code == 0, again.err
+    wrong = call("fit", "--resume", "--optimizer.rate=1")
+    assert wrong.err.startswith("subquad fit: with the options of runs/fit/config.yaml: ")
+
+
+def test_the_table_at_the_end_is_of_the_last_evaluation(call, data, tmp_path):
+    length = ["--trainer.max_epochs=3", "--trainer.max_steps=-1", "--trainer.check_val_every_n_epoch=2"]
+    told = call(*fit_arguments(data, tmp_path / "run", *length))
+    steps = [int(step) for step in re.findall(r"^step (\d+)/", told.out, re.MULTILINE)]
+    assert f"the last evaluation, at step {steps[-1]}:" in told.out
+    assert steps[-1] < int(re.search(r"^step \d+/(\d+)", told.out, re.MULTILINE)[1])
 
 
 def test_resuming_where_nothing_is_starts(call, data, tmp_path):

@@ -22,6 +22,7 @@ TINY = {"num_classes": 3, "ham_channels": 64, "channels": 64, "rank": 4}
 FAMILIES = {  # light networks with every solver
     "light_ham": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny"} | TINY),
     "light_ham_cd": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "CD"} | TINY),
+    "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),  # padded
 }
 SLOW = {
     "light_ham_vq": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "VQ"} | TINY),
@@ -29,7 +30,6 @@ SLOW = {
         "light_ham_van_tiny_d256",
         {"backbone": "conv_tiny", "context": "attention"} | TINY,
     ),
-    "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),
     "light_ham_van": ("light_ham_van_tiny_d256", {}),
     "segnext": ("segnext_tiny", {}),
     "hamnet_voc": ("hamnet_r50_voc", {}),

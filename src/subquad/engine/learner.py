@@ -58,6 +58,7 @@ class Learner(LightningModule):
         config: Of the network.
         scores: All that the last evaluation found; None before.
         score: Of the last evaluation, higher is better; None before.
+        scored_step: At which that was.
         best: The evaluation that chose `best.safetensors`; None before.
         score_name: What `score` is called where it is logged.
         score_words: The same in a sentence.
@@ -82,6 +83,7 @@ class Learner(LightningModule):
         self.optimizer_options: Any = optimizer or OptimizerOptions()
         self.scores: Any = None  # `subquad.engine.scores.Scores`
         self.score: float | None = None
+        self.scored_step = 0
         self.best: Best | None = None
         self.guard = FiniteGuard()
 

@@ -100,6 +100,17 @@ class Parser(ArgumentParser):
         found += [a.partition("=")[0][2:] for a in arguments if a.startswith("--")]
         return list(dict.fromkeys(found))
 
+    def positionals(self) -> list[str]:
+        """Return the arguments that are neither an option nor its value."""
+        flags = {option for a in self._actions if a.nargs == 0 for option in a.option_strings}
+        found, rest = [], iter(self.arguments)
+        for argument in rest:
+            if not argument.startswith("-"):
+                found.append(argument)
+            elif "=" not in argument and argument not in flags:
+                next(rest, None)
+        return found
+
     def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
         """Return the arguments with the names of options as they are known here."""
         known = {option for action in self._actions for option in action.option_strings}
@@ -224,7 +235,8 @@ class Parser(ArgumentParser):
             text += did_you_mean(f"--{group[1]}.{group[2]}", options)
         text = text if len(text) <= LONGEST_COMPLAINT else f"{text[:LONGEST_COMPLAINT]} ..."
         if self.recipes:
-            text = f"with --config {', '.join(self.recipes)}: {text}"
+            told = "the options of" if "--resume" in self.arguments else "--config"
+            text = f"with {told} {', '.join(self.recipes)}: {text}"
         raise ValueError(f"{text} (`{self.prog} --help` lists the options)") from ex
 
     def parse_content(self, content: dict[str, Any]) -> dict[str, Any]:

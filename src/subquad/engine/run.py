@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from subquad.engine.learner import Learner
 
 
+FOLDER = "runs/fit"
 REPORT_SAMPLES = 200
 
 
@@ -31,7 +32,7 @@ def add_run_options(p: Parser, task: str, tasks: Sequence[str]) -> None:
         tasks: The names of all tasks.
     """
     p.add_argument("--config", action=Recipe, help="A recipe: YAML of the options below.")
-    p.add_argument("--output", type=str, default="runs/fit", help="Folder for weights and logs.")
+    p.add_argument("--output", type=str, default=FOLDER, help="Folder for weights and logs.")
     p.add_argument("--resume", action="store_true", help="Continue the run in --output, if there is one.")
     p.add_argument(
         "--task",

@@ -56,7 +56,8 @@ def refuse_run(folder: Path, resume: bool) -> None:
     if resume and results:
         raise ValueError(
             f"{folder} holds {results[0]} but no {CHECKPOINT}, so there is nothing to resume from; start "
-            f"from its weights with --model.weights {folder / results[0]} and another --output."
+            f"from its weights with --config {folder / 'config.yaml'}, --model.weights {folder / results[0]} "
+            f"and another --output."
         )
     if results or is_resumable(folder):
         raise ValueError(

@@ -116,8 +116,8 @@ class RunRecord:
             why = f"; the learning rate depends on --{lengths[0]}" if lengths else ""
             raise ValueError(
                 f"{'; '.join(wrong)}{why}: resume {where} with the options of its run, subquad fit --config "
-                f"{where.parent / 'config.yaml'} --resume, or start from its weights with --model.weights "
-                f"and another --output."
+                f"{where.parent / 'config.yaml'} --resume, or start from its weights with that --config, "
+                f"--model.weights and another --output."
             )
 
     def _may_change(self, name: str) -> bool:

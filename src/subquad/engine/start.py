@@ -16,7 +16,8 @@ from subquad.engine.run_folder import is_resumable
 def settle_start(p: Parser, options: Any) -> None:
     """Take the start that is among the arguments, where a recipe names the other kind of start.
 
-    A planned run's `config.yaml` names `pretrained`; another run may begin from that run's weights.
+    A planned run's `config.yaml` names `pretrained`; another run may begin from that run's weights. The
+    backbone stays the one that `pretrained` told.
 
     Args:
         p: The parser.
@@ -25,7 +26,17 @@ def settle_start(p: Parser, options: Any) -> None:
     names = ("model.weights", "model.pretrained")
     for one, other in (names, names[::-1]):
         if one in options and other in options and options[one] and p.is_given(one) and not p.is_given(other):
+            if "model.backbone" in options and options["model.backbone"] is None:
+                options["model.backbone"] = _backbone_of(options[other])
             options[other] = None
+
+
+def _backbone_of(start: Any) -> str | None:
+    """Return the backbone of pretrained weights that have a name; None for all others."""
+    from subquad.models.pretrained import PACKAGED
+
+    packaged = PACKAGED.get(start) if isinstance(start, str) else None
+    return packaged and packaged.backbone
 
 
 def started(config: Any, options: Any) -> Any:

@@ -21,7 +21,7 @@ from subquad.models import load_model
 from subquad.models.checkpoint import read_config
 from subquad.models.ready import READY
 from subquad.tasks import Task, task_of
-from subquad.tasks.choice import task_to_ask
+from subquad.tasks.choice import default_task, task_to_ask
 from subquad.tasks.fitting import fit_parser
 
 WRITES = "subquad test"
@@ -66,6 +66,7 @@ def with_ready(arguments: Sequence[str]) -> list[str]:
         ValueError: If several pictures are given, as a shell makes them of `*.jpg`.
     """
     first = [*takewhile(lambda argument: not argument.startswith("-"), arguments)]
+    first = first or ask_parser("predict", default_task(), arguments=arguments).positionals()
     pictures = [argument for argument in first if Path(argument).suffix.lower() in SUFFIXES]
     if len(pictures) > 1:
         raise ValueError(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from subquad.engine.plain_yaml import read_yaml
 from subquad.engine.recipes import given_recipes
+from subquad.engine.run import FOLDER
 from subquad.engine.run_folder import is_resumable
 from subquad.tasks.choice import Lenient
 
@@ -17,10 +18,10 @@ def with_options_of_run(arguments: Sequence[str]) -> list[str]:
     Where the arguments name recipes, these are meant.
     """
     first = Lenient()
-    first.add_argument("--output")
+    first.add_argument("--output", default=FOLDER)
     first.add_argument("--resume", action="store_true")
     told, _ = first.known_of(arguments)
-    if not getattr(told, "resume", False) or not getattr(told, "output", None) or given_recipes(arguments):
+    if not getattr(told, "resume", False) or given_recipes(arguments):
         return list(arguments)
     own = Path(told.output) / "config.yaml"
     try:

@@ -46,7 +46,7 @@ def run_fit(task: Task, arguments: Sequence[str]) -> None:
         tell_unevaluated(folder)
     elif is_first_process():
         if learner.scores is not None:
-            sys.stdout.write(f"the last evaluation, at step {learner.trainer.global_step}:\n")
+            sys.stdout.write(f"the last evaluation, at step {learner.scored_step}:\n")
             print_scores(learner.scores)
         device: Any = learner.trainer.strategy.root_device
         try:

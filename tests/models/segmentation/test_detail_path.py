@@ -44,19 +44,30 @@ def test_a_second_path_reaches_stride_2():
             assert not torch.equal(network.head(maps), network.head(other))
 
 
+def test_a_decoder_of_ones_own_maps_has_both_paths():
+    decoder = LightHamDecoder(
+        [4, 8, 16, 24], 3, ham_channels=32, channels=32, rank=4, detail=8, detail_stride=2, norm="batch"
+    )
+    maps = [torch.rand(1, c, 64 // 2**i, 64 // 2**i) for i, c in enumerate((4, 8, 16, 24))]
+    assert decoder(maps).shape == (1, 3, 64, 64)
+
+
 def test_strides_that_are_not_there_are_refused():
     with raises(ValueError, match="van_tiny has no map at stride 2; take a detail_stride of 4"):
         create_model("light_ham_van_tiny_d256", **SMALL, detail_stride=2)
     with raises(ValueError, match="detail_stride must be 4 or 2, got 3"):
         create_model("light_ham_van_tiny_d256", **SMALL, detail_stride=3)
-    assert create_model("light_ham_van_tiny_d256", detail_stride=2).head.finer is None  # without detail
+    with raises(ValueError, match="detail_stride 2 needs a detail path; give detail, such as 32"):
+        create_model("light_ham_van_tiny_d256", detail_stride=2)
 
 
 def test_a_backbone_of_three_maps_has_no_finer_one():
     with raises(ValueError, match="conv_tiny has no map finer than the three"):
         create_model("light_ham_van_tiny_d256", backbone="conv_tiny", **SMALL)
-    with raises(ValueError, match="detail needs two maps or more"):
+    with raises(ValueError, match=r"detail needs 2 maps or more .* got in_channels \(8,\)"):
         LightHamDecoder([8], 3, detail=32)
+    with raises(ValueError, match="detail needs 3 maps or more at a detail_stride of 2"):
+        LightHamDecoder([8, 16], 3, detail=32, detail_stride=2)
 
 
 def test_old_networks_have_no_new_tensors():

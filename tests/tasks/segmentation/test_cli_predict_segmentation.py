@@ -244,8 +244,8 @@ def test_tiles(call, weights, tmp_path, monkeypatch, shared):
     assert np.array_equal(np.asarray(opened(tmp_path / "out" / "large.png")), expected.labels.numpy())
     said = re.search(r"large.png: (\d+) tiles; .* differ by ([\d.]+) .* disagree in ([\d.]+) %", result.out)
     assert int(said[1]) == expected.tiles == 8
-    hint = "one dictionary (--share_dictionary) lower that" in result.out
-    assert hint == (not shared)  # with the share that counts as much set to none
+    assert "larger tiles (--tile 1024)" in result.out  # with the share that counts as much set to none
+    assert ("one dictionary for all (--tile 1024 --share_dictionary) may lower" in result.out) == (not shared)
     assert float(said[2]) == pytest.approx(expected.seam_distance, abs=1e-4)
     assert float(said[3]) == pytest.approx(100 * expected.seam_disagreement, abs=1e-2)
     overlay = opened(tmp_path / "out" / "large_overlay.jpg")
@@ -285,9 +285,12 @@ def test_large_pictures_are_cut_unless_they_are_to_be_seen_at_once(call, weights
     assert tiles("large.png", weights, "--tile=0") == 1
     assert tiles("small.png", weights) == 1
     assert tiles("large.png", tmp_path / "trained_small.safetensors") == 1
+    out = f"--output={tmp_path}/whole"
+    whole = call("predict", tmp_path / "trained_small.safetensors", tmp_path / "large.png", out)
+    assert "pictures of any size are resized to fit 64 x 64, as the network was trained" in whole.err
     large = ("predict", tmp_path / "trained_small.safetensors", tmp_path / "large.png", "--overwrite")
     told = call(*large, "--tile=256", f"--output={tmp_path}/out")
-    assert "reduced to fit 64 x 64, and tiles show them in full size; leave --tile out" in told.err
+    assert "resized to fit 64 x 64, and tiles show them in full size; leave --tile out" in told.err
     assert "9 tiles" in told.out
 
 

@@ -71,3 +71,8 @@ def test_options_are_not_taken_for_pictures():
     arguments = ["run", "photos", "--list", "names.png", "--output", "b.png"]
     assert with_ready(arguments) == arguments
     assert with_ready([]) == []
+
+
+@pytest.mark.parametrize("before", [["--output", "out"], ["--overwrite"], ["--opacity=0.3"]])
+def test_options_may_come_first(cells, before):
+    assert with_ready([*before, "cells/a.png"]) == ["nuclei", *before, "cells/a.png"]

@@ -19,13 +19,14 @@ class LightHamDecoder(LightHamHead):
 
     Args:
         in_channels: Of the maps, fine to coarse; as many maps as there are numbers are used, the first
-            for the detail path alone if there is one.
+            for the detail path alone if there is one, the first two with a `detail_stride` of 2.
         num_classes: Channels of the logits.
         ham_channels: Width at which the context is computed.
         channels: Width before the classifier.
         context: "hamburger", "attention" or "none"; see `LightHamConfig`.
         norm: "group" (32 groups) or "batch".
         detail: Channels to which the first map is reduced in a `DetailPath`, for thin things; 0 for none.
+        detail_stride: 2 corrects the logits by a map finer still, which comes before that one; else 4.
         dropout: Of whole channels before the classifier.
         **options: `solver`, `rank`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of
             `subquad.nn.Ham`; 7 `eval_steps` if not given.
@@ -45,13 +46,12 @@ class LightHamDecoder(LightHamHead):
         context: Context = "hamburger",
         norm: Norm = "group",
         detail: int = 0,
+        detail_stride: int = 4,
         dropout: float = 0.1,
         **options: Unpack[HamOptions],
     ) -> None:
         if not in_channels or min(in_channels) < 1:
             raise ValueError(f"in_channels needs one number for each map, got {tuple(in_channels)}.")
-        if detail and len(in_channels) < 2:
-            raise ValueError(f"detail needs two maps or more, got in_channels {tuple(in_channels)}.")
         config = LightHamConfig(
             num_classes=num_classes,
             ham_channels=ham_channels,
@@ -59,9 +59,13 @@ class LightHamDecoder(LightHamHead):
             context=context,
             norm=norm,
             detail=detail,
+            detail_stride=detail_stride,
             dropout=dropout,
             **handed_on(options),
         )
+        if len(in_channels) <= config.fine_maps:
+            needed = f"detail needs {config.fine_maps + 1} maps or more at a detail_stride of {detail_stride}"
+            raise ValueError(f"{needed}, got in_channels {tuple(in_channels)}.")
         super().__init__(tuple(in_channels), config)
         self.in_channels = tuple(in_channels)
 

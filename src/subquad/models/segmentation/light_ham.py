@@ -60,6 +60,8 @@ class LightHamConfig(HamConfig):
         check_range(self, 0, LARGEST_WIDTH, "detail")
         if self.detail_stride not in (2, 4):
             raise ValueError(f"detail_stride must be 4 or 2, got {self.detail_stride}.")
+        if self.detail_stride == 2 and not self.detail:
+            raise ValueError("detail_stride 2 needs a detail path; give detail, such as 32 channels.")
 
     @property
     def fine_maps(self) -> int:

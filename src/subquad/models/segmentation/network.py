@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from subquad.models.network import ImageNetwork
 from subquad.models.segmentation.config import SegmentationConfig
+from subquad.models.segmentation.mirror import cropped, mirrored
 
 
 class SegmentationNetwork(ImageNetwork):
@@ -69,20 +70,19 @@ class SegmentationNetwork(ImageNetwork):
         return logits, self._resized(self.auxiliary_head(maps[-2]), padded, images)
 
     def padded(self, images: Tensor) -> Tensor:
-        """Add zeros, the mean colour, at the right and at the bottom, up to `aligned_sizes`.
+        """Mirror the right and the bottom of images, up to `aligned_sizes`.
 
         Of other sizes, strides round up: the maps are stretched when they are resized, by up to a step of
         the coarsest, and padding that depends on the size shifts them, so that a network trained on one
-        size is worse on another.
+        size is worse on another. The context sees what is added; a mirror adds what the image shows.
         """
         if self.aligned_sizes == 1:
             return images
         height, width = images.shape[2:]
-        return F.pad(images, (0, -width % self.aligned_sizes, 0, -height % self.aligned_sizes))
+        return mirrored(images, height + -height % self.aligned_sizes, width + -width % self.aligned_sizes)
 
     def _resized(self, logits: Tensor, padded: Tensor, images: Tensor) -> Tensor:
         resized = F.interpolate(
             logits, size=padded.shape[2:], mode="bilinear", align_corners=self.config.align_corners
         )
-        height, width = images.shape[2:]
-        return resized[:, :, :height, :width]
+        return resized if self.aligned_sizes == 1 else cropped(resized, *images.shape[2:])

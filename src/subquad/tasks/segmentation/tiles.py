@@ -113,6 +113,12 @@ def sharing_whole_dictionaries(
         yield
 
 
+def can_share_dictionary(network: nn.Module) -> bool:
+    """Say whether tiles can share the dictionaries of a network: it has a ham, and none over channels."""
+    kinds = {module.over for module in network.modules() if isinstance(module, Ham)}
+    return kinds == {"space"}
+
+
 def _hams(network: nn.Module) -> list[Ham]:
     hams = [module for module in network.modules() if isinstance(module, Ham)]
     if not hams:

@@ -45,17 +45,24 @@ AUTOMATIC = Tiling(tile=416, overlap=64 / 416)
 """How a picture of more than `WHOLE_PIXELS` is cut: seams of 64 pixels, and little memory for each tile."""
 
 
-def full_size_remark(resize: tuple[int, int] | None) -> str:
-    """Return what is to be said of tiles that somebody asked for, on the command line; empty: nothing.
+def box_remark(resize: tuple[int, int] | None, is_cut: bool) -> str:
+    """Return what is to be said, on the command line, of pictures that are resized; empty: nothing.
 
     Args:
-        resize: Of the network's configuration.
+        resize: Of the network's configuration: the box that pictures are resized into.
+        is_cut: Whether tiles are asked for, which show pictures as they are.
     """
     if resize is None:
         return ""
+    box = f"{max(resize)} x {min(resize)}"
+    if is_cut:
+        return (
+            f"note: the network was trained on pictures resized to fit {box}, and tiles show them in full "
+            "size; leave --tile out to have them resized.\n"
+        )
     return (
-        f"note: the network was trained on pictures reduced to fit {max(resize)} x {min(resize)}, and tiles "
-        "show them in full size; leave --tile out to have them shown reduced.\n"
+        f"note: pictures of any size are resized to fit {box}, as the network was trained; --tile 512 shows "
+        "them in full size.\n"
     )
 
 

@@ -134,6 +134,9 @@ def test_of_two_starts_the_one_on_the_command_line_counts(tmp_path, said, start)
     options = fit_parser(task_called("segmentation"), arguments).parse_args()
     starts = {name for name in ("weights", "pretrained") if options.model[name]}
     assert starts == ({"weights", "pretrained"} if start == "both" else {start})
+    # The weights of a run are of the network that the recipe makes.
+    is_kept = start == "weights" and "--model.weights=w.safetensors" in said
+    assert options.model.backbone == ("timm/tf_efficientnet_lite0" if is_kept else None)
 
 
 @pytest.mark.parametrize("said", [["--plan=false"], TINY])

@@ -170,7 +170,8 @@ def test_small_pictures_of_one_size_are_enlarged():
     assert plan["data.crop"] == [352, 480] and plan["data.batch_size"] == 4
     assert chosen(dataclasses.replace(facts, height=480, width=360))["data.crop"] == [480, 352]
     assert chosen(dataclasses.replace(facts, gpu="a GPU"))["data.crop"] == [544, 704]
-    for other in (CPU, dataclasses.replace(facts, width=rules.SMALL + 1)):
+    square = dataclasses.replace(facts, height=256, width=256)  # tiles of something larger, as a rule
+    for other in (CPU, dataclasses.replace(facts, width=rules.SMALL + 1), square):
         assert "model.resize" not in chosen(other)
     assert "model.resize" not in chosen(facts, {"data.scale": [0.5, 2.0]})
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from serving import application, encoded, opened, post, sentence, telling_network, waves
+from subquad import create_model
 from subquad.engine.preprocess import preprocess
 from subquad.explain.code_maps import ham_factors
 from subquad.tasks.segmentation.labels import predict_labels
@@ -143,3 +144,17 @@ def test_the_ham_of_an_explanation_sees_what_it_sees_in_a_prediction():
     predict_labels(network, picture[None])
     codes_of(network, picture, None)
     assert len(seen) == 2 and torch.equal(*seen)
+
+
+def test_where_sides_are_not_divided_a_pixel_has_its_own_position():
+    """A network on a backbone of timm pads; 100 pixels are twelve and a half positions of eight."""
+    pytest.importorskip("timm")
+    torch.manual_seed(0)
+    options = {"backbone": "timm/test_efficientnet", "ham_channels": 32, "channels": 32, "rank": 4}
+    network = create_model("light_ham_van_tiny_d256", num_classes=3, **options).eval()
+    found = codes(network, pixels=waves(100, 64))
+    assert found.grid == (13, 8) and found.covered == (12.5, 8)
+    assert [found.position(0, y) // 8 for y in range(100)] == [y // 8 for y in range(100)]
+    tiled = codes(network, Tiling(tile=128), pixels=waves(100, 300))
+    assert tiled.grid == (13, 38) and tiled.covered == (12.5, 37.5)
+    assert codes(telling_network()).covered == codes(telling_network()).grid

@@ -25,8 +25,8 @@ from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, protocol_for
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.submission import VOC_ARCHIVE, VOC_FOLDER, check_voc, pack
-from subquad.tasks.segmentation.tiles import predict_tiles
-from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling, full_size_remark
+from subquad.tasks.segmentation.tiles import can_share_dictionary, predict_tiles
+from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling, box_remark
 
 MUCH = 0.05  # of the pixels at seams, in which tiles disagree
 JPEG_SIDE = 65_500  # pixels: the most that a JPEG file holds
@@ -93,7 +93,8 @@ def predict(model: Any, options: Any) -> str:
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
-    sys.stderr.write(full_size_remark(model.config.resize) if options.tile else "")
+    if resolve_protocol(options.protocol) == EvaluationProtocol():
+        sys.stderr.write(box_remark(model.config.resize, is_cut=bool(options.tile)))
     if options.list is not None:
         images = listed(images, Path(options.list), options.images)
     masks, overlays, palette = _targets(images, folder, model.config, options.submission)
@@ -172,11 +173,20 @@ def _predictor(
                 f"; at the seams, neighbouring tiles differ by {result.seam_distance:.4f} (mean total "
                 f"variation distance) and disagree in {100 * result.seam_disagreement:.2f} % of pixels"
             )
-        if result.seam_disagreement > MUCH and not tiling.share_dictionary:
-            remark += "; larger tiles (--tile 1024) or one dictionary (--share_dictionary) lower that"
+        if result.seam_disagreement > MUCH:
+            remark += _remedy(model, tiling)
         return result.labels, remark
 
     return read, label
+
+
+def _remedy(model: Any, tiling: Tiling) -> str:
+    """Return what would lower the disagreement at seams."""
+    larger = Tiling.tile if tiling.tile < Tiling.tile else 2 * tiling.tile
+    found = [f"larger tiles (--tile {larger})"]
+    if not tiling.share_dictionary and can_share_dictionary(model):
+        found.append(f"one dictionary for all (--tile {max(Tiling.tile, tiling.tile)} --share_dictionary)")
+    return f"; {' or '.join(found)} may lower that"
 
 
 def _tiling(options: Any) -> Tiling:

@@ -16,7 +16,7 @@ from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.options import add_checkpoint, add_device, add_optional
 from subquad.engine.parsing import Parser
 from subquad.models import SegmentationNetwork, load_model
-from subquad.tasks.segmentation.tiling import Tiling, full_size_remark
+from subquad.tasks.segmentation.tiling import Tiling, box_remark
 
 PATIENCE = 3  # seconds in which answers that are at work may end
 
@@ -84,7 +84,7 @@ def main(arguments: list[str]) -> None:
 
     path = checkpoint_path(options.checkpoint)
     network = _served(path, options.device)
-    sys.stderr.write(full_size_remark(network.config.resize) if options.tile else "")
+    sys.stderr.write(box_remark(network.config.resize, is_cut=bool(options.tile)))
     limits = Limits(max_bytes=options.max_bytes, max_pixels=options.max_pixels)
     with bound(options.host, options.port) as listening:
         host, port = listening.getsockname()[:2]

@@ -61,12 +61,17 @@ def resize(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
 
 
 def shown(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
-    """Evaluation and prediction see pictures as training does; small ones are enlarged for thin things."""
+    """Evaluation and prediction see pictures as training does; small ones are enlarged for thin things.
+
+    Square ones are often tiles of larger pictures, which a box would make far smaller than these: they stay.
+    """
     box = chosen.get("data.resize")
     if box is not None:
         return box, "test, predict and serve reduce them as training does"
     long, short = max(facts.height, facts.width), min(facts.height, facts.width)
-    if not facts.alike or long > SMALL or any(chosen.get(f"data.{name}") for name in ("scale", "scales")):
+    if not facts.alike or long == short or long > SMALL:
+        return None
+    if chosen.get("data.scale") or chosen.get("data.scales"):
         return None
     sides = [round(ENLARGED * side) for side in (long, short)]
     return sides, f"small pictures show the network more when they are {ENLARGED:g} times as large"

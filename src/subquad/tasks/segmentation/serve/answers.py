@@ -106,6 +106,7 @@ def explanation(codes: Codes, x: int, y: int, steps: int | None) -> dict[str, An
         "y": y,
         "steps": steps,
         "grid": list(codes.grid),
+        "covered": list(codes.covered),
         "columns": [
             {"column": column, "share": float(shares[column]), **_heat(codes.column(column))}
             for column in order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -30,16 +31,19 @@ class Codes:
         factors: Of the picture, on the CPU; the positions row by row.
         grid: Rows and columns of positions.
         size: Height and width of the picture.
+        covered: How many rows and columns of positions the picture covers: the last ones may lie on it in
+            part, where the network pads it.
     """
 
     factors: Factors
     grid: Size
     size: Size
+    covered: tuple[float, float]
 
     def position(self, x: int, y: int) -> int:
         """Return the index of the position that a pixel lies in."""
         row, column = (
-            int((at + 0.5) * n / side) for at, n, side in zip((y, x), self.grid, self.size, strict=True)
+            int((at + 0.5) * n / side) for at, n, side in zip((y, x), self.covered, self.size, strict=True)
         )
         return row * self.grid[1] + column
 
@@ -66,14 +70,22 @@ def codes_of(network: SegmentationNetwork, picture: Tensor, tiling: Tiling | Non
         tiling: How it is cut; all tiles then share the dictionary of the whole picture. None: not at all.
     """
     size = (int(picture.shape[1]), int(picture.shape[2]))
-    factors, grid = _tiled(network, picture, size, tiling) if tiling else _whole(network, picture)
-    return Codes(Factors(factors.dictionary.cpu(), factors.codes.cpu()), grid, size)
+    if tiling is None:
+        x = as_shown(network, picture.unsqueeze(0), protocol_for(network.config))
+        (factors, grid), shown = ham_factors(network, x), (int(x.shape[2]), int(x.shape[3]))
+    else:
+        (factors, grid), shown = _tiled(network, picture, size, tiling), size
+    rows, columns = grid
+    covered = _covered((rows, columns), shown) if network.aligned_sizes > 1 else (rows, columns)
+    return Codes(Factors(factors.dictionary.cpu(), factors.codes.cpu()), (rows, columns), size, covered)
 
 
-def _whole(network: SegmentationNetwork, picture: Tensor) -> tuple[Factors, Size]:
-    x = as_shown(network, picture.unsqueeze(0), protocol_for(network.config))
-    factors, (rows, columns) = ham_factors(network, x)
-    return factors, (rows, columns)
+def _covered(grid: Size, shown: Size) -> tuple[float, float]:
+    """Return how much of a grid of padded features a picture covers; strides are powers of two."""
+    rows, columns = (
+        side / 2 ** math.ceil(math.log2(side / count)) for side, count in zip(shown, grid, strict=True)
+    )
+    return rows, columns
 
 
 def _tiled(network: SegmentationNetwork, picture: Tensor, size: Size, tiling: Tiling) -> tuple[Factors, Size]:

@@ -92,13 +92,13 @@ export async function paintHeat(canvas, png) {
   painted(canvas, width, height, grey, table);
 }
 
-/** A picture with a layer over it, which is as large or coarser. */
-export function mixed(photo, layer, opacity, isSmooth) {
+/** A picture with a layer over it, which is as large or coarser, and may reach over the right and the lower edge. */
+export function mixed(photo, layer, opacity, isSmooth, [wider, higher]) {
   const canvas = canvasOf(photo);
   const drawing = canvas.getContext("2d");
   drawing.globalAlpha = opacity;
   drawing.imageSmoothingEnabled = isSmooth;
-  drawing.drawImage(layer, 0, 0, canvas.width, canvas.height);
+  drawing.drawImage(layer, 0, 0, canvas.width * wider, canvas.height * higher);
   return canvas;
 }
 

@@ -13,6 +13,7 @@ let shown = null; // the mask on the page: {classes: {grey, width, height}, png}
 let own = null; // the same with the network's own number of steps, to compare with
 let kept = { picture: null, own: null, tile: "auto", steps: 1 }; // of what is on the page, should the next one fail
 let cross = { x: 0, y: 0 };
+let spread = [1, 1]; // width and height of the maps over those of the picture: the last positions lie on it in part
 let asking = new AbortController();
 let explaining = new AbortController();
 
@@ -181,6 +182,8 @@ async function showExplanation(told) {
   at("found").hidden = false;
   at("cross").hidden = false;
   const { grey, width } = shown.classes;
+  spread = [1, 0].map((axis) => told.grid[axis] / told.covered[axis]);
+  Object.assign(at("heat").style, { width: `${100 * spread[0]}%`, height: `${100 * spread[1]}%` });
   at("at").textContent =
     `Pixel ${told.x}, ${told.y}: ${model.classes[grey[told.y * width + told.x]].name}. Of ${told.count} columns it uses most:`;
   const most = Math.max(...told.columns.map((one) => one.share));
@@ -210,7 +213,8 @@ async function showHeat(button, { map, lowest, highest }) {
 // ---- what is written
 async function saveOverlay() {
   const heated = at("frame").classList.contains("heated");
-  const canvas = mixed(at("photo"), at(heated ? "heat" : "mask"), at("opacity").value / 100, heated);
+  const [layer, larger] = heated ? ["heat", spread] : ["mask", [1, 1]];
+  const canvas = mixed(at("photo"), at(layer), at("opacity").value / 100, heated, larger);
   save(await blobOf(canvas), `${stem()}_${heated ? "context" : "overlay"}.png`);
 }
 
