@@ -87,6 +87,8 @@ def test_recipes(refuses, tmp_path, text, quoting):
 def test_wrong_and_empty_folders(refuses, tmp_path):
     assert "--data.root" in refuses(root=tmp_path / "nowhere", quoting=str(tmp_path / "nowhere"))
     (tmp_path / "empty").mkdir()
+    assert "is empty" in refuses(root=tmp_path / "empty", quoting=str(tmp_path / "empty" / "images"))
+    (tmp_path / "empty" / "notes.txt").write_text("nothing yet")
     assert "--data.images" in refuses(root=tmp_path / "empty", quoting=str(tmp_path / "empty"))
     refuses("--data.num_classes=3", root=tmp_path / "empty", quoting=str(tmp_path / "empty"))
     (tmp_path / "empty" / "train" / "images").mkdir(parents=True)

@@ -412,21 +412,3 @@ def test_a_second_run_into_the_folder_is_refused(complains, trained, run):
 
     with locked(run):
         complains(*fit_arguments(trained.data, run, "--resume"), quoting=[str(os.getpid()), str(run)])
-
-
-@pytest.mark.parametrize("has_best", [True, False])
-def test_weights_of_the_end_compete_for_the_best_only_if_none_did(tmp_path, has_best):
-    """A run that was never interrupted would not have evaluated them, where the last epoch is not in turn."""
-    from types import SimpleNamespace
-
-    from subquad.engine.best import SaveBest
-    from subquad.engine.callbacks import PlainProgress
-    from subquad.engine.progress import Progress
-    from subquad.engine.training_run import _evaluate_end
-
-    if has_best:
-        (tmp_path / "best.safetensors").write_bytes(b"")
-    callbacks = [SaveBest(tmp_path), PlainProgress(Progress("training"))]
-    trainer = SimpleNamespace(callbacks=callbacks, validate=lambda *_, verbose: None)
-    _evaluate_end(trainer, None, None, tmp_path)
-    assert trainer.callbacks == callbacks[has_best:]

@@ -103,12 +103,16 @@ def check_both_formats(name, options, folder):
 
 def test_the_file_explains_itself(tmp_path):
     network = small(
-        class_names=("road", "sky", "car"), palette=((1, 2, 3), (4, 5, 6), (7, 8, 9)), mean=(0.1, 0.2, 0.3)
+        class_names=("road", "sky", "car"),
+        palette=((1, 2, 3), (4, 5, 6), (7, 8, 9)),
+        mean=(0.1, 0.2, 0.3),
+        resize=(80, 64),
     )
     result = export_onnx(network, tmp_path / "new" / "model.onnx", opset=18)
     model = onnx.load(tmp_path / "new" / "model.onnx")
     assert model.opset_import[0].version == 18
     known = {prop.key: json.loads(prop.value) for prop in model.metadata_props}
+    assert known["resize"] == [80, 64] and "resizes them to fit 80 x 64 before" in result.takes
     assert known["class_names"] == ["road", "sky", "car"] and known["palette"][2] == [7, 8, 9]
     assert known["mean"] == [0.1, 0.2, 0.3] and known["images"] == "float32, normalised"
     assert known["smallest_image"] == result.smallest == 5

@@ -62,7 +62,7 @@ def test_two_runs_side_by_side(call, run, other, tmp_path):
     assert difference["low"] <= difference["value"] <= difference["high"] and 0 < difference["p"] <= 1
     assert [one["counted"] for one in told["runs"]] == [first, second]
     assert told["runs"][1]["options"]["optimizer.lr"] == 0.01 and told["classes"][0]["name"] == "road"
-    assert "But so few images make the interval too short" in result.out
+    assert "but the interval is too short with so few images" in result.out
 
 
 def test_a_run_against_itself_differs_by_nothing(call, run, tmp_path):
@@ -125,8 +125,8 @@ def test_counts_that_are_not_kept_are_made(call, run, tmp_path, damage):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"classes": ("road", "sky", "bus")}, "not have the same classes (3 and 3, such as 'car' and 'bus')"),
-        ({"classes": (*CLASSES, "bus")}, "not have the same classes (3 and 4, 3 and 4)"),
+        ({"classes": ("road", "sky", "bus")}, "not have the same classes (such as 'car' and 'bus')"),
+        ({"classes": (*CLASSES, "bus")}, "not have the same classes (3 and 4)"),
         ({"samples": ("val0", "val1", "val2", "x")}, "evaluated on different data (such as 'val3' and 'x')"),
         ({"counts": None}, "the labels are not the same or not of the same size"),
     ],

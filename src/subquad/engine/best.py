@@ -42,7 +42,6 @@ class SaveBest(Callback):
         score = pl_module.score
         if trainer.sanity_checking or score is None:
             return
-        pl_module.scored_step = trainer.global_step
         is_scored = not math.isnan(score)
         if not (score > self.best if is_scored else self.best == -math.inf):
             return

@@ -92,6 +92,11 @@ class Learner(LightningModule):
         """The score of the last evaluation as it is read; None if nothing could be scored."""
         return None if self.score is None or math.isnan(self.score) else f"{100 * self.score:.2f} %"
 
+    def on_validation_end(self) -> None:
+        """Keep at which step it was."""
+        if not self.trainer.sanity_checking:
+            self.scored_step = self.trainer.global_step
+
     @abstractmethod
     def loss_of(self, batch: Any, part: str = "") -> Tensor:
         """Return the loss of a batch that training minimises, in the part of a step of that name."""

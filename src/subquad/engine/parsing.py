@@ -100,17 +100,6 @@ class Parser(ArgumentParser):
         found += [a.partition("=")[0][2:] for a in arguments if a.startswith("--")]
         return list(dict.fromkeys(found))
 
-    def positionals(self) -> list[str]:
-        """Return the arguments that are neither an option nor its value."""
-        flags = {option for a in self._actions if a.nargs == 0 for option in a.option_strings}
-        found, rest = [], iter(self.arguments)
-        for argument in rest:
-            if not argument.startswith("-"):
-                found.append(argument)
-            elif "=" not in argument and argument not in flags:
-                next(rest, None)
-        return found
-
     def _spelled_out(self, arguments: Sequence[str]) -> list[str]:
         """Return the arguments with the names of options as they are known here."""
         known = {option for action in self._actions for option in action.option_strings}

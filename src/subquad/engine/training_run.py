@@ -86,8 +86,8 @@ def train(
         if is_first_process():
             sys.stdout.write(f"{no_step_left(trainer)}\n")
         _finish(trainer, learner)
-    if learner.score is None and is_evaluated:
-        _evaluate_end(trainer, learner, data, folder)
+    if is_evaluated and (learner.score is None or learner.scored_step < trainer.global_step):
+        trainer.validate(learner, data, verbose=False)  # of the last steps, or of what a process before left
         if learner.score is None:  # the best weights would be missed after hours, and nobody told why
             raise ValueError(
                 f"{type(learner).__name__} sets no `score` at the end of an evaluation, which decides which "
@@ -123,16 +123,6 @@ def _finish(trainer: Any, learner: Learner) -> None:
     for callback in trainer.callbacks:
         if isinstance(callback, ModelAverage | SaveFinal):
             callback.on_train_end(trainer, learner)
-
-
-def _evaluate_end(trainer: Any, learner: Learner, data: RunData[Any], folder: Path) -> None:
-    """Evaluate what training ended with, where it had no evaluation, or a process before had it.
-
-    These weights compete for the best only if none did: those of a run that was never interrupted would not.
-    """
-    if (folder / "best.safetensors").is_file():
-        trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, SaveBest)]
-    trainer.validate(learner, data, verbose=False)
 
 
 def _tell_time(trainer: Any) -> None:

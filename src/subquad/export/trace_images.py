@@ -68,7 +68,9 @@ class TracedImages:
     @property
     def takes(self) -> str:
         """Which images the graph takes."""
-        return f"images: any batch, any size from {self.smallest} x {self.smallest} on"
+        box = getattr(self.config, "resize", None)
+        first = f"; `subquad predict` resizes them to fit {max(box)} x {min(box)} before" if box else ""
+        return f"images: any batch, any size from {self.smallest} x {self.smallest} on{first}"
 
     @property
     def unit(self) -> float:
@@ -98,6 +100,8 @@ class TracedImages:
             mean, std = self.config.normalization
             known |= {"mean": mean, "std": std, "class_names": self.config.class_names}
             known["palette"] = getattr(self.config, "palette", ())
+            if box := getattr(self.config, "resize", None):
+                known["resize"] = box
         return known | {"smallest_image": self.smallest}
 
 

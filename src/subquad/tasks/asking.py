@@ -66,7 +66,7 @@ def with_ready(arguments: Sequence[str]) -> list[str]:
         ValueError: If several pictures are given, as a shell makes them of `*.jpg`.
     """
     first = [*takewhile(lambda argument: not argument.startswith("-"), arguments)]
-    first = first or ask_parser("predict", default_task(), arguments=arguments).positionals()
+    first = first or _positionals(ask_parser("predict", default_task()), arguments)
     pictures = [argument for argument in first if Path(argument).suffix.lower() in SUFFIXES]
     if len(pictures) > 1:
         raise ValueError(
@@ -77,6 +77,18 @@ def with_ready(arguments: Sequence[str]) -> list[str]:
         sys.stderr.write(f"note: no checkpoint is given, so {READY[0]} is taken, which comes with subquad.\n")
         return [READY[0], *arguments]
     return list(arguments)
+
+
+def _positionals(p: Parser, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments that are neither an option nor its value."""
+    flags = {option for action in p._actions if action.nargs == 0 for option in action.option_strings}
+    found, rest = [], iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-"):
+            found.append(argument)
+        elif "=" not in argument and argument not in flags:
+            next(rest, None)
+    return found
 
 
 def _holds_pictures_alone(path: Path) -> bool:

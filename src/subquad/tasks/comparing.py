@@ -85,10 +85,10 @@ class Comparison:
         metric, what = self.counts[self.first].metric, self.runs[name].task.counts
         value, low, high = (f"{100 * number:+.2f}" for number in (found.value, found.low, found.high))
         verdict = "is larger than" if found.is_real else "may be"
-        few = f" But so few {what} make the interval too short." if found.samples < FEW else ""
+        few = f", but the interval is too short with so few {what}" if found.samples < FEW else ""
         return (
             f"{name} against {self.first}: {value} points of {metric} (95 % interval {low} to {high}, "
-            f"{found.p_words}, {found.samples:,} {what}). The difference {verdict} chance over {what}.{few}"
+            f"{found.p_words}, {found.samples:,} {what}). The difference {verdict} chance over {what}{few}."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -156,8 +156,8 @@ def refuse_other_samples(first: SampleCounts, second: SampleCounts, here: Path, 
     """Raise ValueError unless two runs were asked the same: the same samples with the same truth."""
     if first.classes != second.classes:
         raise ValueError(
-            f"{here} and {there} do not have the same classes ({len(first.classes)} and "
-            f"{len(second.classes)}, {_unlike(first.classes, second.classes)}); compare runs on one data set."
+            f"{here} and {there} do not have the same classes ({_unlike(first.classes, second.classes)}); "
+            "compare runs of the same classes."
         )
     if first.samples != second.samples:
         raise ValueError(

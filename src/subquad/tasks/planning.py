@@ -15,8 +15,14 @@ from subquad.tasks import Task
 
 
 def with_root(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with a path in front as what it is short for, `--data.root PATH`."""
+    """Return the arguments with a path in front as what it is short for, `--data.root PATH`.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+    """
     if arguments and not arguments[0].startswith("-"):
+        if not Path(arguments[0]).exists():
+            raise FileNotFoundError(f"there is no folder {arguments[0]}; correct the path of the data set.")
         return ["--data.root", *arguments]
     return list(arguments)
 

@@ -69,7 +69,9 @@ def report_at_the_end(folder: Path, samples: int, device: str, *, looks: bool = 
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         sys.stderr.write(f"note: there is no {folder / PAGE} ({reason}); the run is whole, and {again}.\n")
         return
-    sys.stdout.write(f"report: {path}\n")
+    first = [*open_run(folder).task.next_commands(str(folder), None)][:1]
+    told = "".join(f", such as `{command_line(arguments)}`" for _, arguments in first)
+    sys.stdout.write(f"report: {path}, with commands to go on at its end{told}\n")
 
 
 def page(run: Run, sections: list[Section], opened: Opened | None, looks: bool = True) -> HtmlReport:

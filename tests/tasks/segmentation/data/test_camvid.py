@@ -36,5 +36,6 @@ def test_without_a_folder_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_split_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
     with pytest.raises(FileNotFoundError, match="no split 'test'"):
         CamVid(tmp_path, split="test")

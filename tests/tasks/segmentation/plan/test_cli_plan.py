@@ -81,7 +81,7 @@ def test_fit_without_options_follows_the_plan(call, data, tmp_path, small_networ
     assert chosen["data.batch_size"]["given"] and not chosen["data.crop"]["given"]
     assert config["model"]["backbone"] == "conv_tiny"
     assert config["data"]["crop"] == chosen["data.crop"]["value"]
-    assert config["patience"] == chosen["patience"]["value"]
+    assert "patience" not in chosen and config["patience"] is None  # two evaluations need none
 
 
 def test_a_run_that_goes_on_keeps_its_plan(call, data, tmp_path, small_network, monkeypatch):
@@ -235,3 +235,14 @@ def test_a_network_that_was_trained_on_reduced_pictures_is_shown_reduced_ones():
     assert not torch.equal(predict_labels(network, picture), by_hand)
     asked = PROTOCOLS["voc_val"]
     assert torch.equal(predict_labels(reduced, picture, asked), predict_labels(network, picture, asked))
+
+
+def test_an_empty_folder_and_a_wrong_path_are_told_first(complains, tmp_path):
+    (tmp_path / "empty").mkdir()
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "best.safetensors").write_bytes(b"a run")
+    complains("fit", tmp_path / "nosuch", f"--output={run}", quoting="there is no folder")
+    complains(
+        "fit", tmp_path / "empty", f"--output={tmp_path}/a", quoting=["is empty; put pictures into", "masks"]
+    )

@@ -158,7 +158,8 @@ def test_length_suits_the_number_of_pictures():
         assert (
             5 <= plan["trainer.max_epochs"] / plan["trainer.check_val_every_n_epoch"] <= 15 or train > 10_000
         )
-        assert plan["patience"] >= 1
+        evaluations = plan["trainer.max_epochs"] / plan["trainer.check_val_every_n_epoch"]
+        assert ("patience" in plan) == (evaluations > rules.PATIENCE)
 
 
 def test_small_pictures_of_one_size_are_enlarged():
@@ -330,3 +331,18 @@ def test_processes_that_train_together_plan_alike(monkeypatch):
     assert free_memory() == free_memory()
     total = facts_module._numbers(facts_module.Path("/proc/meminfo"), ":")["MemTotal"] * 1024
     assert free_memory() == total // 2 // 2
+
+
+def test_evaluations_are_counted_and_patience_needs_enough_of_them():
+    few = {"trainer.max_steps": 12}
+    plan = make_plan(dataclasses.replace(CPU, train=32), few)
+    told = {choice.option: choice for choice in plan.choices}
+    assert told["trainer.check_val_every_n_epoch"].reason == "3 evaluations, of which the best is kept"
+    assert "patience" not in told  # which could not end it
+    assert chosen(CPU)["patience"] == rules.PATIENCE
+
+
+def test_classes_without_a_pixel_are_told():
+    facts = dataclasses.replace(CPU, class_names=("road", "sky", "moon"), shares=(0.5, 0.5, 0.0))
+    assert "no training pixel was seen of 'moon': leave such classes out" in facts.sentences()
+    assert not any("no training pixel" in told for told in CPU.sentences())

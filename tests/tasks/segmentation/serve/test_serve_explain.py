@@ -103,7 +103,7 @@ def test_positions_cover_the_picture():
     [
         ("/explain?x=96&y=0", "`x` must be a whole number from 0 to 95, got '96'"),
         ("/explain?x=0&y=64", "`y` must be a whole number from 0 to 63"),
-        ("/explain?x=0", "`y` must be a whole number from 0 to 63, which is missing"),
+        ("/explain?x=0", "`y` is missing: a whole number from 0 to 63"),
         ("/explain?x=-1&y=0", "got '-1'"),
         ("/explain?x=0&y=0&share_dictionary=true", "no parameter 'share_dictionary'"),
     ],

@@ -93,8 +93,6 @@ def predict(model: Any, options: Any) -> str:
     images, folder = find_images(Path(options.images)), Path(options.output)
     remarks = left_out(Path(options.images)) if Path(options.images).is_dir() else []
     sys.stderr.write("".join(f"note: {remark}\n" for remark in remarks))
-    if resolve_protocol(options.protocol) == EvaluationProtocol():
-        sys.stderr.write(box_remark(model.config.resize, is_cut=bool(options.tile)))
     if options.list is not None:
         images = listed(images, Path(options.list), options.images)
     masks, overlays, palette = _targets(images, folder, model.config, options.submission)
@@ -102,6 +100,8 @@ def predict(model: Any, options: Any) -> str:
     read_files = [*images, checkpoint_path(options.checkpoint), *([options.list] if options.list else [])]
     check_outputs([*masks, *overlays, *packed], read_files, overwrite=options.overwrite)
     unread: list[str] = []
+    is_plain = resolve_protocol(options.protocol) == EvaluationProtocol()
+    note_once = box_remark(model.config.resize, is_cut=bool(options.tile)) if is_plain else ""
     for index, source in enumerate(images):
         note(f"picture {index + 1:,} of {len(images):,}")
         try:
@@ -109,6 +109,8 @@ def predict(model: Any, options: Any) -> str:
         except (OSError, ValueError) as error:
             unread.append(str(error))
             continue
+        sys.stderr.write(note_once)
+        note_once = ""
         labels, remark = label(model, image)
         _write(masks[index], encoded(mask_picture(labels, palette), "PNG"))
         if overlays and max(labels.shape) > JPEG_SIDE:
@@ -119,7 +121,8 @@ def predict(model: Any, options: Any) -> str:
         if remark:
             sys.stdout.write(f"{source.name}: {remark}\n")
     if unread:
-        done = f"; wrote the masks of the other {len(images) - len(unread)} pictures to {folder}"
+        rest = len(images) - len(unread)
+        done = f"; wrote the masks of the other {rest} picture{'s' * (rest > 1)} to {folder}"
         no_archive = f" and no {VOC_ARCHIVE}" if options.submission else ""
         raise ValueError(
             "; ".join(said.rstrip(".") for said in unread)
@@ -127,7 +130,8 @@ def predict(model: Any, options: Any) -> str:
         )
     if options.submission:
         return f"wrote {len(images)} masks, packed in {pack(folder, masks)}"
-    return f"wrote {len(images)} masks and overlays to {folder}"
+    count = "a mask and an overlay" if len(images) == 1 else f"{len(images)} masks and overlays"
+    return f"wrote {count} to {folder}"
 
 
 def _targets(

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,8 @@ def main(arguments: list[str]) -> None:
             server_header=False,
             timeout_graceful_shutdown=PATIENCE,
         )
+        # Of a signal that comes before the server runs.
+        warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited", RuntimeWarning)
         try:
             with raising():
                 sys.stdout.write(f"{address} serves {name_of(path)}; Ctrl-C ends it.\n")

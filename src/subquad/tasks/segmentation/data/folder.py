@@ -74,6 +74,11 @@ class SegmentationFolder(Dataset[Sample]):
         self.root = Path(root)
         if not self.root.is_dir():
             raise FileNotFoundError(f"there is no folder {root}; correct the path of the data set.")
+        if not any(self.root.iterdir()):
+            raise FileNotFoundError(
+                f"{root} is empty; put pictures into {self.root / images} and masks of the same names into "
+                f"{self.root / (masks or MASK_FOLDERS[0])}, or correct the path of the data set."
+            )
         labels = find_labels(self.root, classes, num_classes)
         try:
             images_dir, masks_dir = find_split(self.root, split, images, masks)

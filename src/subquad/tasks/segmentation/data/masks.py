@@ -81,8 +81,8 @@ def read_mask(path: str | Path, labels: LabelSet, max_pixels: int = PICTURE_PIXE
     if wrong.any():
         raise ValueError(
             f"mask {path} holds value {int(values[wrong][0])}, but the classes are "
-            f"0..{labels.num_classes - 1} ({IGNORE_INDEX} is ignored); fix the mask or add the "
-            "class to classes.json."
+            f"0..{labels.num_classes - 1} ({IGNORE_INDEX} is ignored); fix the mask, or add the "
+            "class to classes.json (without such a file: leave --data.num_classes out, or raise it)."
         )
     indices = values.astype(np.uint8)
     if mask.table is not None:

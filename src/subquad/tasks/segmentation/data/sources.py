@@ -148,7 +148,7 @@ def open_source(options: DataOptions) -> Source:
         ValueError: If it cannot be understood.
     """
     if options.root is None:
-        raise ValueError("the data set needs a folder: give --data.root PATH.")
+        raise ValueError("the data set needs a folder of pictures and their masks: give --data.root PATH.")
     root = Path(options.root)
     if not root.is_dir():
         packed = f" {root} is packed: unpack it, and give the folder." if root.suffix == ".zip" else ""

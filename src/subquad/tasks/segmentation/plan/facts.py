@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from subquad.base.suggest import quote
 from subquad.models.pretrained import PACKAGED
 
 LOOKED_AT = 200  # pictures that tell sizes and frequencies
@@ -59,11 +60,13 @@ class Facts:
         shares = ", ".join(
             f"{name} {100 * share:.2g} %" for name, share in zip(self.class_names, self.shares, strict=True)
         )
+        absent = [name for name, share in zip(self.class_names, self.shares, strict=True) if not share]
         place = self.gpu or f"{self.cores} cores"
         return (
             f"{self.train} pictures to train, {self.evaluation} to evaluate, {self.height} x {self.width} "
             f"pixels (median)",
             f"{len(self.class_names)} classes: {shares}",
+            *([f"no training pixel was seen of {quote(absent)}: leave such classes out"] if absent else []),
             f"{place}, {self.memory / 2**30:.1f} GiB free; pretrained weights installed: "
             f"{', '.join(self.starts) or 'none'}",
             *self.remarks,

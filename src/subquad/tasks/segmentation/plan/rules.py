@@ -223,17 +223,27 @@ def warm_up(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
 
 def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Some evaluations, whatever the number of epochs."""
-    passes = chosen["trainer.max_epochs"] or 0
-    if (asked := chosen.get("trainer.max_steps") or 0) > 0:
-        passes = math.ceil(asked / _steps_of_a_pass(facts, chosen))
+    passes = _passes(facts, chosen)
     if passes < 1:
         return None
-    return math.ceil(passes / EVALUATIONS), f"{EVALUATIONS} evaluations at most, of which the best is kept"
+    every = math.ceil(passes / EVALUATIONS)
+    count = math.ceil(passes / every)
+    return every, f"{count} evaluations, of which the best is kept" if count > 1 else "one evaluation"
 
 
-def patience(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
+def patience(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Stop when nothing is gained any more."""
+    every = chosen.get("trainer.check_val_every_n_epoch")
+    if every and 0 < _passes(facts, chosen) <= PATIENCE * every:
+        return None
     return PATIENCE, f"training ends after {PATIENCE} evaluations without a better one"
+
+
+def _passes(facts: Facts, chosen: Chosen) -> float:
+    """Return how many times all pictures are seen; 0 or less if nothing tells."""
+    if (asked := chosen.get("trainer.max_steps") or 0) > 0:
+        return asked / _steps_of_a_pass(facts, chosen)
+    return chosen["trainer.max_epochs"] or 0
 
 
 def clip(facts: Facts, chosen: Chosen) -> tuple[Any, str]:

@@ -93,8 +93,10 @@ def whole_number(parameters: Mapping[str, str], name: str, least: int, most: int
     text = parameters.get(name, "")
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else -1
     if not least <= number <= most:
-        told = f"got {text[:40]!r}" if name in parameters else "which is missing"
-        raise Refusal(422, f"`{name}` must be a whole number from {least} to {most:,}, {told}.")
+        what = f"a whole number from {least} to {most:,}"
+        if name not in parameters:
+            raise Refusal(422, f"`{name}` is missing: {what}.")
+        raise Refusal(422, f"`{name}` must be {what}, got {text[:40]!r}.")
     return number
 
 
