@@ -35,8 +35,7 @@ def _backbone_of(start: Any) -> str | None:
     """Return the backbone of pretrained weights that have a name; None for all others."""
     from subquad.models.pretrained import PACKAGED
 
-    packaged = PACKAGED.get(start) if isinstance(start, str) else None
-    return packaged and packaged.backbone
+    return PACKAGED[start].backbone if start in PACKAGED else None
 
 
 def started(config: Any, options: Any) -> Any:

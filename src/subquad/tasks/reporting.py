@@ -62,6 +62,7 @@ def report_at_the_end(folder: Path, samples: int, device: str, *, looks: bool = 
     again = f"`{command_line(['report', str(folder)])}` writes it"
     try:
         path = write_report(folder, samples, device, looks=looks)
+        first = [*open_run(folder).task.next_commands(str(folder), None)][:1]
     except Interrupted as interrupt:
         sentence = f"interrupted while the report was written; the run is whole, and {again}."
         raise Interrupted(interrupt.signum, sentence, interrupt.code) from None
@@ -69,7 +70,6 @@ def report_at_the_end(folder: Path, samples: int, device: str, *, looks: bool = 
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         sys.stderr.write(f"note: there is no {folder / PAGE} ({reason}); the run is whole, and {again}.\n")
         return
-    first = [*open_run(folder).task.next_commands(str(folder), None)][:1]
     told = "".join(f", such as `{command_line(arguments)}`" for _, arguments in first)
     sys.stdout.write(f"report: {path}, with commands to go on at its end{told}\n")
 

@@ -340,6 +340,10 @@ def test_evaluations_are_counted_and_patience_needs_enough_of_them():
     assert told["trainer.check_val_every_n_epoch"].reason == "3 evaluations, of which the best is kept"
     assert "patience" not in told  # which could not end it
     assert chosen(CPU)["patience"] == rules.PATIENCE
+    short = make_plan(dataclasses.replace(CPU, train=32), {"trainer.max_steps": 2})  # half a pass
+    told = {choice.option: choice for choice in short.choices}
+    assert told["trainer.check_val_every_n_epoch"].reason == "one evaluation"
+    assert "patience" not in told
 
 
 def test_classes_without_a_pixel_are_told():

@@ -205,6 +205,13 @@ def _steps_of_a_pass(facts: Facts, chosen: Chosen) -> int:
     return max(1, facts.train // _step(facts, chosen))
 
 
+def _steps(facts: Facts, chosen: Chosen) -> int:
+    """Return the steps of the training; 0 or less if nothing tells."""
+    if (asked := chosen.get("trainer.max_steps") or 0) > 0:
+        return asked
+    return (chosen["trainer.max_epochs"] or 0) * _steps_of_a_pass(facts, chosen)
+
+
 def _step(facts: Facts, chosen: Chosen) -> int:
     """Return how many pictures make a step."""
     return chosen["data.batch_size"] * chosen.get("trainer.accumulate_grad_batches", 1) * facts.devices
@@ -212,9 +219,7 @@ def _step(facts: Facts, chosen: Chosen) -> int:
 
 def warm_up(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
     """A start from pretrained weights is not to be shaken; a tenth of the training at most."""
-    steps = chosen.get("trainer.max_steps") or 0
-    if steps <= 0:
-        steps = (chosen["trainer.max_epochs"] or 0) * _steps_of_a_pass(facts, chosen)
+    steps = _steps(facts, chosen)
     return (
         min(WARM_UP, steps // 10) if steps > 0 else WARM_UP,
         "the new head learns before the backbone moves much",
@@ -223,8 +228,8 @@ def warm_up(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
 
 def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Some evaluations, whatever the number of epochs."""
-    passes = _passes(facts, chosen)
-    if passes < 1:
+    passes = _steps(facts, chosen) / _steps_of_a_pass(facts, chosen)
+    if passes <= 0:
         return None
     every = math.ceil(passes / EVALUATIONS)
     count = math.ceil(passes / every)
@@ -234,16 +239,9 @@ def evaluations(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
 def patience(facts: Facts, chosen: Chosen) -> tuple[Any, str] | None:
     """Stop when nothing is gained any more."""
     every = chosen.get("trainer.check_val_every_n_epoch")
-    if every and 0 < _passes(facts, chosen) <= PATIENCE * every:
+    if every and 0 < _steps(facts, chosen) <= PATIENCE * every * _steps_of_a_pass(facts, chosen):
         return None
     return PATIENCE, f"training ends after {PATIENCE} evaluations without a better one"
-
-
-def _passes(facts: Facts, chosen: Chosen) -> float:
-    """Return how many times all pictures are seen; 0 or less if nothing tells."""
-    if (asked := chosen.get("trainer.max_steps") or 0) > 0:
-        return asked / _steps_of_a_pass(facts, chosen)
-    return chosen["trainer.max_epochs"] or 0
 
 
 def clip(facts: Facts, chosen: Chosen) -> tuple[Any, str]:
