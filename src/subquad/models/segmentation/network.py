@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from subquad.models.network import ImageNetwork
+from subquad.models.segmentation.coarse import CoarseLogits
 from subquad.models.segmentation.config import SegmentationConfig
-from subquad.models.segmentation.mirror import cropped, mirrored
+from subquad.models.segmentation.mirror import mirrored
 
 
 class SegmentationNetwork(ImageNetwork):
@@ -48,9 +48,20 @@ class SegmentationNetwork(ImageNetwork):
         Raises:
             ValueError: If the images are not (batch, in_channels, H, W).
         """
+        return self.coarse(images).resized()
+
+    def coarse(self, images: Tensor) -> CoarseLogits:
+        """Map images to logits at the stride of the head; a class map needs no more.
+
+        Args:
+            images: As in `forward`.
+
+        Raises:
+            ValueError: As `forward`.
+        """
         self.check_images(images)
         padded = self.padded(images)
-        return self._resized(self.head(self.backbone(padded)), padded, images)
+        return self._coarse(self.head(self.backbone(padded)), padded, images)
 
     def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map images to the logits of `forward` and those of the auxiliary head, if there is one.
@@ -61,13 +72,25 @@ class SegmentationNetwork(ImageNetwork):
         Raises:
             ValueError: As `forward`.
         """
+        logits, auxiliary = self.coarse_with_auxiliary(images)
+        return logits.resized(), None if auxiliary is None else auxiliary.resized()
+
+    def coarse_with_auxiliary(self, images: Tensor) -> tuple[CoarseLogits, CoarseLogits | None]:
+        """Map images to the logits of both heads at their strides, as `forward_with_auxiliary`.
+
+        Args:
+            images: As in `forward`.
+
+        Raises:
+            ValueError: As `forward`.
+        """
         self.check_images(images)
         padded = self.padded(images)
         maps = self.backbone(padded)
-        logits = self._resized(self.head(maps), padded, images)
+        logits = self._coarse(self.head(maps), padded, images)
         if self.auxiliary_head is None:
             return logits, None
-        return logits, self._resized(self.auxiliary_head(maps[-2]), padded, images)
+        return logits, self._coarse(self.auxiliary_head(maps[-2]), padded, images)
 
     def padded(self, images: Tensor) -> Tensor:
         """Mirror the right and the bottom of images, up to `aligned_sizes`.
@@ -81,8 +104,8 @@ class SegmentationNetwork(ImageNetwork):
         height, width = images.shape[2:]
         return mirrored(images, height + -height % self.aligned_sizes, width + -width % self.aligned_sizes)
 
-    def _resized(self, logits: Tensor, padded: Tensor, images: Tensor) -> Tensor:
-        resized = F.interpolate(
-            logits, size=padded.shape[2:], mode="bilinear", align_corners=self.config.align_corners
+    def _coarse(self, logits: Tensor, padded: Tensor, images: Tensor) -> CoarseLogits:
+        (height, width), (rows, columns) = padded.shape[2:], images.shape[2:]
+        return CoarseLogits(
+            logits, (height, width), (rows, columns), self.config.align_corners, self.aligned_sizes != 1
         )
-        return resized if self.aligned_sizes == 1 else cropped(resized, *images.shape[2:])
