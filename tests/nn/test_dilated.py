@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from subquad.models.backbones.van import DilatedDepthwise
+from subquad.nn import dilated
 from subquad.nn.dilated import convolve_phases, gains_by_phases, has_phases
 
 
@@ -45,10 +46,8 @@ def test_other_convolutions_have_none(options):
 
 
 def test_van_takes_them_where_channels_are_last(monkeypatch):
-    from subquad.models.backbones import van
-
     calls = []
-    monkeypatch.setattr(van, "convolve_phases", lambda *a: calls.append(a) or convolve_phases(*a))
+    monkeypatch.setattr(dilated, "convolve_phases", lambda *a: calls.append(a) or convolve_phases(*a))
     conv = DilatedDepthwise(8, 8, 7, padding=9, dilation=3, groups=8)
     x = torch.randn(1, 8, 20, 22)
     plain = conv(x)

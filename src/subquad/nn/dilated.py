@@ -7,6 +7,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+class DepthwiseByPhases(nn.Conv2d):
+    """A dilated depthwise convolution that `has_phases`, computed by them where that gains."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if gains_by_phases(input):
+            return convolve_phases(input, weight, bias, self.dilation[0])
+        return super()._conv_forward(input, weight, bias)
+
+
 def has_phases(conv: nn.Conv2d) -> bool:
     """Say whether a convolution is depthwise and dilated, such that `convolve_phases` gives the same."""
     across = conv.dilation[0]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models.backbones.pyramid import PatchEmbed, Pyramid, PyramidSize
-from subquad.nn.dilated import convolve_phases, gains_by_phases
+from subquad.nn.dilated import DepthwiseByPhases
 
 # Paper, table 2.
 VAN_SIZES = {
@@ -54,7 +54,7 @@ class LargeKernelAttention(nn.Module):
         return x * self.mix(self.dilated(self.local(x)))
 
 
-class DilatedDepthwise(nn.Conv2d):
+class DilatedDepthwise(DepthwiseByPhases):
     """A dilated depthwise convolution that is computed by phases on a CPU, and trains in float32 there.
 
     PyTorch's bfloat16 backward of the dilated one now and then returns weight gradients of 1e28
@@ -68,8 +68,3 @@ class DilatedDepthwise(nn.Conv2d):
         with torch.autocast("cpu", enabled=False):
             bias = None if self.bias is None else self.bias.float()
             return self._conv_forward(input.float(), self.weight.float(), bias).to(input.dtype)
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if gains_by_phases(input):
-            return convolve_phases(input, weight, bias, self.dilation[0])
-        return super()._conv_forward(input, weight, bias)
