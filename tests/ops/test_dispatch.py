@@ -54,9 +54,9 @@ def test_what_was_measured_elsewhere_does_not_count(on_gpu, other):
 
 
 def test_the_nearest_sizes_decide_and_far_ones_do_not(on_gpu):
-    entries = [ENTRY, ENTRY | {"sizes": (4, 4096, 32, 15), "triton_ms": 0.3}]
-    assert on_gpu(entries, sizes=(4, 16000, 30, 15)) and on_gpu(entries[::-1], sizes=(4, 8300, 32, 15))
-    assert not on_gpu(entries, sizes=(4, 8000, 32, 15))
+    entries = [ENTRY, ENTRY | {"sizes": (4, 8192, 32, 15), "triton_ms": 0.3}]
+    for each in (entries, entries[::-1]):
+        assert on_gpu(each, sizes=(4, 15000, 30, 15)) and not on_gpu(each, sizes=(4, 9000, 32, 15))
     assert on_gpu(entries, sizes=(8, 32768, 32, 15)) and not on_gpu(entries, sizes=(9, 16384, 32, 15))
     assert not on_gpu(entries, sizes=(4, 16384, 32)) and not on_gpu(entries, sizes=(4, 16384, 0, 15))
 
