@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.ops.decompose import Factors, Problem, data_unit
-from subquad.ops.products import column_norm, over_positions, project
+from subquad.ops.products import column_norm, project, softmax_of_columns
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class CosineClustering:
         scores = project(problem.x, dictionary)
         sharpness = inverse / self.temperature
         scores = scores * sharpness if torch.is_grad_enabled() else scores.mul_(sharpness)
-        weights = over_positions(lambda rows: rows.softmax(dim=-1), scores)
+        weights = softmax_of_columns(scores)
         return weights if problem.mask is None else weights.where(problem.mask, 0)
 
     def means(self, problem: Problem, weights: Tensor) -> Tensor:

@@ -14,8 +14,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from subquad.ops.precision import Precision, check_bfloat16, check_precision
-from subquad.ops.products import largest_entry, product, project
+from subquad.ops.dispatch import Impl
+from subquad.ops.precision import Precision, check_bfloat16, check_precision, is_short
+from subquad.ops.products import collect, largest_entry, product, project
 
 # Data whose largest entry lies between these bounds is used as it is. Outside of them the epsilons
 # of the papers would dominate (small data) or squares would overflow (huge data).
@@ -74,8 +75,8 @@ class Problem(NamedTuple):
     def collect(self, codes: Tensor) -> Tensor:
         """Return X C', (batch, dim, rank)."""
         if self.short is None:
-            return product(self.x, codes.mT)
-        return product(self._short(), codes.mT.bfloat16())
+            return collect(self.x, codes)
+        return collect(self._short(), codes.bfloat16())
 
     def _short(self) -> Tensor:
         """Return X in bfloat16, with a graph where one is wanted: the copy was made outside of it."""
@@ -143,6 +144,15 @@ class Descending(Solver, Protocol):
         ...
 
 
+@runtime_checkable
+class Iterating(Solver, Protocol):
+    """A solver with a faster form of its iterations for where no graph is kept."""
+
+    def iterate(self, problem: Problem, dictionary: Tensor, steps: int, impl: Impl) -> Factors | None:
+        """Return the factors after so many iterations from a start; None where the updates are as fast."""
+        ...
+
+
 def wants_nonnegative(solver: Solver) -> bool:
     """Say whether the data of a solver must not be negative."""
     return bool(getattr(solver, "nonnegative", False))
@@ -157,6 +167,7 @@ def decompose(
     grad_steps: int = 0,
     mask: Tensor | None = None,
     precision: Precision = "float32",
+    impl: Impl = "auto",
 ) -> Factors:
     """Decompose `x` into a dictionary and codes by `steps` iterations of `solver`.
 
@@ -176,6 +187,8 @@ def decompose(
         precision: Of the factors of the long products, D'X and X C': "bfloat16" rounds them to 8 bits
             and adds up in float32, in which all updates are, too. Float64 stays as it is, and so does
             what is exported.
+        impl: Which implementation runs the iterations without a graph: "auto", "reference" (the updates as
+            they are written), or "triton", where the solver has a kernel.
 
     Returns:
         The factors in float32 or float64: dictionary (batch, dim, rank), codes
@@ -201,14 +214,38 @@ def decompose(
             x = x.where(mask, 0)  # also keeps NaN of the padding out
         with grad_mode(grad and grad_steps > 0):
             problem = prepared(solver, x, mask, short)
-        with grad_mode(grad and grad_steps == steps):
-            codes = solver.first_codes(problem, dictionary)
-            dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
-        for step in range(1, steps):
+        free = steps if not grad else steps - grad_steps  # iterations without a graph
+        with grad_mode(grad and free == 0):
+            factors = first_iterations(solver, problem, dictionary, free, impl)
+        if factors is None:
+            with grad_mode(grad and free == 0):
+                codes = solver.first_codes(problem, dictionary)
+                factors = Factors(solver.update_dictionary(problem, Factors(dictionary, codes)), codes)
+            free = 1
+        for step in range(free, steps):
             with grad_mode(grad and step >= steps - grad_steps):
-                codes = solver.update_codes(problem, Factors(dictionary, codes))
-                dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
-        return Factors(dictionary, solver.final_codes(problem, Factors(dictionary, codes)))
+                codes = solver.update_codes(problem, factors)
+                dictionary = solver.update_dictionary(problem, Factors(factors.dictionary, codes))
+                factors = Factors(dictionary, codes)
+        return Factors(factors.dictionary, solver.final_codes(problem, factors))
+
+
+def first_iterations(
+    solver: Solver, problem: Problem, dictionary: Tensor, steps: int, impl: Impl
+) -> Factors | None:
+    """Return what a solver that has a faster form of its iterations makes of the first ones, else None.
+
+    Raises:
+        ValueError: If `impl` asks for a kernel that there is not.
+    """
+    if steps and isinstance(solver, Iterating):
+        return solver.iterate(problem, dictionary, steps, impl)
+    if impl == "triton":
+        raise ValueError(
+            f'impl="triton" cannot run: {"all iterations keep a graph" if not steps else solver} '
+            'has no kernel; use "auto".'
+        )
+    return None
 
 
 def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:
@@ -218,13 +255,10 @@ def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:
         ValueError: If `precision` is unknown, or would not be faster.
     """
     check_precision(precision)
-    if x.dtype == torch.float64:
-        return x, False
-    # What is exported runs elsewhere.
-    short = precision == "bfloat16" and not torch.compiler.is_exporting()
+    short = is_short(precision, x.dtype)
     if short:
         check_bfloat16(x.device)
-    return x.float(), short
+    return (x if x.dtype == torch.float64 else x.float()), short
 
 
 def prepared(solver: Solver, x: Tensor, mask: Tensor | None, short: bool) -> Problem:

@@ -20,6 +20,11 @@ def check_precision(precision: str) -> None:
         raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}.")
 
 
+def is_short(precision: str, dtype: torch.dtype) -> bool:
+    """Say whether products are taken in bfloat16: not in float64, and not in what is exported to run elsewhere."""
+    return precision == "bfloat16" and dtype != torch.float64 and not torch.compiler.is_exporting()
+
+
 def check_bfloat16(device: torch.device) -> None:
     """Raise ValueError if products in bfloat16 are not faster than in float32 on a device."""
     where, why = ("this CPU" if device.type == "cpu" else str(device)), why_not_bfloat16(device.type)
