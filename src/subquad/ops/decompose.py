@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from subquad.ops.checks import check_data, checked_dictionary
 from subquad.ops.dispatch import Impl
 from subquad.ops.precision import Precision, check_bfloat16, check_precision, is_short
 from subquad.ops.products import collect, largest_entry, product, project
@@ -93,7 +94,9 @@ class Solver(Protocol):
     `update_dictionary`. `final_codes` follows the last iteration and always carries the gradient.
 
     A solver whose data must not be negative says so by an attribute `nonnegative = True`, as `NMF` does:
-    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign.
+    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign. One that takes its
+    long products by `Problem.project` and `Problem.collect` says `short_products = True`: these are the ones
+    that `precision="bfloat16"` makes faster.
     """
 
     def random_dictionary(
@@ -184,9 +187,9 @@ def decompose(
             does not grow with `steps`); `steps` is back-propagation through time.
         mask: True where a position counts, (batch, positions). The others neither give nor get
             anything: their codes are zero, and the result is that of the cropped data.
-        precision: Of the factors of the long products, D'X and X C': "bfloat16" rounds them to 8 bits
-            and adds up in float32, in which all updates are, too. Float64 stays as it is, and so does
-            what is exported.
+        precision: Of the factors of the long products, D'X and X C', of a solver that allows it, such as
+            `NMF`: "bfloat16" rounds them to 8 bits and adds up in float32, in which all updates are, too.
+            Float64 stays as it is, and so does what is exported.
         impl: Which implementation runs the iterations without a graph: "auto", "reference" (the updates as
             they are written), or "triton", where the solver has a kernel.
 
@@ -262,9 +265,11 @@ def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:
 
 
 def prepared(solver: Solver, x: Tensor, mask: Tensor | None, short: bool) -> Problem:
-    """Return what a solver prepares, with a copy of X in bfloat16 if that is asked for."""
+    """Return what a solver prepares, with a copy of X in bfloat16 if that is asked for and of use."""
     problem = solver.prepare(x, mask)
-    return problem._replace(short=problem.x.bfloat16()) if short else problem
+    if not (short and getattr(solver, "short_products", False)):
+        return problem
+    return problem._replace(short=problem.x.bfloat16())
 
 
 @torch.no_grad()
@@ -292,36 +297,3 @@ def autocast_off(x: Tensor) -> AbstractContextManager[object]:
     if device in _AUTOCAST_DEVICES and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
-
-
-def checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
-    """Return the start dictionary as (batch, dim, rank)."""
-    if x.dim() != 3:
-        raise ValueError(
-            f"x must be (batch, dim, positions), got {tuple(x.shape)}; flatten its positions first."
-        )
-    if dictionary.dim() == 2:
-        dictionary = dictionary.unsqueeze(0)
-    fits = dictionary.dim() == 3 and dictionary.shape[0] in (1, x.shape[0])
-    if not fits or dictionary.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"the dictionary must be (batch, dim, rank) with the batch and dim of x "
-            f"{tuple(x.shape)}, got {tuple(dictionary.shape)}."
-        )
-    return dictionary.expand(x.shape[0], -1, -1)
-
-
-def check_data(x: Tensor, steps: int, mask: Tensor | None) -> None:
-    """Raise ValueError if the type of `x`, the number of steps or the mask does not fit."""
-    if not x.is_floating_point():
-        raise ValueError(f"x must be of a floating point type, got {x.dtype}; use x.float().")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}.")
-    if mask is None:
-        return
-    if mask.dtype != torch.bool:
-        raise ValueError(f"mask must be boolean (True where a position counts), got {mask.dtype}.")
-    if mask.shape != (x.shape[0], x.shape[2]):
-        raise ValueError(
-            f"mask must be (batch, positions) = {(x.shape[0], x.shape[2])}, got {tuple(mask.shape)}."
-        )

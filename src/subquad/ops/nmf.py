@@ -39,6 +39,7 @@ class NMF:
     """
 
     nonnegative: ClassVar[bool] = True
+    short_products: ClassVar[bool] = True
 
     eps: float = 1e-6
 

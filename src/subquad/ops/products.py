@@ -2,8 +2,8 @@
 
 X is taken as it lies, channel by channel or position by position (as channels-last images are), and never
 copied; codes, (batch, rank, positions) to whoever reads them, lie as it does. With AVX-512, oneDNN takes half
-the time of MKL for matrices this thin, which is what PyTorch's own product calls; it is used wherever no graph
-is recorded. Which one it is depends on machine and sizes alone: what is repeated gives the same bits.
+the time of MKL, which PyTorch's own product calls, for matrices this thin; it is used wherever no graph is
+recorded. Which one it is depends on machine and sizes alone: what is repeated gives the same bits.
 """
 
 from __future__ import annotations
