@@ -104,7 +104,8 @@ class Ham(nn.Module):
         _check_arguments(dim, rank, heads, steps, eval_steps, grad_steps, start, over)
         self.dim, self.rank, self.heads, self.solver = dim, rank, heads, solver
         self.steps, self.eval_steps, self.grad_steps = steps, eval_steps, grad_steps
-        self.start, self.over, self.precision = start, over, precision
+        self.start, self.over = start, over
+        self.precision: Precision = precision
         dictionary = torch.empty(heads, dim // heads, rank, dtype=torch.float32)
         if start == "learned":
             self.dictionary = nn.Parameter(dictionary)

@@ -94,9 +94,9 @@ class Solver(Protocol):
     `update_dictionary`. `final_codes` follows the last iteration and always carries the gradient.
 
     A solver whose data must not be negative says so by an attribute `nonnegative = True`, as `NMF` does:
-    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign. One that takes its
-    long products by `Problem.project` and `Problem.collect` says `short_products = True`: these are the ones
-    that `precision="bfloat16"` makes faster.
+    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign. One that takes
+    its long products by `Problem.project` and `Problem.collect` says `short_products = True`: these are what
+    `precision="bfloat16"` makes faster.
     """
 
     def random_dictionary(
