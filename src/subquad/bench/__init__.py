@@ -5,6 +5,7 @@ from subquad.bench.environment import Environment, Watch, environment
 from subquad.bench.long import LongForward, long_forward
 from subquad.bench.mixing import MixingBench, Row, bench_mixing
 from subquad.bench.result import Chart, Curves, Dots, Result, Table
+from subquad.bench.solvers import SolverBench, SolverRow, bench_solvers
 from subquad.bench.timing import Timing, side_by_side
 
 __all__ = [
@@ -18,10 +19,13 @@ __all__ = [
     "Point",
     "Result",
     "Row",
+    "SolverBench",
+    "SolverRow",
     "Table",
     "Timing",
     "Watch",
     "bench_mixing",
+    "bench_solvers",
     "environment",
     "long_forward",
     "mixing_curve",
