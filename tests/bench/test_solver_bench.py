@@ -21,7 +21,7 @@ def test_every_way_is_measured_and_right():
         assert row.inference.p50 > 0 and row.training.p50 > 0 and row.scratch > 0
         if row.way == PLAIN_WAY:
             assert result.times_faster(row) == (1, 1)
-    assert "NMF, channels_last, round 1 of 1" in told
+    assert "NMF, channels_last, ours, round 1 of 1" in told
 
 
 def test_the_command_prints_rows_and_writes(tmp_path, capsys):

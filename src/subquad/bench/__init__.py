@@ -4,6 +4,7 @@ from subquad.bench.curve import Curve, Point, mixing_curve
 from subquad.bench.environment import Environment, Watch, environment
 from subquad.bench.long import LongForward, long_forward
 from subquad.bench.mixing import MixingBench, Row, bench_mixing
+from subquad.bench.module_bench import ModuleBench, ModuleRow, Published, bench_modules
 from subquad.bench.result import Chart, Curves, Dots, Result, Table
 from subquad.bench.solvers import SolverBench, SolverRow, bench_solvers
 from subquad.bench.timing import Timing, side_by_side
@@ -16,7 +17,10 @@ __all__ = [
     "Environment",
     "LongForward",
     "MixingBench",
+    "ModuleBench",
+    "ModuleRow",
     "Point",
+    "Published",
     "Result",
     "Row",
     "SolverBench",
@@ -25,6 +29,7 @@ __all__ = [
     "Timing",
     "Watch",
     "bench_mixing",
+    "bench_modules",
     "bench_solvers",
     "environment",
     "long_forward",

@@ -16,7 +16,7 @@ from subquad.bench.environment import Environment, Watch
 from subquad.bench.memory import Memory, memory_of
 from subquad.bench.plain import PLAIN, plain_ham
 from subquad.bench.result import Chart, Dots, Table
-from subquad.bench.timing import Tell, Timing, side_by_side
+from subquad.bench.timing import Tell, Timing, side_by_side, within
 from subquad.nn import Ham
 from subquad.ops import CD, NMF, VQ, Solver
 
@@ -154,7 +154,7 @@ def bench_solvers(
         exact = ways[PLAIN_WAY](x.double())
         for layout, memory_format in LAYOUTS.items():
             measured = _measure(
-                ways, x.contiguous(memory_format=memory_format), repeats, _within(tell, name, layout)
+                ways, x.contiguous(memory_format=memory_format), repeats, within(tell, name, layout)
             )
             for way, (inference, training, memory, memory_of_step, result) in measured.items():
                 error = float((result.double() - exact).norm() / exact.norm())
@@ -227,11 +227,6 @@ def _measure(
         )
         for name, way in ways.items()
     }
-
-
-def _within(tell: Tell | None, *places: str) -> Tell | None:
-    """Return a `tell` that says where first."""
-    return None if tell is None else lambda told: tell(", ".join((*places, told)))
 
 
 def _sides(positions: int) -> tuple[int, int]:

@@ -49,6 +49,7 @@ BENCHES = {
     for name, help in {
         "mixing": "mixing by links against the original's way, and a Paramixer block against attention",
         "solvers": "NMF, VQ and CD against the plain way of writing them",
+        "modules": "modules for global context: attention of all kinds, and ours",
     }.items()
 }
 
