@@ -6,6 +6,7 @@ from subquad.bench.long import LongForward, long_forward
 from subquad.bench.mixing import MixingBench, Row, bench_mixing
 from subquad.bench.module_bench import ModuleBench, ModuleRow, Published, bench_modules
 from subquad.bench.result import Chart, Curves, Dots, Result, Table
+from subquad.bench.scaling import MapPoint, ScalingBench, bench_scaling
 from subquad.bench.solvers import SolverBench, SolverRow, bench_solvers
 from subquad.bench.timing import Timing, side_by_side
 
@@ -16,6 +17,7 @@ __all__ = [
     "Dots",
     "Environment",
     "LongForward",
+    "MapPoint",
     "MixingBench",
     "ModuleBench",
     "ModuleRow",
@@ -23,6 +25,7 @@ __all__ = [
     "Published",
     "Result",
     "Row",
+    "ScalingBench",
     "SolverBench",
     "SolverRow",
     "Table",
@@ -30,6 +33,7 @@ __all__ = [
     "Watch",
     "bench_mixing",
     "bench_modules",
+    "bench_scaling",
     "bench_solvers",
     "environment",
     "long_forward",

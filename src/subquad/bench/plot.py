@@ -66,12 +66,13 @@ def _curves(panel: Axes, chart: Curves) -> None:
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
     _plain_ticks(panel.yaxis)
+    low, high = panel.get_xlim()
     for place, told in chart.marks.items():
         panel.axvline(place, color="#666666", linewidth=1, linestyle="--")
+        side, shift = ("left", 4) if place**2 < low * high else ("right", -4)
         panel.annotate(
-            told, (place, 0.02), xycoords=("data", "axes fraction"), fontsize=8, rotation=90,
-            xytext=(3, 0), textcoords="offset points",
-        )  # fmt: skip
+            told, (place, 0.02), (shift, 0), ("data", "axes fraction"), "offset points", ha=side, fontsize=8
+        )
     panel.set_xlabel(chart.x)
     panel.set_ylabel(chart.y)
     panel.grid(alpha=0.25)

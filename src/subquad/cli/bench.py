@@ -50,6 +50,7 @@ BENCHES = {
         "mixing": "mixing by links against the original's way, and a Paramixer block against attention",
         "solvers": "NMF, VQ and CD against the plain way of writing them",
         "modules": "modules for global context: attention of all kinds, and ours",
+        "scaling": "time over the number of positions, and where attention wins",
     }.items()
 }
 
