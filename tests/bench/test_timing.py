@@ -57,7 +57,7 @@ def test_a_slow_way_ends_at_its_budget():
     ways = {"slow": lambda: run("slow", 4.0), "fast": lambda: run("fast", 1.0)}
     timings = side_by_side(ways, repeats=5, device=CPU, budget=7, warm_up=False, clock=lambda: now[0])
     assert (runs.count("slow"), runs.count("fast")) == (2, 5)
-    assert str(timings["slow"]) == "4000 (once)"
+    assert str(timings["slow"]) == "4,000 (once)"
 
 
 def watched(loads, seconds, timings=None):
