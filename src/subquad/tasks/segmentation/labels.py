@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from subquad.models import SegmentationNetwork, optimize_for_inference
+from subquad.tasks.segmentation.one_view import is_one_view, predict_classes
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores, protocol_for
 
 
@@ -28,7 +29,10 @@ def predict_labels(
         ValueError: If the images are not uint8 or not of that shape.
     """
     config = model.config
-    labels = most_likely(predict_scores(model, images, protocol_for(config, protocol)), dim=1)
+    shown = protocol_for(config, protocol)
+    if is_one_view(model, shown):
+        return predict_classes(model, images, shown).clone()  # as a tensor like any other
+    labels = most_likely(predict_scores(model, images, shown), dim=1)
     return labels.byte() if config.num_classes <= 255 else labels
 
 
