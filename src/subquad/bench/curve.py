@@ -8,7 +8,9 @@ from functools import partial
 
 import torch
 
-from subquad.bench.timing import Environment, Timing, environment, seconds_of, side_by_side
+from subquad.bench.environment import Environment, Watch
+from subquad.bench.result import Chart, Curves, Table
+from subquad.bench.timing import Tell, Timing, seconds_of, side_by_side
 from subquad.nn import Paramixer, SelfAttention
 
 
@@ -42,6 +44,27 @@ class Curve:
                 length = point.length
         return length
 
+    def tables(self) -> list[Table]:
+        """Return a row for each length."""
+        rows = [
+            (
+                f"{point.length:,}" + (" <- faster from here" if point.length == self.crossover else ""),
+                str(point.paramixer),
+                "over the budget" if point.attention is None else str(point.attention),
+            )
+            for point in self.points
+        ]
+        title = f"forward pass of one sequence, dim {self.dim}, {self.protocol}"
+        return [Table(title, ("length", "Paramixer, ms", "attention, ms"), rows)]
+
+    def charts(self) -> list[Chart]:
+        """Return both times over the length."""
+        ours = [(point.length, point.paramixer) for point in self.points]
+        rival = [(point.length, point.attention) for point in self.points if point.attention is not None]
+        marks = {} if self.crossover is None else {self.crossover: f"faster from {self.crossover:,}"}
+        title = f"one sequence, dim {self.dim}, {self.protocol}"
+        return [Curves(title, "positions", "ms", {"Paramixer": ours, "attention": rival}, marks)]
+
 
 @torch.no_grad()
 def mixing_curve(
@@ -53,6 +76,7 @@ def mixing_curve(
     repeats: int = 5,
     budget: float = 20.0,
     device: str = "cpu",
+    tell: Tell | None = None,
 ) -> Curve:
     """Time the forward pass of one sequence of 2**smallest to 2**largest positions.
 
@@ -68,18 +92,21 @@ def mixing_curve(
         budget: Seconds that one run of attention may take. Each length takes it four times as long
             as the one before, so the first run that would not fit is left out, and all after it.
         device: Such as "cpu" or "cuda".
+        tell: Is told how far it is.
     """
     if not 0 <= smallest <= largest:
         raise ValueError(f"smallest must be 0 to largest, got {smallest} and {largest}.")
     if protocol not in ("chord", "cdil"):
         raise ValueError(f'protocol must be "chord" or "cdil", got {protocol!r}.')
     place = torch.device(device)
-    before = environment(place)
+    watch = Watch(place)
     attention = SelfAttention(dim).eval().to(place)
     expected = 0.0
     points = []
     for power in range(smallest, largest + 1):
         length = 2**power
+        if tell is not None:
+            tell(f"{length:,} positions")
         x = torch.randn(1, length, dim, generator=torch.Generator().manual_seed(0)).to(place)
         rows = x.mT.contiguous()  # attention takes (batch, dim, positions)
         mixer = Paramixer(dim, dim, protocol=protocol, length=length).eval().to(place)
@@ -92,4 +119,5 @@ def mixing_curve(
         points.append(Point(length, timings["paramixer"], timings.get("attention")))
         if "attention" in timings:
             expected = 4e-3 * timings["attention"].p50
-    return Curve(before, dim, protocol, repeats, tuple(points))
+    spreads = {f"Paramixer, {point.length:,} positions": point.paramixer for point in points}
+    return Curve(watch.environment(spreads), dim, protocol, repeats, tuple(points))

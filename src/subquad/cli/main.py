@@ -28,7 +28,7 @@ OF_ALL_TASKS = {
         "models": "list the networks, their parameters and multiply-adds",
         "info": "describe a network or a checkpoint",
         "convert": "turn a checkpoint of the originals into one of ours",
-        "bench": "time mixing by links: `subquad bench mixing`",
+        "bench": "measure solvers, modules, networks on this machine: `subquad bench --help`",
         "data": "check a data set, or convert one to masks: `subquad data check PATH`",
         "replay": "repeat the step in which training became NaN",
     }.items()
