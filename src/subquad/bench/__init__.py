@@ -3,7 +3,9 @@
 from subquad.bench.curve import Curve, Point, mixing_curve
 from subquad.bench.environment import Environment, Watch, environment
 from subquad.bench.long import LongForward, long_forward
+from subquad.bench.memory import peak_memory
 from subquad.bench.mixing import MixingBench, Row, bench_mixing
+from subquad.bench.models import ModelsBench, NetworkRow, bench_models
 from subquad.bench.result import Chart, Curves, Dots, Result, Table
 from subquad.bench.timing import Timing, side_by_side
 
@@ -15,6 +17,8 @@ __all__ = [
     "Environment",
     "LongForward",
     "MixingBench",
+    "ModelsBench",
+    "NetworkRow",
     "Point",
     "Result",
     "Row",
@@ -22,8 +26,10 @@ __all__ = [
     "Timing",
     "Watch",
     "bench_mixing",
+    "bench_models",
     "environment",
     "long_forward",
     "mixing_curve",
+    "peak_memory",
     "side_by_side",
 ]

@@ -48,6 +48,7 @@ BENCHES = {
     name: Bench(help, f"subquad.cli.benches.{name}")
     for name, help in {
         "mixing": "mixing by links against the original's way, and a Paramixer block against attention",
+        "models": "our networks from an image to its class map, beside those of other packages",
     }.items()
 }
 
