@@ -82,7 +82,7 @@ def main(arguments: list[str]) -> None:
     _check_plot(options.plot)
     with doing(f"measuring {what}"):
         result = BENCHES[what].measure(options)
-    _print(result)
+    print_result(result)
     command = f"subquad bench {' '.join(arguments)}"
     write_scores(options.json, WRITES, {"command": command, **dataclasses.asdict(result)})
     if options.plot is not None:
@@ -102,7 +102,12 @@ def _check_plot(path: str | None) -> None:
         check_outputs([Path(path)], [], overwrite=True, option="--plot")
 
 
-def _print(result: Result) -> None:
+def print_result(result: Result) -> None:
+    """Print what a measurement found, and whether the machine was quiet.
+
+    Args:
+        result: Of any measurement.
+    """
     from subquad.engine.tables import print_table
 
     for table in result.tables():
