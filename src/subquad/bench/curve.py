@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +10,7 @@ import torch
 
 from subquad.bench.environment import Environment, Watch
 from subquad.bench.result import Chart, Curves, Table
-from subquad.bench.timing import Tell, Timing, seconds_of, side_by_side
+from subquad.bench.timing import Tell, Timing, side_by_side, within
 from subquad.nn import Paramixer, SelfAttention
 
 
@@ -36,13 +36,7 @@ class Curve:
     @property
     def crossover(self) -> int | None:
         """The length from which on Paramixer was faster at every length; None if there is none."""
-        length = None
-        for point in reversed(self.points):
-            if point.attention is not None and point.attention.p50 <= point.paramixer.p50:
-                break
-            if point.attention is not None:
-                length = point.length
-        return length
+        return first_faster((point.length, point.paramixer, point.attention) for point in self.points)
 
     def tables(self) -> list[Table]:
         """Return a row for each length."""
@@ -64,6 +58,21 @@ class Curve:
         marks = {} if self.crossover is None else {self.crossover: f"faster from {self.crossover:,}"}
         title = f"one sequence, dim {self.dim}, {self.protocol}"
         return [Curves(title, "positions", "ms", {"Paramixer": ours, "attention": rival}, marks)]
+
+
+def first_faster(points: Iterable[tuple[int, Timing, Timing | None]]) -> int | None:
+    """Return the size from which on the first way was faster at every size; None if there is none.
+
+    Args:
+        points: Size, the first way, and the second, None where it was left out.
+    """
+    start = None
+    for size, ours, rival in reversed(list(points)):
+        if rival is not None and rival.p50 <= ours.p50:
+            break
+        if rival is not None:
+            start = size
+    return start
 
 
 @torch.no_grad()
@@ -88,7 +97,7 @@ def mixing_curve(
         largest: Power of two of the last length.
         dim: Channels.
         protocol: "chord" or "cdil".
-        repeats: Rounds at each length; a long run, over a second, is timed once.
+        repeats: Rounds at each length; what took a second in all of them is timed no more there.
         budget: Seconds that one run of attention may take. Each length takes it four times as long
             as the one before, so the first run that would not fit is left out, and all after it.
         device: Such as "cpu" or "cuda".
@@ -105,17 +114,14 @@ def mixing_curve(
     points = []
     for power in range(smallest, largest + 1):
         length = 2**power
-        if tell is not None:
-            tell(f"{length:,} positions")
         x = torch.randn(1, length, dim, generator=torch.Generator().manual_seed(0)).to(place)
         rows = x.mT.contiguous()  # attention takes (batch, dim, positions)
         mixer = Paramixer(dim, dim, protocol=protocol, length=length).eval().to(place)
         ways: dict[str, Callable[[], object]] = {"paramixer": partial(mixer, x)}
         if expected <= budget:
             ways["attention"] = partial(attention, rows)
-        once = {name: seconds_of(way, place) for name, way in ways.items()}
-        rounds = repeats if max(once.values()) < 1 else 1
-        timings = side_by_side(ways, repeats=rounds, device=place)
+        told = within(tell, f"{length:,} positions")
+        timings = side_by_side(ways, repeats=repeats, device=place, budget=1.0, tell=told)
         points.append(Point(length, timings["paramixer"], timings.get("attention")))
         if "attention" in timings:
             expected = 4e-3 * timings["attention"].p50

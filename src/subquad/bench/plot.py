@@ -41,6 +41,14 @@ def draw(charts: Sequence[Chart], path: str | Path, below: str) -> None:
         _curves(panel, chart) if isinstance(chart, Curves) else _dots(panel, chart)
         panel.set_title(chart.title, fontsize=10)
         panel.spines[["top", "right"]].set_visible(False)
+    if len({tuple(chart.series) for chart in charts}) == 1:  # above all panels it hides nothing
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside upper center", ncols=len(labels), frameon=False, fontsize=8
+        )
+    else:
+        for panel in panels:
+            panel.legend(frameon=False, fontsize=8)
     figure.supxlabel(below, fontsize=7, color="#666666")
     buffer = io.BytesIO()
     figure.savefig(buffer, format=Path(path).suffix[1:].lower(), dpi=150)
@@ -58,16 +66,16 @@ def _curves(panel: Axes, chart: Curves) -> None:
     panel.set_xscale("log", base=2)
     panel.set_yscale("log")
     _plain_ticks(panel.yaxis)
+    low, high = panel.get_xlim()
     for place, told in chart.marks.items():
         panel.axvline(place, color="#666666", linewidth=1, linestyle="--")
+        side, shift = ("left", 4) if place**2 < low * high else ("right", -4)
         panel.annotate(
-            told, (place, 0.02), xycoords=("data", "axes fraction"), fontsize=8, rotation=90,
-            xytext=(3, 0), textcoords="offset points",
-        )  # fmt: skip
+            told, (place, 0.02), (shift, 0), ("data", "axes fraction"), "offset points", ha=side, fontsize=8
+        )
     panel.set_xlabel(chart.x)
     panel.set_ylabel(chart.y)
     panel.grid(alpha=0.25)
-    panel.legend(frameon=False, fontsize=8)
 
 
 def _dots(panel: Axes, chart: Dots) -> None:
@@ -84,7 +92,6 @@ def _dots(panel: Axes, chart: Dots) -> None:
     _plain_ticks(panel.xaxis)
     panel.set_xlabel(chart.unit)
     panel.grid(alpha=0.25)
-    panel.legend(frameon=False, fontsize=8)
 
 
 def _plain_ticks(axis: Axis) -> None:

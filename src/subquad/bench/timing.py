@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ class Timing:
     p80: float
 
     def __str__(self) -> str:
+        if self.p20 == self.p80:  # of one run
+            return f"{self.p50:.4g} (once)"
         return f"{self.p50:.4g} ({self.p20:.4g} to {self.p80:.4g})"
 
     @property
@@ -34,6 +37,8 @@ def side_by_side(
     *,
     repeats: int,
     device: torch.device,
+    budget: float = math.inf,
+    warm_up: bool = True,
     tell: Tell | None = None,
     clock: Clock = time.perf_counter,
 ) -> dict[str, Timing]:
@@ -46,22 +51,26 @@ def side_by_side(
         ways: What to time, by name.
         repeats: Rounds, at least 1.
         device: What to wait for before the clock stops.
+        budget: Seconds; a way that took so many in all of its rounds takes part in no more of them.
+        warm_up: Whether each way runs once before; False where it did already.
         tell: Is told how far it is.
         clock: Seconds.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}.")
     names = list(ways)
-    for name, way in ways.items():
+    for name, way in ways.items() if warm_up else ():
         if tell is not None:
             tell(f"{name}, warming up")
         way()
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(repeats):
-        if tell is not None:
-            tell(f"round {turn + 1} of {repeats}")
         for place in turns(turn, len(names)):
             name = names[place]
+            if sum(seconds[name]) >= budget:
+                continue
+            if tell is not None:
+                tell(f"{name}, round {turn + 1} of {repeats}")
             seconds[name].append(seconds_of(ways[name], device, clock))
     return {name: quantiles(times) for name, times in seconds.items()}
 
@@ -91,6 +100,11 @@ def quantiles(seconds: Sequence[float]) -> Timing:
     levels = torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64)
     p20, p50, p80 = (1e3 * torch.tensor(seconds, dtype=torch.float64)).quantile(levels).tolist()
     return Timing(p20, p50, p80)
+
+
+def within(tell: Tell | None, *places: str) -> Tell | None:
+    """Return a `tell` that says where first."""
+    return None if tell is None else lambda told: tell(", ".join((*places, told)))
 
 
 def _wait(device: torch.device) -> None:

@@ -48,7 +48,10 @@ BENCHES = {
     name: Bench(help, f"subquad.cli.benches.{name}")
     for name, help in {
         "mixing": "mixing by links against the original's way, and a Paramixer block against attention",
+        "solvers": "NMF, VQ and CD against the plain way of writing them",
+        "modules": "modules for global context: attention of all kinds, and ours",
         "models": "our networks from an image to its class map, beside those of other packages",
+        "scaling": "time over the number of positions, and where attention wins",
     }.items()
 }
 

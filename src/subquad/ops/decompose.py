@@ -14,6 +14,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from subquad.ops.precision import Precision, check_bfloat16, check_precision
+from subquad.ops.products import largest_entry, product, project
+
 # Data whose largest entry lies between these bounds is used as it is. Outside of them the epsilons
 # of the papers would dominate (small data) or squares would overflow (huge data).
 _SMALLEST_ORDINARY = 1e-2
@@ -39,7 +42,7 @@ class Factors(NamedTuple):
     def reconstruct(self) -> Tensor:
         """Return D C, (batch, dim, positions), in the precision of the factors under any autocast."""
         with autocast_off(self.dictionary):
-            return self.dictionary @ self.codes
+            return product(self.dictionary, self.codes)
 
 
 class Problem(NamedTuple):
@@ -50,15 +53,35 @@ class Problem(NamedTuple):
         mask: True where a position counts, (batch, 1, positions); None if all do.
         unit: The scale of X in each sample, (batch, 1, 1): 1 for ordinary data, so that the
             epsilons are the papers'; smaller or larger for data far from 1, so that they follow.
-        inverse_norm: `1 / |column of X|`, (batch, 1, positions); None if the solver has no use for it.
+        norm: `|column of X|`, (batch, 1, positions); None if the solver has no use for it.
         scaled: Whether `x` is a copy of X in this unit.
+        short: X in bfloat16, where products are asked for in it; `decompose` sets it.
     """
 
     x: Tensor
     mask: Tensor | None
     unit: Tensor
-    inverse_norm: Tensor | None = None
+    norm: Tensor | None = None
     scaled: bool = False
+    short: Tensor | None = None
+
+    def project(self, dictionary: Tensor) -> Tensor:
+        """Return D'X, (batch, rank, positions)."""
+        if self.short is None:
+            return project(self.x, dictionary)
+        return project(self._short(), dictionary.bfloat16())
+
+    def collect(self, codes: Tensor) -> Tensor:
+        """Return X C', (batch, dim, rank)."""
+        if self.short is None:
+            return product(self.x, codes.mT)
+        return product(self._short(), codes.mT.bfloat16())
+
+    def _short(self) -> Tensor:
+        """Return X in bfloat16, with a graph where one is wanted: the copy was made outside of it."""
+        assert self.short is not None
+        needs_graph = torch.is_grad_enabled() and self.x.requires_grad
+        return self.x.bfloat16() if needs_graph else self.short
 
 
 @runtime_checkable
@@ -133,6 +156,7 @@ def decompose(
     steps: int,
     grad_steps: int = 0,
     mask: Tensor | None = None,
+    precision: Precision = "float32",
 ) -> Factors:
     """Decompose `x` into a dictionary and codes by `steps` iterations of `solver`.
 
@@ -149,13 +173,17 @@ def decompose(
             does not grow with `steps`); `steps` is back-propagation through time.
         mask: True where a position counts, (batch, positions). The others neither give nor get
             anything: their codes are zero, and the result is that of the cropped data.
+        precision: Of the factors of the long products, D'X and X C': "bfloat16" rounds them to 8 bits
+            and adds up in float32, in which all updates are, too. Float64 stays as it is, and so does
+            what is exported.
 
     Returns:
         The factors in float32 or float64: dictionary (batch, dim, rank), codes
-        (batch, rank, positions).
+        (batch, rank, positions), which lie in memory position by position.
 
     Raises:
-        ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit.
+        ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit, or if
+            bfloat16 would not be faster on this device.
     """
     dictionary = checked_dictionary(x, dictionary)
     check_data(x, steps, mask)
@@ -164,15 +192,15 @@ def decompose(
             f"grad_steps must be 0 (one-step gradient) to steps = {steps} (back-propagation through "
             f"time), got {grad_steps}."
         )
-    precision = torch.float64 if x.dtype == torch.float64 else torch.float32
     grad = torch.is_grad_enabled()
     with autocast_off(x):
-        x, dictionary = x.to(precision), dictionary.to(precision)
+        x, short = widened(x, precision)
+        dictionary = dictionary.to(x.dtype)
         if mask is not None:
             mask = mask.unsqueeze(1)  # (batch, 1, positions)
             x = x.where(mask, 0)  # also keeps NaN of the padding out
         with grad_mode(grad and grad_steps > 0):
-            problem = solver.prepare(x, mask)
+            problem = prepared(solver, x, mask, short)
         with grad_mode(grad and grad_steps == steps):
             codes = solver.first_codes(problem, dictionary)
             dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
@@ -183,6 +211,28 @@ def decompose(
         return Factors(dictionary, solver.final_codes(problem, Factors(dictionary, codes)))
 
 
+def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:
+    """Return X in the precision of the updates, and whether products are to be in bfloat16.
+
+    Raises:
+        ValueError: If `precision` is unknown, or would not be faster.
+    """
+    check_precision(precision)
+    if x.dtype == torch.float64:
+        return x, False
+    # What is exported runs elsewhere.
+    short = precision == "bfloat16" and not torch.compiler.is_exporting()
+    if short:
+        check_bfloat16(x.device)
+    return x.float(), short
+
+
+def prepared(solver: Solver, x: Tensor, mask: Tensor | None, short: bool) -> Problem:
+    """Return what a solver prepares, with a copy of X in bfloat16 if that is asked for."""
+    problem = solver.prepare(x, mask)
+    return problem._replace(short=problem.x.bfloat16()) if short else problem
+
+
 @torch.no_grad()
 def data_unit(x: Tensor) -> Tensor:
     """Return the scale by which a solver divides `x`, (batch, 1, 1): 1 for ordinary data.
@@ -190,18 +240,9 @@ def data_unit(x: Tensor) -> Tensor:
     Args:
         x: (batch, dim, positions).
     """
-    largest = torch.linalg.vector_norm(x, torch.inf, dim=(-2, -1), keepdim=True)
+    largest = largest_entry(x)
     # Below 1e-20 there is nothing left to scale: squares in float32 end at 1e-38.
     return largest.clamp_min(1e-20) / largest.clamp(_SMALLEST_ORDINARY, _LARGEST_ORDINARY)
-
-
-def inverse_column_norm(x: Tensor) -> Tensor:
-    """Return 1 / |column|, (batch, 1, positions); 0 for a zero column, which has no direction.
-
-    The zero matters for the gradient: 1 / eps would turn a dead pixel into a huge one.
-    """
-    norm = torch.linalg.vector_norm(x, dim=-2, keepdim=True)
-    return torch.where(norm > 0, 1 / norm.clamp_min(1e-12), 0)
 
 
 def grad_mode(enabled: bool) -> AbstractContextManager[None]:
