@@ -18,7 +18,6 @@ from subquad.bench.timing import Tell, Timing, seconds_of, side_by_side
 
 FEWEST = 256  # positions that are worth a run before all of them are
 MOST_REPEATS = 20
-SHORT = 0.2  # seconds of a pass that may run again to be sure of them
 FEWER = ", a fourth"  # behind the name of what is timed with so many of the positions
 
 
@@ -97,20 +96,19 @@ class Trial:
         for spatial in fewer_positions(self.spatial):
             if self._why_not(predicted(mixer, runs, prod(spatial)), share):
                 break
-            runs.append(self._run(mixer, spatial))
+            runs.append(self._run(mixer, spatial, share))
         parameters = sum(p.numel() for p in mixer.build(prod(self.spatial)).parameters())
         sizes = prod(fourth(self.spatial)), prod(self.spatial)
         fewer, expected = (predicted(mixer, runs, positions) for positions in sizes)
         return Sketch(mixer, parameters, fewer, expected)
 
-    def _run(self, mixer: Mixer, spatial: tuple[int, ...]) -> Run:
+    def _run(self, mixer: Mixer, spatial: tuple[int, ...], share: float) -> Run:
         """Return the quickest of a few passes: it is to tell what one takes, not what disturbs it."""
         way = self._way(mixer, spatial)
-        way()
-        seconds = seconds_of(way, self.device)
-        for _ in range(2 if seconds < SHORT else 0):
-            seconds = min(seconds, seconds_of(way, self.device))
-        return Run(prod(spatial), seconds, peak_memory(way, self.device))
+        seconds = [seconds_of(way, self.device) for _ in range(2)]
+        while len(seconds) < 4 and sum(seconds) < share / 4:
+            seconds.append(seconds_of(way, self.device))
+        return Run(prod(spatial), min(seconds), peak_memory(way, self.device))
 
     def _why_not(self, run: Run, share: float) -> str:
         """Return why a pass would be too much; "" if it is not."""
