@@ -47,8 +47,9 @@ def test_a_rival_is_resized_as_its_documentation_does_it():
 
 def test_the_reference_is_of_the_published_size():
     """SegFormer-B0 with 150 classes: 3.8 M parameters, 8.4 G multiply-adds at 512 x 512."""
-    with torch.device("meta"), torch.inference_mode():
-        parameters, multiply_adds = bench._cost(built(REFERENCE, 150), torch.zeros(2, 3, 512, 512))
+    network, images = built(REFERENCE, 150).to("meta"), torch.zeros(2, 3, 512, 512, device="meta")
+    with torch.inference_mode():
+        parameters, multiply_adds = bench._cost(network, images)
     assert round(parameters / 1e6, 1) == 3.8 and round(multiply_adds / 1e9, 1) == 8.4
 
 
