@@ -36,7 +36,7 @@ def test_the_crossover_is_told_and_drawn():
     assert (result.faster_from(RIVAL), result.faster_from("3 x 3 convolution")) == (128, None)
     titles = [table.title for table in result.tables()]
     assert "Hamburger is faster than attention from 128 positions on" in titles
-    assert "Hamburger is faster than 3 x 3 convolution at no size that was measured" in titles
+    assert "Hamburger is not faster than 3 x 3 convolution at the largest size" in titles
     chart = result.charts()[0]
     assert isinstance(chart, Curves) and chart.marks == {128: "faster than attention from 128"}
     assert first_faster([]) is None and isinstance(sequences, Curve)
@@ -47,7 +47,7 @@ def test_the_command_prints_rows_and_writes(tmp_path, capsys):
     small = ["--smallest=2", "--largest=3", "--dim=4", "--shortest=2", "--longest=3", "--sequence-dim=4"]
     assert main(["bench", "scaling", *small, "--repeats=1", f"--json={file}", f"--plot={picture}"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("measuring scaling ...\n") and "Hamburger is faster than attention" in out
+    assert out.startswith("measuring scaling ...\n") and "faster than attention" in out
     written = json.loads(file.read_text())
     assert [point["width"] for point in written["maps"]] == [2, 4]
     assert [point["length"] for point in written["sequences"]["points"]] == [4, 8]

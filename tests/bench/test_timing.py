@@ -57,7 +57,7 @@ def test_a_slow_way_ends_at_its_budget():
     ways = {"slow": lambda: run("slow", 4.0), "fast": lambda: run("fast", 1.0)}
     timings = side_by_side(ways, repeats=5, device=CPU, budget=7, warm_up=False, clock=lambda: now[0])
     assert (runs.count("slow"), runs.count("fast")) == (2, 5)
-    assert str(timings["slow"]) == "4000 (once)"
+    assert str(timings["slow"]) == "4,000 (once)"
 
 
 def watched(loads, seconds, timings=None):
@@ -73,11 +73,13 @@ STEADY, WILD = Timing(9, 10, 11), Timing(8, 10, 13)
 @pytest.mark.parametrize(
     ("loads", "seconds", "timings", "reason"),
     [
-        ((0.1, 0.9), 60, {"a": STEADY}, ""),  # one thread of ours explains 0.63, half a process 0.32 more
-        ((0.1, 1.1), 60, {}, "the load was 1.1 at the end, of which our own threads explain at most 0.98"),
+        ((0.1, 0.9), 60, {"a": STEADY}, ""),  # 1.4 meanwhile: one thread of ours, and hardly another
+        ((0.1, 1.1), 60, {}, "the load was 1.7 while our own threads, 1, explain no more than that many"),
         ((0.1, 1.1), 600, {}, ""),
+        ((3.0, 1.7), 60, {}, ""),  # what ran before is forgotten by and by
+        ((3.0, 2.7), 60, {}, "the load was 2.5 while our own threads, 1, explain no more than that many"),
         ((0.1, 1.1), 5, {}, ""),  # too short for the system's average
-        ((0.6, 0.6), 60, {}, "the load was 0.6 before the measurement began"),
+        ((0.6, 0.6), 5, {}, "the load was 0.6 before the measurement began"),
         ((None, None), 60, {}, ""),
         ((0.0, 0.1), 60, {"a": STEADY, "b": WILD}, "b took 8 to 13 ms, 50% of its median"),
     ],

@@ -17,7 +17,7 @@ from subquad.bench.timing import Timing
 
 MOST_OTHERS = 0.5  # processes beside ours that a quiet machine may have had
 MOST_SPREAD = 0.25  # of a timing, as a share of its median
-FEWEST_SECONDS = 10.0  # in less, the system's load says little about us
+FEWEST_SECONDS = 20.0  # in less, the system's load says more about what was before
 _LOAD_SECONDS = 60.0  # the system forgets all but 1/e of its load in so many
 
 
@@ -88,11 +88,7 @@ class Watch:
         seconds, after = self._clock() - self._begun, self._load()
         is_gpu = self.device.type == "cuda"
         threads = torch.get_num_threads()
-        reason = (
-            _busy_before(self._before)
-            or _busy_meanwhile(self._before, after, seconds, threads)
-            or _spread(timings or {})
-        )
+        reason = _busy(self._before, after, seconds, threads) or _spread(timings or {})
         return Environment(
             device=torch.cuda.get_device_name(self.device) if is_gpu else _processor(),
             threads=threads,
@@ -113,20 +109,20 @@ def environment(device: torch.device) -> Environment:
     return Watch(device).environment()
 
 
-def _busy_before(load: float | None) -> str:
-    busy = load is not None and load > MOST_OTHERS
-    return f"the load was {load} before the measurement began" if busy else ""
+def _busy(before: float | None, after: float | None, seconds: float, threads: int) -> str:
+    """Say how others were busy: by the load meanwhile if that took long enough, else by the one before.
 
-
-def _busy_meanwhile(before: float | None, after: float | None, seconds: float, threads: int) -> str:
-    """Say whether others raised the load: the system averages it with weights that halve in 42 seconds."""
-    if before is None or after is None or seconds < FEWEST_SECONDS:
+    The system's load is a mean that forgets; what it forgot and what came to it tell the load in between.
+    """
+    if before is None or after is None:
         return ""
+    if seconds < FEWEST_SECONDS:
+        return f"the load was {before} before the measurement began" if before > MOST_OTHERS else ""
     kept = math.exp(-seconds / _LOAD_SECONDS)
-    most = before * kept + (threads + MOST_OTHERS) * (1 - kept)
-    if after <= most:
+    meanwhile = (after - before * kept) / (1 - kept)
+    if meanwhile <= threads + MOST_OTHERS:
         return ""
-    return f"the load was {after} at the end, of which our own threads explain at most {most:.2f}"
+    return f"the load was {meanwhile:.1f} while our own threads, {threads}, explain no more than that many"
 
 
 def _spread(timings: Mapping[str, Timing]) -> str:

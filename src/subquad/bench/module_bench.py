@@ -181,7 +181,9 @@ def bench_modules(
         )
         for name, module in built.items()
     )
-    return ModuleBench(watch.environment(inference), batch, dim, height, width, repeats, rows)
+    timings = {f"inference of {name}": timing for name, timing in inference.items()}
+    timings |= {f"a training step of {name}": timing for name, timing in training.items()}
+    return ModuleBench(watch.environment(timings), batch, dim, height, width, repeats, rows)
 
 
 def _measured(

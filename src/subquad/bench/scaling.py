@@ -86,8 +86,12 @@ class ScalingBench:
         found = []
         for rival in (name for name in LAYERS if name != OURS):
             start = self.faster_from(rival)
-            when = "at no size that was measured" if start is None else f"from {start:,} positions on"
-            found.append(Table(f"{OURS} is faster than {rival} {when}"))
+            told = (
+                f"{OURS} is not faster than {rival} at the largest size"
+                if start is None
+                else f"{OURS} is faster than {rival} from {start:,} positions on"
+            )
+            found.append(Table(told))
         return found
 
     def charts(self) -> list[Chart]:

@@ -161,7 +161,8 @@ def bench_solvers(
                 codes = 4 * batch * positions * rank
                 scratch = memory.scratch / codes, memory_of_step.scratch / codes
                 rows.append(SolverRow(name, layout, way, inference, training, *scratch, error))
-                timings[f"{name}, {layout}, {way}"] = inference
+                timings[f"inference of {name}, {layout}, {way}"] = inference
+                timings[f"a training step of {name}, {layout}, {way}"] = training
     return SolverBench(
         watch.environment(timings), batch, dim, positions, rank, steps, repeats, tuple(rows), refused
     )

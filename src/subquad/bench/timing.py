@@ -22,9 +22,8 @@ class Timing:
     p80: float
 
     def __str__(self) -> str:
-        if self.p20 == self.p80:  # of one run
-            return f"{self.p50:.4g} (once)"
-        return f"{self.p50:.4g} ({self.p20:.4g} to {self.p80:.4g})"
+        p20, p50, p80 = (f"{ms:,.0f}" if ms >= 1000 else f"{ms:.4g}" for ms in (self.p20, self.p50, self.p80))
+        return f"{p50} (once)" if self.p20 == self.p80 else f"{p50} ({p20} to {p80})"
 
     @property
     def spread(self) -> float:
