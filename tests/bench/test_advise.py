@@ -70,10 +70,11 @@ def test_a_pass_that_was_disturbed_does_not_make_more_of_them_free():
 
 
 def test_what_would_take_too_long_or_too_much_is_predicted(monkeypatch):
-    """Attention has a second for a fourth of the positions, and a share of two in all."""
-    real = Trial._way
+    """A pass of attention takes a second, its share are two: more positions are not tried."""
+    real, tried = Trial._way, []
 
     def clocked(self, mixer, spatial):
+        tried.append((mixer.name, prod(spatial)))
         way = real(self, mixer, spatial)
 
         def run():
@@ -84,10 +85,11 @@ def test_what_would_take_too_long_or_too_much_is_predicted(monkeypatch):
 
     monkeypatch.setattr(Trial, "_way", clocked)
     monkeypatch.setattr(trials, "seconds_of", lambda way, device: way.seconds)
-    rows, _ = Trial(1, 16, (32, 32), False, 20.0, CPU, 2**30).measure(MAPS, None)
+    rows, _ = Trial(1, 16, (64, 64), False, 20.0, CPU, 2**30).measure(MAPS, None)
     attention, *others = rows
-    assert attention.time is None and attention.ms == pytest.approx(1e3 * 1024 * 33 / (256 * 9))
-    assert attention.fewer == 1000 and "--seconds" in attention.skipped
+    assert attention.time is None and attention.ms == pytest.approx(1e3 * 4096 * 129 / (256 * 9))
+    assert [positions for name, positions in tried if name == ATTENTION] == [256]
+    assert attention.fewer == pytest.approx(1e3 * 1024 * 33 / (256 * 9)) and "--seconds" in attention.skipped
     assert all(row.time is not None and not row.skipped for row in others)
     rows, _ = Trial(1, 16, (32, 32), False, 1e6, CPU, 150_000).measure(MAPS, None)
     assert rows[0].skipped.startswith("it would hold about")

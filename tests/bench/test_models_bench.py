@@ -53,6 +53,14 @@ def test_the_reference_is_of_the_published_size():
     assert round(parameters / 1e6, 1) == 3.8 and round(multiply_adds / 1e9, 1) == 8.4
 
 
+def test_fused_attention_counts_where_it_runs():
+    """One image counts, and the products inside of the CPU's kernel, which the counter does not see."""
+    network, images = built(REFERENCE), torch.zeros(2, 3, 64, 64)
+    with torch.inference_mode():
+        here = bench._cost(network, images)
+        assert here == bench._cost(network, images[:1]) == bench._cost(network.to("meta"), images.to("meta"))
+
+
 def row(name, form, ms):
     return NetworkRow(name, "torch", form, 10, 20, Timing(ms, ms, ms), 30)
 

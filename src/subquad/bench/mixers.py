@@ -124,7 +124,7 @@ def _paramixer(channels: int, length: int, protocol: LinkProtocol) -> Mixer:
     told = "" if protocol == "chord" else f', protocol="{protocol}"'
     return Mixer(
         f"Paramixer, {protocol.upper()}",
-        "sparse factors",
+        "sparse factors, order",
         True,
         None,
         f"subquad.nn.Paramixer({channels}, {channels}, length={length}{told})",
