@@ -1,6 +1,7 @@
 """`subquad bench solvers`: all ways compute the same, and the rows say who is faster."""
 
 import json
+from importlib import import_module
 
 import pytest
 
@@ -35,6 +36,19 @@ def test_the_command_prints_rows_and_writes(tmp_path, capsys):
     assert written["positions"] == 20 and written["environment"]["quiet"] in (True, False)
     assert written["rows"][0]["inference"].keys() == {"p20", "p50", "p80"}
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("load", [0.0, 3.0])
+def test_a_busy_machine_is_told(load, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
+    monkeypatch.setattr(import_module("subquad.bench.environment"), "MOST_SPREAD", float("inf"))
+    file = tmp_path / "busy.json"
+    small = ["--dim=4", "--positions=9", "--rank=2", "--steps=1", "--repeats=1"]
+    assert main(["bench", "solvers", *small, f"--json={file}"]) == 0
+    told = "The machine was not quiet: the load was 3.0 before the measurement began; for numbers to publish"
+    assert (told in capsys.readouterr().out) == (load > 0)
+    environment = json.loads(file.read_text())["environment"]
+    assert environment["quiet"] == (load == 0) and bool(environment["reason"]) == (load > 0)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from signal import SIGINT
 
+from subquad.base.allocation import keep_freed_memory
 from subquad.base.interruption import Interrupted
 from subquad.base.plugins import load
 from subquad.base.suggest import did_you_mean
@@ -38,6 +39,7 @@ OF_ALL_TASKS = {
 
 def run() -> None:
     """Entry point of the console script."""
+    keep_freed_memory()
     sys.exit(main(sys.argv[1:]))
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from subquad.ops.cosine import CosineClustering, unit_columns
 from subquad.ops.decompose import Factors, Problem
+from subquad.ops.products import project
 
 
 @dataclass(frozen=True)
@@ -54,4 +55,4 @@ class CD(CosineClustering):
         # (rank, rank) against (rank, dim) first: the positions enter one product only. The "_ex"
         # form does not wait for the device to report singularity, which the ridge excludes.
         projection, _ = torch.linalg.solve_ex(gram + ridge, dictionary.mT)
-        return problem.project(projection.mT)
+        return project(problem.x, projection.mT)

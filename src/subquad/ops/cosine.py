@@ -11,12 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.ops.decompose import Factors, Problem, data_unit
-from subquad.ops.products import column_norm, over_positions, project
+from subquad.ops.products import collect, column_norm, project, softmax_of_columns
 
 
 @dataclass(frozen=True)
 class CosineClustering:
     """Start, preparation and assignment of the two clustering solvers.
+
+    Their products are in float32 whatever is asked for: the temperature magnifies what bfloat16 rounds away.
 
     Attributes:
         temperature: Of the softmax, > 0; its inverse is the originals' inv_t.
@@ -61,17 +63,16 @@ class CosineClustering:
 
     def soft_assignment(self, problem: Problem, dictionary: Tensor, inverse: Tensor) -> Tensor:
         """Return the softmax of cosines, for columns of X whose lengths have this inverse."""
-        # The length of X's columns is divided out of the small product, not out of a copy of X. In
-        # float32 always: the temperature magnifies what bfloat16 rounds away.
+        # The length of X's columns is divided out of the small product, not out of a copy of X.
         scores = project(problem.x, dictionary)
         sharpness = inverse / self.temperature
         scores = scores * sharpness if torch.is_grad_enabled() else scores.mul_(sharpness)
-        weights = over_positions(lambda rows: rows.softmax(dim=-1), scores)
+        weights = softmax_of_columns(scores)
         return weights if problem.mask is None else weights.where(problem.mask, 0)
 
     def means(self, problem: Problem, weights: Tensor) -> Tensor:
         """Return the means of the columns of X with these weights, (batch, dim, rank)."""
-        return problem.collect(weights) / (1e-6 + weights.sum(dim=-1).unsqueeze(-2))
+        return collect(problem.x, weights) / (1e-6 + weights.sum(dim=-1).unsqueeze(-2))
 
     def objective(self, x: Tensor, factors: Factors) -> Tensor:
         """Soft k-means: `-T sum_n |x_n| log sum_k exp(cos(d_k, x_n) / T)`, for the temperature T.

@@ -14,8 +14,10 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from subquad.ops.precision import Precision, check_bfloat16, check_precision
-from subquad.ops.products import largest_entry, product, project
+from subquad.ops.checks import check_data, checked_dictionary
+from subquad.ops.dispatch import Impl
+from subquad.ops.precision import Precision, check_bfloat16, check_precision, is_short
+from subquad.ops.products import collect, largest_entry, product, project
 
 # Data whose largest entry lies between these bounds is used as it is. Outside of them the epsilons
 # of the papers would dominate (small data) or squares would overflow (huge data).
@@ -74,8 +76,8 @@ class Problem(NamedTuple):
     def collect(self, codes: Tensor) -> Tensor:
         """Return X C', (batch, dim, rank)."""
         if self.short is None:
-            return product(self.x, codes.mT)
-        return product(self._short(), codes.mT.bfloat16())
+            return collect(self.x, codes)
+        return collect(self._short(), codes.bfloat16())
 
     def _short(self) -> Tensor:
         """Return X in bfloat16, with a graph where one is wanted: the copy was made outside of it."""
@@ -92,7 +94,9 @@ class Solver(Protocol):
     `update_dictionary`. `final_codes` follows the last iteration and always carries the gradient.
 
     A solver whose data must not be negative says so by an attribute `nonnegative = True`, as `NMF` does:
-    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign.
+    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign. One that takes
+    its long products by `Problem.project` and `Problem.collect` says `short_products = True`: these are what
+    `precision="bfloat16"` makes faster.
     """
 
     def random_dictionary(
@@ -143,6 +147,15 @@ class Descending(Solver, Protocol):
         ...
 
 
+@runtime_checkable
+class Iterating(Solver, Protocol):
+    """A solver with a faster form of its iterations for where no graph is kept."""
+
+    def iterate(self, problem: Problem, dictionary: Tensor, steps: int, impl: Impl) -> Factors | None:
+        """Return the factors after so many iterations from a start; None where the updates are as fast."""
+        ...
+
+
 def wants_nonnegative(solver: Solver) -> bool:
     """Say whether the data of a solver must not be negative."""
     return bool(getattr(solver, "nonnegative", False))
@@ -157,6 +170,7 @@ def decompose(
     grad_steps: int = 0,
     mask: Tensor | None = None,
     precision: Precision = "float32",
+    impl: Impl = "auto",
 ) -> Factors:
     """Decompose `x` into a dictionary and codes by `steps` iterations of `solver`.
 
@@ -173,9 +187,11 @@ def decompose(
             does not grow with `steps`); `steps` is back-propagation through time.
         mask: True where a position counts, (batch, positions). The others neither give nor get
             anything: their codes are zero, and the result is that of the cropped data.
-        precision: Of the factors of the long products, D'X and X C': "bfloat16" rounds them to 8 bits
-            and adds up in float32, in which all updates are, too. Float64 stays as it is, and so does
-            what is exported.
+        precision: Of the factors of the long products, D'X and X C', of a solver that allows it, such as
+            `NMF`: "bfloat16" rounds them to 8 bits and adds up in float32, in which all updates are, too.
+            Float64 stays as it is, and so does what is exported.
+        impl: Which implementation runs the iterations without a graph: "auto", "reference" (the updates as
+            they are written), or "triton", where the solver has a kernel.
 
     Returns:
         The factors in float32 or float64: dictionary (batch, dim, rank), codes
@@ -201,14 +217,38 @@ def decompose(
             x = x.where(mask, 0)  # also keeps NaN of the padding out
         with grad_mode(grad and grad_steps > 0):
             problem = prepared(solver, x, mask, short)
-        with grad_mode(grad and grad_steps == steps):
-            codes = solver.first_codes(problem, dictionary)
-            dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
-        for step in range(1, steps):
+        free = steps if not grad else steps - grad_steps  # iterations without a graph
+        with grad_mode(grad and free == 0):
+            factors = first_iterations(solver, problem, dictionary, free, impl)
+        if factors is None:
+            with grad_mode(grad and free == 0):
+                codes = solver.first_codes(problem, dictionary)
+                factors = Factors(solver.update_dictionary(problem, Factors(dictionary, codes)), codes)
+            free = 1
+        for step in range(free, steps):
             with grad_mode(grad and step >= steps - grad_steps):
-                codes = solver.update_codes(problem, Factors(dictionary, codes))
-                dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
-        return Factors(dictionary, solver.final_codes(problem, Factors(dictionary, codes)))
+                codes = solver.update_codes(problem, factors)
+                dictionary = solver.update_dictionary(problem, Factors(factors.dictionary, codes))
+                factors = Factors(dictionary, codes)
+        return Factors(factors.dictionary, solver.final_codes(problem, factors))
+
+
+def first_iterations(
+    solver: Solver, problem: Problem, dictionary: Tensor, steps: int, impl: Impl
+) -> Factors | None:
+    """Return what a solver that has a faster form of its iterations makes of the first ones, else None.
+
+    Raises:
+        ValueError: If `impl` asks for a kernel that there is not.
+    """
+    if steps and isinstance(solver, Iterating):
+        return solver.iterate(problem, dictionary, steps, impl)
+    if impl == "triton":
+        raise ValueError(
+            f'impl="triton" cannot run: {"all iterations keep a graph" if not steps else solver} '
+            'has no kernel; use "auto".'
+        )
+    return None
 
 
 def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:
@@ -218,19 +258,18 @@ def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:
         ValueError: If `precision` is unknown, or would not be faster.
     """
     check_precision(precision)
-    if x.dtype == torch.float64:
-        return x, False
-    # What is exported runs elsewhere.
-    short = precision == "bfloat16" and not torch.compiler.is_exporting()
+    short = is_short(precision, x.dtype)
     if short:
         check_bfloat16(x.device)
-    return x.float(), short
+    return (x if x.dtype == torch.float64 else x.float()), short
 
 
 def prepared(solver: Solver, x: Tensor, mask: Tensor | None, short: bool) -> Problem:
-    """Return what a solver prepares, with a copy of X in bfloat16 if that is asked for."""
+    """Return what a solver prepares, with a copy of X in bfloat16 if that is asked for and of use."""
     problem = solver.prepare(x, mask)
-    return problem._replace(short=problem.x.bfloat16()) if short else problem
+    if not (short and getattr(solver, "short_products", False)):
+        return problem
+    return problem._replace(short=problem.x.bfloat16())
 
 
 @torch.no_grad()
@@ -258,36 +297,3 @@ def autocast_off(x: Tensor) -> AbstractContextManager[object]:
     if device in _AUTOCAST_DEVICES and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
-
-
-def checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
-    """Return the start dictionary as (batch, dim, rank)."""
-    if x.dim() != 3:
-        raise ValueError(
-            f"x must be (batch, dim, positions), got {tuple(x.shape)}; flatten its positions first."
-        )
-    if dictionary.dim() == 2:
-        dictionary = dictionary.unsqueeze(0)
-    fits = dictionary.dim() == 3 and dictionary.shape[0] in (1, x.shape[0])
-    if not fits or dictionary.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"the dictionary must be (batch, dim, rank) with the batch and dim of x "
-            f"{tuple(x.shape)}, got {tuple(dictionary.shape)}."
-        )
-    return dictionary.expand(x.shape[0], -1, -1)
-
-
-def check_data(x: Tensor, steps: int, mask: Tensor | None) -> None:
-    """Raise ValueError if the type of `x`, the number of steps or the mask does not fit."""
-    if not x.is_floating_point():
-        raise ValueError(f"x must be of a floating point type, got {x.dtype}; use x.float().")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}.")
-    if mask is None:
-        return
-    if mask.dtype != torch.bool:
-        raise ValueError(f"mask must be boolean (True where a position counts), got {mask.dtype}.")
-    if mask.shape != (x.shape[0], x.shape[2]):
-        raise ValueError(
-            f"mask must be (batch, positions) = {(x.shape[0], x.shape[2])}, got {tuple(mask.shape)}."
-        )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from subquad.ops.checks import check_data, checked_dictionary
 from subquad.ops.decompose import (
     Factors,
     Solver,
     autocast_off,
-    check_data,
-    checked_dictionary,
     grad_mode,
     prepared,
     widened,

@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.ops.decompose import Factors, Problem, data_unit
-from subquad.ops.products import combine, over_positions, product
+from subquad.ops.dispatch import Impl, use_triton
+from subquad.ops.kernels.limits import obstacle_to_nmf
+from subquad.ops.products import combine, product, softmax_of_columns
 from subquad.ops.transforms import is_transformed
 
 
@@ -37,6 +39,7 @@ class NMF:
     """
 
     nonnegative: ClassVar[bool] = True
+    short_products: ClassVar[bool] = True
 
     eps: float = 1e-6
 
@@ -73,7 +76,7 @@ class NMF:
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
         """Start from softmax(D'X) and update once, with the same D'X."""
         overlap = self._overlap(problem, dictionary)
-        start = over_positions(lambda rows: rows.softmax(dim=-1), overlap * problem.unit)
+        start = softmax_of_columns(overlap * problem.unit)
         return self._updated_codes(overlap, Factors(dictionary, start))
 
     def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
@@ -83,9 +86,33 @@ class NMF:
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- D * (X C') / (D C C' + eps)."""
         dictionary, codes = factors
-        small = codes if problem.scaled else codes / problem.unit
-        overlap = problem.collect(small)  # (batch, dim, rank)
+        overlap = problem.collect(codes if problem.scaled else codes / problem.unit)  # (batch, dim, rank)
         return _multiply(dictionary, overlap, dictionary @ product(codes, codes.mT), self.eps)
+
+    def iterate(self, problem: Problem, dictionary: Tensor, steps: int, impl: Impl) -> Factors | None:
+        """Run the first iterations by a kernel that reads X once in each, where there is one to run.
+
+        Args:
+            problem: Prepared without a graph.
+            dictionary: The start.
+            steps: Iterations, at least 1.
+            impl: Which implementation; see `subquad.ops.dispatch`.
+
+        Returns:
+            What as many updates of codes and dictionary return; None if no kernel is to run.
+
+        Raises:
+            ValueError: If `impl` asks for what cannot run.
+        """
+        data = problem.x if problem.short is None else problem.short
+        sizes = (*data.shape, dictionary.shape[-1])
+        if use_triton(impl, data, "nmf", sizes, obstacle_to_nmf(data, dictionary)):
+            from subquad.ops.kernels.nmf import nmf_iterations
+
+            start = (data, dictionary, None, problem.unit)
+            dictionary, codes = nmf_iterations(*start, self.eps, steps)
+            return Factors(dictionary, codes.mT)
+        return None
 
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Update once more; with constant D and C the result is linear in X."""
@@ -111,10 +138,8 @@ def _multiply(factor: Tensor, numerator: Tensor, denominator: Tensor, eps: float
     where the denominator is zero too, each iteration would multiply the gradient by 1 / eps.
     """
     if not torch.is_grad_enabled():
-        denominator = denominator.add_(eps)
-        return numerator.clamp_min_(0).mul_(torch.div(factor, denominator, out=denominator))
+        return numerator.clamp_min_(0).div_(denominator.add_(eps)).mul_(factor)
     numerator = numerator.clamp_min(0)
     if factor.requires_grad or is_transformed(factor):
         numerator = numerator.where(factor != 0, 0)
-    # With constant factors this is linear in X, and a number for each code is all that its graph keeps.
-    return numerator * (factor / (denominator + eps))
+    return numerator / (denominator + eps) * factor

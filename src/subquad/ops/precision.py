@@ -20,8 +20,15 @@ def check_precision(precision: str) -> None:
         raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}, got {precision!r}.")
 
 
+def is_short(precision: str, dtype: torch.dtype) -> bool:
+    """Say whether products are taken in bfloat16: not in float64, and not in what is exported."""
+    return precision == "bfloat16" and dtype != torch.float64 and not torch.compiler.is_exporting()
+
+
 def check_bfloat16(device: torch.device) -> None:
     """Raise ValueError if products in bfloat16 are not faster than in float32 on a device."""
+    if torch.compiler.is_compiling():  # which cannot measure; what runs before it is compiled has been told
+        return
     where, why = ("this CPU" if device.type == "cpu" else str(device)), why_not_bfloat16(device.type)
     if why:
         raise ValueError(
@@ -29,7 +36,6 @@ def check_bfloat16(device: torch.device) -> None:
         )
 
 
-@torch.compiler.assume_constant_result
 @cache
 def why_not_bfloat16(kind: str) -> str:
     """Return why bfloat16 is not worth it on a kind of device; "" where it is. Found out once.
