@@ -29,7 +29,8 @@ def test_every_network_gives_logits_of_the_images_size_in_both_forms(name):
     with torch.inference_mode():
         plain, twin = network(images), optimised(network)
         torch.testing.assert_close(twin(images), plain, atol=1e-4 * float(plain.abs().max()), rtol=0)
-        assert torch.equal(class_maps(network, images), plain.argmax(1))
+        assert torch.equal(class_maps(network, images, "plain"), plain.argmax(1))
+        assert torch.equal(class_maps(twin, images, "optimised").long(), twin(images).argmax(1))
     assert plain.shape == (2, 3, 64, 96)
     assert twin is not network  # and so the plain form stays in its layout
     assert all(p.is_contiguous() for p in network.parameters())
