@@ -52,7 +52,8 @@ def answering(network: nn.Module, answer: Answer) -> nn.Module:
     config = getattr(network, "config", None)
     if config is not None and not isinstance(config, ImageConfig):
         raise ValueError(
-            f"answer='classes' is for networks on images, and a {type(network).__name__} is not; leave it out."
+            f"answer='classes' is for networks on images, and a {type(network).__name__} is not; leave it "
+            "out."
         )
     return ClassMaps(network)
 
