@@ -41,8 +41,10 @@ class SegmentationNetwork(ImageNetwork):
 
     @property
     def has_coarse_logits(self) -> bool:
-        """Whether what `forward` gives is what `coarse` gives, resized, and nothing of its own."""
-        return type(self).forward is SegmentationNetwork.forward
+        """Whether a call gives what `coarse` gives, resized, and has nothing more to it, such as hooks."""
+        own = type(self).forward is not SegmentationNetwork.forward or "forward" in vars(self)
+        called = self._forward_hooks or self._forward_pre_hooks or self._compiled_call_impl
+        return not (own or called)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images to logits.
