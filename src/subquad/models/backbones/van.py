@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from subquad.models.backbones.pyramid import PatchEmbed, Pyramid, PyramidSize
 
@@ -54,10 +55,10 @@ class LargeKernelAttention(nn.Module):
 
 
 class DilatedDepthwise(nn.Conv2d):
-    """A depthwise convolution that stays in float32 on a CPU.
+    """A depthwise convolution of one dilation both ways, which keeps the size of its input.
 
-    PyTorch's bfloat16 backward of this one shape now and then returns weight gradients of 1e28
-    (seen with torch 2.15 on processors with AVX-512 bf16), which turns training into NaN.
+    It stays in float32 on a CPU: PyTorch's bfloat16 backward of this one shape now and then returns weight
+    gradients of 1e28 (seen with torch 2.15 on processors with AVX-512 bf16), which turns training into NaN.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -67,3 +68,23 @@ class DilatedDepthwise(nn.Conv2d):
         with torch.autocast("cpu", enabled=False):
             bias = None if self.bias is None else self.bias.float()
             return self._conv_forward(input.float(), self.weight.float(), bias).to(input.dtype)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution of (batch, channels, H, W).
+
+        On a CPU it is that of `dilation ** 2` smaller images, without dilation, in which each position has
+        the neighbours that it had: the same numbers in half of the time, since oneDNN has a fast way.
+        """
+        is_laid_out = input.is_contiguous(memory_format=torch.channels_last)
+        if input.device.type != "cpu" or not is_laid_out or torch.compiler.is_compiling():
+            return super()._conv_forward(input, weight, bias)
+        step = self.dilation[0]
+        batch, channels, height, width = input.shape
+        rows, columns = -(-height // step), -(-width // step)
+        x = F.pad(input, (0, columns * step - width, 0, rows * step - height)).permute(0, 2, 3, 1)
+        x = x.reshape(batch, rows, step, columns, step, channels).permute(0, 2, 4, 1, 3, 5)
+        x = x.reshape(-1, rows, columns, channels).permute(0, 3, 1, 2)
+        y = F.conv2d(x, weight, bias, padding=weight.shape[2] // 2, groups=channels).permute(0, 2, 3, 1)
+        y = y.reshape(batch, step, step, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
+        y = y.reshape(batch, rows * step, columns * step, channels).permute(0, 3, 1, 2)
+        return y[:, :, :height, :width].contiguous(memory_format=torch.channels_last)
