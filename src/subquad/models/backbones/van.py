@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from subquad.models.backbones.pyramid import PatchEmbed, Pyramid, PyramidSize
+from subquad.nn.dilated import DepthwiseByPhases
 
 # Paper, table 2.
 VAN_SIZES = {
@@ -54,37 +54,17 @@ class LargeKernelAttention(nn.Module):
         return x * self.mix(self.dilated(self.local(x)))
 
 
-class DilatedDepthwise(nn.Conv2d):
-    """A depthwise convolution of one dilation both ways, which keeps the size of its input.
+class DilatedDepthwise(DepthwiseByPhases):
+    """A dilated depthwise convolution that is computed by phases on a CPU, and trains in float32 there.
 
-    It stays in float32 on a CPU: PyTorch's bfloat16 backward of this one shape now and then returns weight
-    gradients of 1e28 (seen with torch 2.15 on processors with AVX-512 bf16), which turns training into NaN.
+    PyTorch's bfloat16 backward of the dilated one now and then returns weight gradients of 1e28
+    (seen with torch 2.15 on processors with AVX-512 bf16), which turns training into NaN.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         half = input.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled("cpu")
-        if input.device.type != "cpu" or not half:
+        if input.device.type != "cpu" or not half or not torch.is_grad_enabled():
             return super().forward(input)
         with torch.autocast("cpu", enabled=False):
             bias = None if self.bias is None else self.bias.float()
             return self._conv_forward(input.float(), self.weight.float(), bias).to(input.dtype)
-
-    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return the convolution of (batch, channels, H, W).
-
-        On a CPU it is that of `dilation ** 2` smaller images, without dilation, in which each position has
-        the neighbours that it had: the same numbers in half of the time, since oneDNN has a fast way.
-        """
-        is_laid_out = input.is_contiguous(memory_format=torch.channels_last)
-        if input.device.type != "cpu" or not is_laid_out or torch.compiler.is_compiling():
-            return super()._conv_forward(input, weight, bias)
-        step = self.dilation[0]
-        batch, channels, height, width = input.shape
-        rows, columns = -(-height // step), -(-width // step)
-        x = F.pad(input, (0, columns * step - width, 0, rows * step - height)).permute(0, 2, 3, 1)
-        x = x.reshape(batch, rows, step, columns, step, channels).permute(0, 2, 4, 1, 3, 5)
-        x = x.reshape(-1, rows, columns, channels).permute(0, 3, 1, 2)
-        y = F.conv2d(x, weight, bias, padding=weight.shape[2] // 2, groups=channels).permute(0, 2, 3, 1)
-        y = y.reshape(batch, step, step, rows, columns, channels).permute(0, 3, 1, 4, 2, 5)
-        y = y.reshape(batch, rows * step, columns * step, channels).permute(0, 3, 1, 2)
-        return y[:, :, :height, :width].contiguous(memory_format=torch.channels_last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,6 +27,18 @@ class CoarseLogits(NamedTuple):
     size: tuple[int, int]
     align_corners: bool
     is_cropped: bool = False
+
+    @property
+    def memory_format(self) -> torch.memory_format | None:
+        """In which of PyTorch's two orders the logits lie; None: in another, as a part of a larger map."""
+        formats = (torch.contiguous_format, torch.channels_last)
+        return next((f for f in formats if self.logits.is_contiguous(memory_format=f)), None)
+
+    def of_classes(self, start: int, stop: int) -> CoarseLogits:
+        """Return those of some classes, from `start` to before `stop`, in the same order of memory."""
+        if self.memory_format is None:
+            return self._replace(logits=self.logits[:, start:stop])
+        return self._replace(logits=self.logits[:, start:stop].contiguous(memory_format=self.memory_format))
 
     def resized(self) -> Tensor:
         """Return the logits of the images, (batch, classes, H, W)."""

@@ -7,6 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from subquad.models.network import ImageNetwork
+from subquad.models.segmentation.class_blocks import index_type
+from subquad.models.segmentation.class_map import class_map
 from subquad.models.segmentation.coarse import CoarseLogits
 from subquad.models.segmentation.config import SegmentationConfig
 from subquad.models.segmentation.mirror import mirrored
@@ -36,6 +38,11 @@ class SegmentationNetwork(ImageNetwork):
         """Sides of images are padded to multiples of this; 1 for no padding, as in the papers' networks."""
         return getattr(self.backbone, "aligned_sizes", 1)
 
+    @property
+    def has_coarse_logits(self) -> bool:
+        """Whether what `forward` gives is what `coarse` gives, resized, and nothing of its own."""
+        return type(self).forward is SegmentationNetwork.forward
+
     def forward(self, images: Tensor) -> Tensor:
         """Map images to logits.
 
@@ -62,6 +69,23 @@ class SegmentationNetwork(ImageNetwork):
         self.check_images(images)
         padded = self.padded(images)
         return self._coarse(self.head(self.backbone(padded)), padded, images)
+
+    def class_map(self, images: Tensor) -> Tensor:
+        """Map images to the class of each pixel, as `network(images).argmax(1)`, without all their logits.
+
+        Args:
+            images: As in `forward`.
+
+        Returns:
+            (batch, H, W), uint8, or int64 if there are more than 255 classes; of equal logits the first.
+
+        Raises:
+            ValueError: As `forward`.
+        """
+        if not self.has_coarse_logits:
+            logits = self(images)
+            return logits.max(dim=1).indices.to(index_type(logits.shape[1]))
+        return class_map(self.coarse(images))
 
     def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Map images to the logits of `forward` and those of the auxiliary head, if there is one.

@@ -15,7 +15,7 @@ from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
-from subquad.models.segmentation.coarse import CoarseLogits
+from subquad.models.segmentation.class_map import class_map
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
@@ -143,7 +143,7 @@ class SegmentationLearner(Learner):
         if self.protocol is None:
             coarse = self.network.coarse(self._normalized(batch["image"]))
             logits = coarse.logits  # they are finite if and only if those of the pixels are
-            answers, loss = _class_map(coarse), coarse_cross_entropy(coarse, labels)
+            answers, loss = class_map(coarse), coarse_cross_entropy(coarse, labels)
         else:
             logits = self.outputs_of(batch)
             answers, loss = most_likely(logits, dim=1), pixel_cross_entropy(logits, labels)
@@ -209,9 +209,3 @@ class SegmentationLearner(Learner):
             return scores.clamp(min=torch.finfo(scores.dtype).tiny).log()
         views = len(self.protocol.scales) * (2 if self.protocol.flip else 1)
         return scores / views  # the mean, of which the cross-entropy says something
-
-
-def _class_map(coarse: CoarseLogits) -> Tensor:
-    """Return the most likely class of each pixel, (batch, H, W); logits are resized image by image."""
-    images = (coarse._replace(logits=logits[None]) for logits in coarse.logits)
-    return torch.cat([most_likely(image.resized(), dim=1) for image in images])

@@ -197,6 +197,14 @@ def as_shown(network: SegmentationNetwork, images: Tensor, protocol: EvaluationP
     return _at_scale(x, protocol, 1.0, network.config.align_corners)
 
 
+def padded(view: Tensor, protocol: EvaluationProtocol) -> Tensor:
+    """Return a view with the mean colour at its right and its bottom, as a protocol says."""
+    if not protocol.pad_to:
+        return view
+    right, bottom = ((1 - side) % protocol.pad_to for side in (view.shape[3], view.shape[2]))
+    return F.pad(view, (0, right, 0, bottom))  # zero is the mean colour
+
+
 def windows(view: Size, window: Size, stride: Size) -> Iterator[tuple[slice, slice]]:
     """Yield the rows and columns of each window: they cover the view, the last shifted back to fit.
 
@@ -224,10 +232,7 @@ def _view(
     height, width = int(view.shape[2]), int(view.shape[3])
     if flip:
         view = view.flip(-1)
-    if protocol.pad_to:
-        right, bottom = ((1 - side) % protocol.pad_to for side in (width, height))
-        view = F.pad(view, (0, right, 0, bottom))  # zero is the mean colour
-    logits = _logits(network, view, protocol)[:, :, :height, :width]
+    logits = _logits(network, padded(view, protocol), protocol)[:, :, :height, :width]
     logits = _resized(logits, size, align_corners)
     return logits.flip(-1) if flip else logits
 

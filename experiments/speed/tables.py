@@ -1,0 +1,80 @@
+"""Write the tables of docs/bench.md from the files beside this one.
+
+python experiments/speed/tables.py solvers      or modules, scaling, sequences
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+LAYERS = ("Hamburger", "attention", "linear attention", "3 x 3 convolution")
+
+
+def read(name: str) -> Any:
+    """Return what `subquad bench NAME --json` wrote."""
+    return json.loads((HERE / f"{name}.json").read_text())
+
+
+def ms(timing: Any) -> str:
+    """Return a median; nothing for what was left out."""
+    if not timing:
+        return ""
+    median = timing["p50"]
+    return f"{median:,.0f}" if median >= 100 else f"{median:.3g}"
+
+
+def solvers() -> Iterator[list[str]]:
+    """Yield a row for each decomposition, way and layout."""
+    rows = read("solvers")["rows"]
+    plain = {(row["solver"], row["layout"]): row for row in rows if row["way"] == "plain"}
+    for row in rows:
+        first = plain[row["solver"], row["layout"]]
+        cells = [row["solver"], row["way"], row["layout"]]
+        for what, scratch in (("inference", "scratch"), ("training", "training_scratch")):
+            faster = first[what]["p50"] / row[what]["p50"]
+            cells += [ms(row[what]), f"{faster:.2f}", f"{row[scratch]:.1f}"]
+        yield [*cells, f"{row['error']:.0e}"]
+
+
+def modules() -> Iterator[list[str]]:
+    """Yield a row for each module."""
+    for row in read("modules")["rows"]:
+        parameters, multiply_adds = row["published"] or (None, None)
+        yield [
+            row["module"],
+            f"{row['parameters'] / 2**20:.2f}",
+            "" if parameters is None else f"{parameters:.2f}",
+            f"{row['multiply_adds'] / 1e9:.1f}",
+            "" if multiply_adds is None else f"{multiply_adds:g}",
+            ms(row["training"]),
+            ms(row["inference"]),
+            f"{row['training_memory'] / 2**20:,.0f}",
+            f"{row['inference_memory'] / 2**20:,.0f}",
+        ]
+
+
+def scaling() -> Iterator[list[str]]:
+    """Yield a row for each size of maps."""
+    for point in read("scaling")["maps"]:
+        times = [ms(point["times"].get(name)) for name in LAYERS]
+        yield [f"{point['height'] * point['width']:,}", *times]
+
+
+def sequences() -> Iterator[list[str]]:
+    """Yield a row for each length of sequences."""
+    for point in read("scaling")["sequences"]["points"]:
+        yield [f"{point['length']:,}", ms(point["paramixer"]), ms(point["attention"])]
+
+
+def main() -> None:
+    """Print the table that is asked for."""
+    tables = {"solvers": solvers, "modules": modules, "scaling": scaling, "sequences": sequences}
+    for row in tables[sys.argv[1]]():
+        sys.stdout.write(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in row)}|\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""From coarse logits to the class of each pixel, without the logits of the image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from subquad.models.segmentation.cell_map import class_map_by_cells
+from subquad.models.segmentation.class_blocks import class_blocks, index_type, running_maximum
+from subquad.models.segmentation.coarse import CoarseLogits
+from subquad.models.segmentation.exact_parts import class_map_by_strips, whole_ratios
+
+# From so many classes on, leaving most of them out pays; measured at 256 x 256 to 1024 x 2048, two cores.
+MANY = 32
+
+
+@torch.no_grad()
+def class_map(coarse: CoarseLogits) -> Tensor:
+    """Return the class with the largest logit at each pixel, exactly `coarse.resized().argmax(1)`.
+
+    Of several equal ones the first counts, and NaN counts as the largest. On a CPU, many classes in float32
+    are interpolated only where they meet; else the image is resized in strips, or some classes at a time.
+
+    Args:
+        coarse: Of `SegmentationNetwork.coarse`.
+
+    Returns:
+        (batch, H, W), uint8, or int64 if there are more than 255 classes.
+    """
+    if coarse.logits.device.type != "cpu":  # resizing is no bottleneck there, and its kernels are others
+        return coarse.resized().max(dim=1).indices.to(index_type(coarse.logits.shape[1]))
+    return torch.cat([_of_one(coarse._replace(logits=one)) for one in coarse.logits.split(1)])
+
+
+def _of_one(coarse: CoarseLogits) -> Tensor:
+    """Return the class map of a batch of one."""
+    logits = coarse.logits
+    found = class_map_by_cells(coarse) if logits.shape[1] >= MANY else None
+    if found is None and (ratios := whole_ratios(coarse)):
+        found = class_map_by_strips(coarse, ratios)
+    if found is None:
+        blocks = class_blocks(coarse)
+        found = running_maximum((start, coarse.of_classes(start, stop).resized()) for start, stop in blocks)
+    return found.to(index_type(logits.shape[1]))
