@@ -76,10 +76,8 @@ def measure(name: str, size: int, repeats: int, *, with_compile: bool) -> dict[s
 
 
 def _answer(network: nn.Module, example: tuple[Tensor, ...]) -> object:
-    """Ask for as much as a class map needs: logits at the size of the image are no part of the network."""
-    if isinstance(network, SegmentationNetwork):
-        return network.coarse(*example).logits
-    return network(*example)
+    """Ask a segmentation network for the class of each pixel, as `predict` does."""
+    return network.class_map(*example) if isinstance(network, SegmentationNetwork) else network(*example)
 
 
 def main(names: list[str]) -> None:
