@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-from subquad.base.heap import keep_freed_memory
+from subquad.base.allocation import keep_freed_memory
 from subquad.data.fingerprint import fingerprint
 from subquad.engine.best import SaveBest
 from subquad.engine.callbacks import LogRate, ModelAverage, PlainProgress, SaveFinal, TimeLeft, no_step_left
