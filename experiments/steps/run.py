@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -47,7 +47,7 @@ USUAL = 6  # steps that found the dictionaries of other pictures
 Line = dict[str, Any]
 
 
-def open_data(name: str, split: str, margin: int = 0) -> Any:
+def open_data(name: str, split: Literal["train", "val"], margin: int = 0) -> Any:
     """Return pictures and labels; those of Scenes so much wider than the trained size."""
     if name == "scenes":
         return Scenes(200, size=(96, 96 + margin), split=split)
@@ -60,6 +60,10 @@ def spread(data: Any, count: int | None, first: int = 0) -> list[Any]:
     """Return so many samples, evenly spread over a data set; all if no number is given."""
     step = 1 if count is None else max(1, len(data) // count)
     return [data[index] for index in range(first % step, len(data), step)][:count]
+
+
+def opened(network: str) -> SegmentationNetwork:
+    return cast(SegmentationNetwork, load_model(checkpoint_path(network))).eval()
 
 
 class Seen:
@@ -94,12 +98,17 @@ def unit(dictionary: Tensor) -> Tensor:
     return F.normalize(dictionary, dim=-2)
 
 
+def moved(dictionary: Tensor, batch: list[Tensor], solver: Solver) -> Tensor:
+    """Return where a step of training with `start="running"` moves a dictionary."""
+    found = torch.stack([solve(x, dictionary, solver).dictionary for x in batch])
+    return unit(torch.lerp(dictionary, found.mean(0), RUNNING_RATE))
+
+
 def running(seen: Seen, solver: Solver, start: Tensor, pictures: list[Any]) -> Tensor:
-    """Return where the dictionary of `start="running"` ends on training pictures, by batches."""
+    """Return where training pictures move a dictionary, by batches."""
     columns = [seen.columns(sample.image[:, :SIDE, :SIDE]) for sample in pictures]
     for first in range(0, len(columns), BATCH):
-        found = torch.stack([solve(x, start, solver).dictionary for x in columns[first : first + BATCH]])
-        start = unit(torch.lerp(start, found.mean(0), RUNNING_RATE))
+        start = moved(start, columns[first : first + BATCH], solver)
     return start
 
 
@@ -145,7 +154,7 @@ def errors(
 
 
 def reconstruction(given: argparse.Namespace) -> Iterator[Line]:
-    seen = Seen(load_model(checkpoint_path(given.network)).eval())
+    seen = Seen(opened(given.network))
     for name in given.solvers:
         solver = solver_from_json({"type": name})
         for seed in given.seeds:
@@ -181,22 +190,22 @@ def iou(given: argparse.Namespace) -> Iterator[Line]:
                 folder = Path(given.network) / name
                 if not (folder / "best.safetensors").is_file():
                     train(solver, start, seed, folder, given.extra)
-                network = load_model(checkpoint_path(str(folder))).eval()
+                network = opened(str(folder))
                 for steps in given.steps:
                     value = mean_iou(network, samples, data.labels.num_classes, steps)
                     yield {"start": start, "solver": solver, "steps": steps, "seed": seed, "value": value}
 
 
-def opened(given: argparse.Namespace) -> tuple[SegmentationNetwork, Line, Any]:
+def for_predicting(given: argparse.Namespace) -> tuple[SegmentationNetwork, Line, Any]:
     """Return a network as `predict` has it, what its ham is, and the data."""
-    network = for_inference(load_model(checkpoint_path(given.network)).eval())
+    network = for_inference(opened(given.network))
     ham = last_ham(network)
     data = open_data(given.data, "val")
     return network, {"start": ham.start, "solver": type(ham.solver).__name__, "seed": None}, data
 
 
 def dial(given: argparse.Namespace) -> Iterator[Line]:
-    network, ham, data = opened(given)
+    network, ham, data = for_predicting(given)
     samples = spread(data, given.pictures)
     for steps in given.steps:
         value = mean_iou(network, samples, data.labels.num_classes, steps)
@@ -204,7 +213,7 @@ def dial(given: argparse.Namespace) -> Iterator[Line]:
 
 
 def latency(given: argparse.Namespace) -> Iterator[Line]:
-    network, about, data = opened(given)
+    network, about, data = for_predicting(given)
     seen, pixels = Seen(network), data[0].image
     features, ham = seen.features(pixels), seen.ham
     inputs = {"of": {"ham": list(features.shape), "network": list(pixels.shape)}}
