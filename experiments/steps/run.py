@@ -4,7 +4,7 @@ python experiments/steps/run.py QUESTION NETWORK --data scenes     adds to exper
 
 reconstruction: |X - DC| / |X| over the number of steps, for each start, of what the network's ham sees.
 iou: mean IoU over eval_steps; NETWORK is a folder of runs on Scenes by start and seed, trained where missing.
-dial: mean IoU over eval_steps, of one network.
+dial: mean IoU over eval_steps, of one network; with its start, and with the running one of training pictures.
 latency: milliseconds over eval_steps, of its ham and of all of it.
 """
 
@@ -42,6 +42,7 @@ RECIPE = HERE.parents[1] / "recipes" / "scenes_light_ham.yaml"
 CPU = torch.device("cpu")
 FRAMES, SHIFT, SIDE = 4, 2, 512  # of a video: frames, pixels from one to the next, largest side
 BATCH, BATCHES = 4, 4  # training pictures that move the running dictionary
+LATER = "running, put in later"  # into a network that was trained with another start
 USUAL = 6  # steps that found the dictionaries of other pictures
 
 Line = dict[str, Any]
@@ -205,11 +206,16 @@ def for_predicting(given: argparse.Namespace) -> tuple[SegmentationNetwork, Line
 
 
 def dial(given: argparse.Namespace) -> Iterator[Line]:
-    network, ham, data = for_predicting(given)
-    samples = spread(data, given.pictures)
-    for steps in given.steps:
-        value = mean_iou(network, samples, data.labels.num_classes, steps)
-        yield {**ham, "steps": steps, "value": value, "pictures": len(samples)}
+    network, about, data = for_predicting(given)
+    samples, seen = spread(data, given.pictures), Seen(network)
+    training = spread(open_data(given.data, "train"), 1 if given.quick else BATCH * BATCHES)
+    own = seen.ham.dictionary.detach().clone()
+    starts = {about["start"]: own, LATER: running(seen, seen.ham.solver, own, training)}
+    for start, dictionary in starts.items():
+        seen.ham.dictionary.detach().copy_(dictionary)
+        for steps in given.steps:
+            value = mean_iou(network, samples, data.labels.num_classes, steps)
+            yield {**about, "start": start, "steps": steps, "value": value, "pictures": len(samples)}
 
 
 def latency(given: argparse.Namespace) -> Iterator[Line]:

@@ -61,14 +61,14 @@ def iou() -> Iterator[list[str]]:
 
 
 def dial() -> Iterator[list[str]]:
-    """Yield a row for each number of steps: mean IoU, milliseconds of the ham and of the network."""
-    quality, times = curves("dial", "network"), curves("latency", "network", "part")
-    for steps in sorted(next(iter(quality.values()))):
-        cells = []
-        for (network,), curve in quality.items():
+    """Yield a row for each network and number of steps: mean IoU by start, milliseconds of ham and network."""
+    quality, times = curves("dial", "network", "start"), curves("latency", "network", "part")
+    for network in dict.fromkeys(network for network, _ in quality):
+        starts = [curve for (of, _), curve in quality.items() if of == network]
+        for steps in sorted(starts[0]):
+            scores = [f"{100 * mean(curve, steps):.2f}" for curve in starts]
             parts = [mean(times[network, part], steps) for part in ("ham", "network")]
-            cells += [f"{100 * mean(curve, steps):.2f}", *(f"{ms:.3g}" for ms in parts)]
-        yield [str(steps), *cells]
+            yield [network, str(steps), *scores, *(f"{ms:.3g}" for ms in parts)]
 
 
 def plot() -> None:
@@ -82,7 +82,7 @@ def plot() -> None:
     panels = {
         left: {key[2]: curve for key, curve in errors.items() if key[:2] == ("nuclei", "NMF")},
         middle: {key[1]: curve for key, curve in scenes.items() if key[0] == "NMF"},
-        right: {key[0]: curve for key, curve in curves("dial", "network").items()},
+        right: {", ".join(key): curve for key, curve in curves("dial", "network", "start").items()},
     }
     for panel, lines in panels.items():
         for (name, curve), color in zip(lines.items(), COLORS, strict=False):

@@ -60,7 +60,12 @@ def test_the_dial_reaches_the_ham(script, runs):
     assert [line["steps"] for line in lines] == [1, 40] and lines[0]["value"] != lines[1]["value"]
     (runs / "found.jsonl").unlink()
     dialled = measured(script, runs, "dial", runs / "learned_0", "--steps", 1, 40)
-    assert [line["value"] for line in dialled] == pytest.approx([line["value"] for line in lines], abs=1e-4)
+    of = {
+        start: [line["value"] for line in dialled if line["start"] == start]
+        for start in ("learned", script.LATER)
+    }
+    assert of["learned"] == pytest.approx([line["value"] for line in lines], abs=1e-4)
+    assert of[script.LATER] != of["learned"] and len(dialled) == 4
 
 
 def test_latency_is_of_the_ham_and_of_the_network(script, runs):
