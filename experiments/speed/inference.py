@@ -1,6 +1,6 @@
 """Before and after `optimize_for_inference`, for each family: one process, the ways in turn.
 
-    OMP_NUM_THREADS=2 python experiments/speed/inference.py [NAME ...] > experiments/speed/inference.json
+    OMP_NUM_THREADS=2 python experiments/speed/inference.py [NAME ...]      rows of inference.json
 
 `plain` is the network with its weights channels last (on images), `optimised` float32, then bfloat16,
 and `compiled` what torch.compile makes of the optimised one, with the seconds that it takes first.
@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from subquad.base.allocation import keep_freed_memory
 from subquad.bench import environment, side_by_side
 from subquad.models import SegmentationNetwork, create_model, inference_report, optimize_for_inference
 
+RESULTS = Path(__file__).with_suffix(".json")
 SIDE = 512
 NETWORKS: dict[str, tuple[int, int]] = {  # side or length, rounds
     "light_ham_van_tiny_d256": (SIDE, 15),
@@ -63,7 +65,6 @@ def measure(name: str, size: int, repeats: int, *, with_compile: bool) -> dict[s
         )
     reports = {way: inference_report(n) for way, n in fast.items()}
     return {
-        "network": name,
         "input": [list(x.shape) for x in example],
         "median_ms": {way: round(t.p50, 2) for way, t in times.items()},
         "ms": {way: asdict(t) for way, t in times.items()},
@@ -75,23 +76,21 @@ def measure(name: str, size: int, repeats: int, *, with_compile: bool) -> dict[s
 
 
 def _answer(network: nn.Module, example: tuple[Tensor, ...]) -> object:
-    """Ask for as much as a class map needs: logits at the size of the image are no part of the network."""
-    if isinstance(network, SegmentationNetwork):
-        return network.coarse(*example).logits
-    return network(*example)
+    """Ask a segmentation network for the class of each pixel, as `predict` does."""
+    return network.class_map(*example) if isinstance(network, SegmentationNetwork) else network(*example)
 
 
 def main(names: list[str]) -> None:
-    """Measure the networks named, or all, and write JSON to the standard output."""
+    """Measure the networks named, or all, each of which becomes a row of the file."""
     kept = keep_freed_memory()
-    rows = []
+    device = torch.device("cpu")
+    rows = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for name in names or NETWORKS:
-        size, repeats = NETWORKS[name]
-        rows.append(measure(name, size, repeats, with_compile=name in COMPILED))
-        sys.stderr.write(f"{name}: {rows[-1]['median_ms']}\n")
-    where = environment(torch.device("cpu"))
-    json.dump({"environment": asdict(where), "keeps_freed_memory": kept, "rows": rows}, sys.stdout, indent=1)
-    sys.stdout.write("\n")
+        where = environment(device)
+        row = measure(name, *NETWORKS[name], with_compile=name in COMPILED)
+        rows[name] = {**row, "environment": asdict(where), "keeps_freed_memory": kept}
+        sys.stderr.write(f"{name}: {row['median_ms']}\n")
+        RESULTS.write_text(json.dumps({n: rows[n] for n in NETWORKS if n in rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
     ("arguments", "quoted"),
     [
         (["mixin"], "'mixin'. Did you mean 'mixing'?"),
-        ([], "`subquad bench` knows `mixing`, `solvers`, `modules`, `scaling`, got ''"),
+        ([], "`subquad bench` knows `mixing`, `solvers`, `modules`, `models`, `scaling`, got ''"),
         (["mixing", "--links=1"], "links 2, got 4, 16384, 32, 1"),
         (["mixing", "--device=warp"], "--device warp cannot be used"),
         (["mixing", "--curve", "--smallest=5", "--largest=4"], "got 5 and 4"),

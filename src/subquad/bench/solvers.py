@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +17,7 @@ from subquad.bench.result import Chart, Dots, Table
 from subquad.bench.timing import Tell, Timing, side_by_side, within
 from subquad.nn import Ham
 from subquad.ops import CD, NMF, VQ, Solver
+from subquad.ops.precision import Precision
 
 SOLVERS: dict[str, Solver] = {"NMF": NMF(), "VQ": VQ(), "CD": CD()}
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -171,8 +170,8 @@ def bench_solvers(
 def _ways(name: str, solver: Solver, rank: int, steps: int, x: Tensor, refused: str) -> dict[str, Way]:
     """Return all ways, from one start dictionary."""
 
-    def ham(**more: Any) -> Ham:
-        return Ham(x.shape[1], rank, solver, steps=steps, start="fixed", **more).to(x.device)
+    def ham(precision: Precision = "float32") -> Ham:
+        return Ham(x.shape[1], rank, solver, steps=steps, start="fixed", precision=precision).to(x.device)
 
     def plain(x: Tensor) -> Tensor:
         bases = ours.dictionary.to(x.dtype).expand(x.shape[0], -1, -1)
@@ -180,16 +179,13 @@ def _ways(name: str, solver: Solver, rank: int, steps: int, x: Tensor, refused: 
 
     ours = ham()
     ways: dict[str, Way] = {PLAIN_WAY: plain, OURS: ours}
-    return ways if refused else ways | {BFLOAT16: ham(precision="bfloat16")}
+    return ways if refused else ways | {BFLOAT16: ham("bfloat16")}
 
 
 def _bfloat16_refused(place: torch.device) -> str:
     """Return why a ham does not compute in bfloat16 here; "" if it does."""
-    if "precision" not in inspect.signature(Ham).parameters:
-        return "this version has no such precision."
-    options: dict[str, Any] = {"precision": "bfloat16"}
     try:
-        Ham(8, 2, **options).to(place)(torch.ones(1, 8, 4, 4, device=place))
+        Ham(8, 2, precision="bfloat16").to(place)(torch.ones(1, 8, 4, 4, device=place))
     except ValueError as error:
         return str(error)
     return ""

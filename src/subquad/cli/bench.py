@@ -50,6 +50,7 @@ BENCHES = {
         "mixing": "mixing by links against the original's way, and a Paramixer block against attention",
         "solvers": "NMF, VQ and CD against the plain way of writing them",
         "modules": "modules for global context: attention of all kinds, and ours",
+        "models": "our networks from an image to its class map, beside those of other packages",
         "scaling": "time over the number of positions, and where attention wins",
     }.items()
 }
@@ -84,7 +85,7 @@ def main(arguments: list[str]) -> None:
     _check_plot(options.plot)
     with doing(f"measuring {what}"):
         result = BENCHES[what].measure(options)
-    _print(result)
+    print_result(result)
     command = f"subquad bench {' '.join(arguments)}"
     write_scores(options.json, WRITES, {"command": command, **dataclasses.asdict(result)})
     if options.plot is not None:
@@ -104,7 +105,12 @@ def _check_plot(path: str | None) -> None:
         check_outputs([Path(path)], [], overwrite=True, option="--plot")
 
 
-def _print(result: Result) -> None:
+def print_result(result: Result) -> None:
+    """Print what a measurement found, and whether the machine was quiet.
+
+    Args:
+        result: Of any measurement.
+    """
     from subquad.engine.tables import print_table
 
     for table in result.tables():

@@ -30,6 +30,7 @@ OF_ALL_TASKS = {
         "info": "describe a network or a checkpoint",
         "convert": "turn a checkpoint of the originals into one of ours",
         "bench": "measure solvers, modules, networks on this machine: `subquad bench --help`",
+        "advise": "which mixer to take for a shape, measured on this machine",
         "data": "check a data set, or convert one to masks: `subquad data check PATH`",
         "replay": "repeat the step in which training became NaN",
     }.items()

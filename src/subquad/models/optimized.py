@@ -139,6 +139,7 @@ def _checked(
     tried = copy.deepcopy(best)
     try:
         count = change(tried, example)
+        tried.eval()  # what is new, too
         error = difference(output_of(tried, example), expected) if count else 0.0
     except Exception as failed:  # of any package: the network as it was is right
         told = (str(failed).strip() or type(failed).__name__).splitlines()[0]

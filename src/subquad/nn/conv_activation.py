@@ -34,7 +34,6 @@ class ConvActivation(nn.Conv2d):
         self.__dict__.update({name: value for name, value in vars(conv).items() if name not in vars(self)})
         self.weight, self.bias = conv.weight, conv.bias
         self.activation = activation
-        self.training = False
 
     @staticmethod
     def takes(conv: nn.Module, activation: nn.Module) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.ops.decompose import Factors, Problem, data_unit
-from subquad.ops.products import collect, column_norm, project, softmax_of_columns
+from subquad.ops.products import collect, column_norm, in_parts, project, softmax_of_columns
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,7 @@ class CosineClustering:
         """Return the softmax of cosines, for columns of X whose lengths have this inverse."""
         # The length of X's columns is divided out of the small product, not out of a copy of X.
         scores = project(problem.x, dictionary)
-        sharpness = inverse / self.temperature
-        scores = scores * sharpness if torch.is_grad_enabled() else scores.mul_(sharpness)
-        weights = softmax_of_columns(scores)
+        weights = in_parts(_softmax_of_scaled, scores, inverse / self.temperature)
         return weights if problem.mask is None else weights.where(problem.mask, 0)
 
     def means(self, problem: Problem, weights: Tensor) -> Tensor:
@@ -91,6 +89,12 @@ def inverse_norm(norm: Tensor) -> Tensor:
     The zero matters for the gradient: 1 / eps would turn a dead pixel into a huge one.
     """
     return torch.where(norm > 0, 1 / norm.clamp_min(1e-12), 0)
+
+
+def _softmax_of_scaled(scores: Tensor, sharpness: Tensor | None) -> Tensor:
+    assert sharpness is not None
+    scores = scores * sharpness if torch.is_grad_enabled() else scores.mul_(sharpness)
+    return softmax_of_columns(scores)
 
 
 def unit_columns(dictionary: Tensor, unit: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from subquad.ops.decompose import Factors, Problem, data_unit
 from subquad.ops.dispatch import Impl, use_triton
 from subquad.ops.kernels.limits import obstacle_to_nmf
-from subquad.ops.products import combine, product, softmax_of_columns
+from subquad.ops.products import combine, in_parts, product, softmax_of_columns
 from subquad.ops.transforms import is_transformed
 
 
@@ -75,13 +75,11 @@ class NMF:
 
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
         """Start from softmax(D'X) and update once, with the same D'X."""
-        overlap = self._overlap(problem, dictionary)
-        start = softmax_of_columns(overlap * problem.unit)
-        return self._updated_codes(overlap, Factors(dictionary, start))
+        return self._updated(self._overlap(problem, dictionary), dictionary, None, problem.unit)
 
     def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """C <- C * (D'X) / (D'D C + eps)."""
-        return self._updated_codes(self._overlap(problem, factors.dictionary), factors)
+        return self._updated(self._overlap(problem, factors.dictionary), *factors, problem.unit)
 
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- D * (X C') / (D C C' + eps)."""
@@ -122,9 +120,15 @@ class NMF:
         """Return D'X in the unit of the problem, (batch, rank, positions)."""
         return problem.project(dictionary if problem.scaled else dictionary / problem.unit)
 
-    def _updated_codes(self, overlap: Tensor, factors: Factors) -> Tensor:
-        dictionary, codes = factors
-        return _multiply(codes, overlap, combine(dictionary.mT @ dictionary, codes), self.eps)
+    def _updated(self, overlap: Tensor, dictionary: Tensor, codes: Tensor | None, unit: Tensor) -> Tensor:
+        """Return codes updated with D'X, which is used up; those of the start are softmax(D'X)."""
+        gram = dictionary.mT @ dictionary
+
+        def update(overlap: Tensor, codes: Tensor | None) -> Tensor:
+            codes = softmax_of_columns(overlap * unit) if codes is None else codes
+            return _multiply(codes, overlap, combine(gram, codes), self.eps)
+
+        return in_parts(update, overlap, codes)
 
     def objective(self, x: Tensor, factors: Factors) -> Tensor:
         """`|X - D C|`."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from subquad.ops.transforms import is_known, is_transformed
 
 _CHUNK = 32  # channels that are squared at a time: what they take stays in the cache
+_PART = 4096  # positions whose codes are updated at a time
 _WORTH = 2**23  # multiply-adds of a product, from which on oneDNN makes up for what a call of it takes
 
 
@@ -72,6 +73,30 @@ def softmax_of_columns(scores: Tensor) -> Tensor:
     if is_known(scores) and lies_by_position(scores):
         return scores.mT.softmax(dim=-1).mT
     return scores.softmax(dim=-2)
+
+
+def in_parts(
+    function: Callable[[Tensor, Tensor | None], Tensor], numbers: Tensor, beside: Tensor | None
+) -> Tensor:
+    """Apply a function of single positions to (batch, rows, positions); in place where no graph is recorded.
+
+    There it goes by some thousand positions at a time, so that what it takes beside its result is small, and
+    stays in the cache.
+
+    Args:
+        function: Of the numbers of some positions and what is beside them; it may use the former up.
+        numbers: (batch, rows, positions), used up.
+        beside: The same number of positions, or None.
+    """
+    if torch.is_grad_enabled() or not is_known(numbers):
+        return function(numbers, beside)
+    parts = numbers.split(_PART, dim=-1)
+    others = [None] * len(parts) if beside is None else beside.split(_PART, dim=-1)
+    for part, other in zip(parts, others, strict=True):
+        result = function(part, other)
+        if result is not part:
+            part.copy_(result)
+    return numbers
 
 
 def column_norm(x: Tensor) -> Tensor:

@@ -6,8 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from subquad import create_model, load_model
 from subquad.data.pictures import read_image
@@ -18,6 +16,7 @@ from subquad.models.segmentation.class_blocks import class_blocks, running_maxim
 from subquad.models.segmentation.class_map import class_map
 from subquad.models.segmentation.coarse import CoarseLogits
 from subquad.models.segmentation.exact_parts import classes_at, whole_ratios
+from tensor_sizes import Sizes
 
 FORMATS = {"rows": torch.contiguous_format, "channels last": torch.channels_last}
 TINY = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}
@@ -26,6 +25,9 @@ TINY = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}
 @pytest.fixture(params=["as it is", "cells", "no cells"])
 def way(request, monkeypatch):
     """Each way for each number of classes, however slow it is there."""
+    if request.param != "as it is":
+        monkeypatch.setattr(ways, "LITTLE", 0)
+        monkeypatch.setattr(ways, "AT_ONCE", 0)
     if request.param == "cells":
         monkeypatch.setattr(ways, "MANY", 2)
         monkeypatch.setattr(cell_map, "SHARE", 100.0)
@@ -111,12 +113,11 @@ def test_any_map(seed, classes, coarse, ratio, levels, align_corners, order, exp
     logits = logits if levels is None else (logits * levels).round() / levels
     logits = (logits * 10.0**exponent).contiguous(memory_format=FORMATS[order])
     image = tuple(max(int(side * times), 1) for side, times in zip(coarse, ratio, strict=True))
-    before = ways.MANY, cell_map.SHARE
-    try:
-        ways.MANY, cell_map.SHARE = 2, 100.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ways, "MANY", 2)
+        patch.setattr(ways, "LITTLE", 0)
+        patch.setattr(cell_map, "SHARE", 100.0)
         check(logits, image, align_corners=align_corners)
-    finally:
-        ways.MANY, cell_map.SHARE = before
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf"), 3e38])
@@ -171,18 +172,6 @@ def test_a_running_maximum_keeps_the_first():
             assert running_maximum(iter(blocks)).item() == shown.argmax(dim=1).item()
 
 
-class Sizes(TorchDispatchMode):
-    """Notes the largest tensor that an operator makes."""
-
-    largest = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        made = func(*args, **(kwargs or {}))
-        sizes = [leaf.numel() for leaf in tree_leaves(made) if isinstance(leaf, torch.Tensor)]
-        self.largest = max([self.largest, *sizes])
-        return made
-
-
 @pytest.mark.parametrize("image", [(256, 384), (253, 381)], ids=["whole", "not whole"])
 @pytest.mark.parametrize("make", [smooth, noise, twins, constant])
 def test_no_tensor_is_as_large_as_all_logits(make, image):
@@ -229,6 +218,17 @@ def test_a_network_with_logits_of_its_own_is_asked_for_them():
     plain = network.class_map(images)
     network.__class__ = Reversed
     assert torch.equal(network.class_map(images), 4 - plain)
+
+
+def test_hooks_of_the_network_see_its_call():
+    network, seen = create_model("light_ham_van_tiny_d256", **TINY, num_classes=5).eval(), []
+    images = torch.randn(1, 3, 40, 56)
+    plain = network.class_map(images)
+    handle = network.register_forward_hook(lambda _, given, logits: seen.append(logits.shape) or -logits)
+    found = network.class_map(images)
+    assert seen == [(1, 5, 40, 56)] and not torch.equal(found, plain)
+    handle.remove()
+    assert torch.equal(network.class_map(images), plain) and len(seen) == 1
 
 
 @pytest.mark.data

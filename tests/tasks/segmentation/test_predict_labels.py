@@ -8,6 +8,8 @@ from subquad import create_model
 from subquad.engine.preprocess import preprocess
 from subquad.models import model_config
 from subquad.tasks.segmentation.labels import most_likely, predict_labels
+from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
+from tensor_sizes import Sizes
 
 NAME = "light_ham_van_tiny_d256"
 TINY = {"num_classes": 5, "backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}
@@ -55,6 +57,30 @@ def test_labels_are_the_largest_logits_in_evaluation():
     assert labels.dtype == torch.uint8 and labels.shape == (2, 40, 56)
     assert torch.equal(labels.long(), logits.argmax(dim=1))
     assert labels.unique().numel() > 1, "a constant prediction would prove little"
+
+
+@pytest.mark.parametrize("classes", [5, 40])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"resize": (64, 48)},
+        {"resize": (90, 33), "multiple": 32},
+        {"pad_to": 8},
+        {"resize": (30, 30), "pad_to": 8},
+    ],
+    ids=["resized", "multiple", "padded", "both"],
+)
+def test_of_one_view_the_class_with_the_largest_score(shown, classes):
+    """Some classes at a time, where the logits are resized a second time."""
+    network, protocol = tiny(num_classes=classes), EvaluationProtocol(**shown)
+    for images in (pictures(2, 3, 40, 56), pictures(1, 3, 71, 33)):
+        scores = predict_scores(network, images, protocol)
+        with Sizes() as sizes:
+            labels = predict_labels(network, images, protocol)
+        assert torch.equal(labels.long(), scores.argmax(dim=1))
+        if classes == 40 and "multiple" not in shown:  # there the view is larger than the image
+            assert sizes.largest < scores.numel(), "no tensor holds the scores of all classes"
+        labels[0, 0, 0] = 1  # a tensor like any other, outside of inference mode, too
 
 
 def test_the_configs_mean_reaches_the_network():
