@@ -115,16 +115,16 @@ def test_sizes(image, classes, way):
 
 
 @pytest.mark.parametrize("order", FORMATS)
-@pytest.mark.parametrize("ratio", [(7169, True), (7175, False), (5555, False)], ids=str)
-def test_how_the_kernel_rounds_places(ratio, order, way):
-    """Rows of 0 and 1 in turn show where on a large map the kernel takes a pixel to be, to 1e-5."""
-    height, align_corners = ratio
-    logits = torch.full((1, 4, 1025, 40), -1.0)
-    logits[:, 2, 1::2], logits[:, 2, ::2] = 1.0, 0.0
+@pytest.mark.parametrize(
+    ("positions", "height", "align_corners"), [(1025, 7169, True), (1025, 5555, False), (1772, 5490, True)]
+)
+def test_how_the_kernel_rounds_places(positions, height, align_corners, order, way):
+    """Rows of 0, 1, 0, -1 show where on a large map the kernel takes a pixel to be, to 1e-5."""
+    logits = torch.full((1, 4, positions, 40), -1.0)
+    logits[:, 2] = torch.tensor([0.0, 1, 0, -1]).repeat(positions)[:positions, None]
     logits[:, 0, :, :20] = torch.rand(20)  # met by pixels between positions
-    logits[:, 0, :, 20:] = torch.logspace(
-        -6, -4, 20
-    )  # and by those on one, if they are taken to be beside it
+    little = torch.logspace(-6, -3, 10)
+    logits[:, 0, :, 20:] = torch.cat([little, -little])  # and by those that may be taken to be beside one
     check(logits.contiguous(memory_format=FORMATS[order]), (height, 40), align_corners=align_corners)
 
 
