@@ -1,6 +1,6 @@
 """Write the tables of docs/bench.md from the files beside this one.
 
-python experiments/speed/tables.py solvers      or modules, scaling, sequences
+python experiments/speed/tables.py solvers      or modules, models, scaling, sequences
 """
 
 import json
@@ -69,9 +69,31 @@ def sequences() -> Iterator[list[str]]:
         yield [f"{point['length']:,}", ms(point["paramixer"]), ms(point["attention"])]
 
 
+def models() -> Iterator[list[str]]:
+    """Yield a row for each network, with both of its forms."""
+    rows = read("models")["rows"]
+    forms = {(row["name"], row["form"]): row for row in rows}
+    reference = min(row["time"]["p50"] for row in rows if row["name"] == "SegFormer-B0")
+    for name in dict.fromkeys(row["name"] for row in rows):
+        plain, fast = forms[name, "plain"], forms[name, "optimised"]
+        yield [
+            name,
+            f"{plain['parameters'] / 1e6:.1f}",
+            f"{plain['multiply_adds'] / 1e9:.1f}",
+            ms(plain["time"]),
+            ms(fast["time"]),
+            f"{1e3 / fast['time']['p50']:.1f}",
+            f"{fast['time']['p50'] / reference:.2f}",
+            f"{plain['memory'] / 2**20:.0f}",
+            f"{fast['memory'] / 2**20:.0f}",
+        ]
+
+
 def main() -> None:
     """Print the table that is asked for."""
-    tables = {"solvers": solvers, "modules": modules, "scaling": scaling, "sequences": sequences}
+    tables = {
+        "solvers": solvers, "modules": modules, "models": models, "scaling": scaling, "sequences": sequences
+    }  # fmt: skip
     for row in tables[sys.argv[1]]():
         sys.stdout.write(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in row)}|\n")
 

@@ -46,3 +46,17 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
 
     monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
     assert allocation.keep_freed_memory() is False
+
+
+def test_training_keeps_it_whoever_starts_it(monkeypatch, tmp_path):
+    from subquad.engine import training_run
+
+    class Kept(Exception):
+        pass
+
+    def keep():
+        raise Kept
+
+    monkeypatch.setattr(training_run, "keep_freed_memory", keep)
+    with pytest.raises(Kept):
+        training_run.train(None, None, None, tmp_path, None)

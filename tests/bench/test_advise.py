@@ -6,14 +6,14 @@ from math import prod
 import pytest
 import torch
 
-from subquad.bench import advise_maps
+from subquad.bench import advise, advise_maps
 from subquad.bench import trial as trials
 from subquad.bench.mixers import ATTENTION, mixers_of_maps, mixers_of_sequences
 from subquad.bench.trial import Run, Trial, fewer_positions, predicted
 from subquad.cli.main import main
 
 CPU = torch.device("cpu")
-MAPS, SEQUENCES = mixers_of_maps(16), mixers_of_sequences(16, 40)
+MAPS, SEQUENCES = mixers_of_maps(16, bfloat16=True), mixers_of_sequences(16, 40, bfloat16=True)
 
 
 @pytest.mark.parametrize("mixer", MAPS + SEQUENCES, ids=lambda mixer: mixer.name)
@@ -104,7 +104,8 @@ def test_what_would_take_too_long_or_too_much_is_predicted(monkeypatch):
         (["--length=1100", "--dim=4", "--training"], [1, 1100, 4]),
     ],
 )
-def test_the_command_prints_every_row_and_writes(arguments, shape, tmp_path, capsys):
+def test_the_command_prints_every_row_and_writes(arguments, shape, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(advise, "why_not_bfloat16", lambda kind: "slow")
     file = tmp_path / "advice.json"
     assert main(["advise", *arguments, "--seconds=0.5", f"--json={file}"]) == 0
     out = " ".join(capsys.readouterr().out.split())
@@ -145,6 +146,12 @@ def test_wrong_options_are_one_sentence(arguments, quoted, capsys):
     assert main(["advise", *arguments]) == 2
     told = capsys.readouterr().err
     assert quoted in told and told.count("\n") == 1
+
+
+def test_bfloat16_takes_part_where_it_is_quick():
+    names = [{mixer.name for mixer in mixers_of_maps(16, bfloat16=quick)} for quick in (False, True)]
+    assert names[1] - names[0] == {"Hamburger, NMF, bfloat16"}
+    assert "Hamburger, NMF, bfloat16" in {mixer.name for mixer in SEQUENCES}
 
 
 def test_a_shape_must_be_one_of_maps():

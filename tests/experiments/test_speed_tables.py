@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("table", "page"),
-    [("solvers", "bench"), ("modules", "bench"), ("scaling", "bench"), ("sequences", "results")],
+    [
+        ("solvers", "bench"),
+        ("modules", "bench"),
+        ("models", "bench"),
+        ("scaling", "bench"),
+        ("sequences", "results"),
+    ],
 )
 def test_a_page_holds_what_was_measured(table, page):
     script = ROOT / "experiments" / "speed" / "tables.py"

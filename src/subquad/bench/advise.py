@@ -15,6 +15,7 @@ from subquad.bench.recommendation import MixerRow, gib, recommend
 from subquad.bench.result import Chart, Table
 from subquad.bench.timing import Tell
 from subquad.bench.trial import Trial
+from subquad.ops.precision import why_not_bfloat16
 
 SHARE_OF_MEMORY = 0.8  # of what is free; the rest is for what else runs
 LEAST_TIMES_INPUT = 4  # as much memory takes the leanest of the blocks, the input included
@@ -91,7 +92,8 @@ def advise_maps(
         raise ValueError(f"the shape must be four numbers from 1, got {', '.join(map(str, shape))}.")
     batch, channels, *spatial = shape
     trial = _trial(batch, channels, tuple(spatial), training, seconds, device)
-    return _advise(trial, mixers_of_maps(channels), tuple(shape), tell)
+    mixers = mixers_of_maps(channels, bfloat16=not why_not_bfloat16(trial.device.type))
+    return _advise(trial, mixers, tuple(shape), tell)
 
 
 def advise_sequences(
@@ -121,7 +123,8 @@ def advise_sequences(
     if min(length, dim, batch) < 1:
         raise ValueError(f"length, dim and batch must be at least 1, got {length}, {dim} and {batch}.")
     trial = _trial(batch, dim, (length,), training, seconds, device)
-    return _advise(trial, mixers_of_sequences(dim, length), (batch, length, dim), tell)
+    mixers = mixers_of_sequences(dim, length, bfloat16=not why_not_bfloat16(trial.device.type))
+    return _advise(trial, mixers, (batch, length, dim), tell)
 
 
 def _advise(trial: Trial, mixers: Sequence[Mixer], shape: tuple[int, ...], tell: Tell | None) -> Advice:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from subquad.nn import Hamburger, Paramixer, SelfAttention
 from subquad.nn.paramixer import LinkProtocol
 from subquad.ops import CD, NMF, VQ, Solver
+from subquad.ops.precision import Precision
 
 WIDEST = 512  # inside of a Hamburger or of attention, as the papers have it
 HEAD_DIM = 64
@@ -66,18 +66,35 @@ class AttentionBlock(nn.Module):
         return x + self.projection(self.attention(self.narrow(x)))
 
 
-def mixers_of_maps(channels: int) -> tuple[Mixer, ...]:
-    """Return the blocks for feature maps, the usual choice among equals first."""
-    return (_attention(channels, flat=False), *_hams(channels), _depthwise(channels, NEAR_2D, flat=False))
+def mixers_of_maps(channels: int, *, bfloat16: bool = False) -> tuple[Mixer, ...]:
+    """Return the blocks for feature maps, the usual choice among equals first.
+
+    Args:
+        channels: Of the maps.
+        bfloat16: Whether the machine is quick in it; then a Hamburger with such products is one of them.
+    """
+    return (
+        _attention(channels, flat=False),
+        *(_ham(channels, solver) for solver in (NMF(), CD(), VQ())),
+        *[_ham(channels, NMF(), "bfloat16")] * bfloat16,
+        _depthwise(channels, NEAR_2D, flat=False),
+    )
 
 
-def mixers_of_sequences(channels: int, length: int) -> tuple[Mixer, ...]:
-    """Return the blocks for sequences, the usual choice among equals first."""
+def mixers_of_sequences(channels: int, length: int, *, bfloat16: bool = False) -> tuple[Mixer, ...]:
+    """Return the blocks for sequences, as `mixers_of_maps`.
+
+    Args:
+        channels: Of the sequences.
+        length: Positions.
+        bfloat16: See `mixers_of_maps`.
+    """
     return (
         _attention(channels, flat=True),
         _paramixer(channels, length, "chord"),
         _paramixer(channels, length, "cdil"),
-        *_hams(channels)[:1],
+        _ham(channels, NMF()),
+        *[_ham(channels, NMF(), "bfloat16")] * bfloat16,
         _depthwise(channels, NEAR_1D, flat=True),
     )
 
@@ -95,25 +112,20 @@ def _attention(channels: int, *, flat: bool) -> Mixer:
     )
 
 
-def _hams(channels: int) -> tuple[Mixer, ...]:
-    """Return a Hamburger for each solver; with a rank of at most half the width, or nothing is summed up."""
+def _ham(channels: int, solver: Solver, precision: Precision = "float32") -> Mixer:
+    """Return a Hamburger; with a rank of at most half the width, or nothing is summed up."""
     dim = min(channels, WIDEST)
     rank = max(1, min(64, dim // 2))
-
-    def build(_: int, solver: Solver) -> nn.Module:
-        return Hamburger(channels, version="v1", dim=dim, rank=rank, solver=solver)
-
-    return tuple(
-        Mixer(
-            f"Hamburger, {type(solver).__name__}",
-            f"{rank} components",
-            True,
-            None,
-            f'subquad.nn.Hamburger({channels}, version="v1", dim={dim}, rank={rank}'
-            + (")" if isinstance(solver, NMF) else f", solver=subquad.ops.{type(solver).__name__}())"),
-            partial(build, solver=solver),
-        )
-        for solver in (NMF(), CD(), VQ())
+    name, is_usual = type(solver).__name__, precision == "float32"
+    options = "" if isinstance(solver, NMF) else f", solver=subquad.ops.{name}()"
+    options += "" if is_usual else f', precision="{precision}"'
+    return Mixer(
+        f"Hamburger, {name}{'' if is_usual else f', {precision}'}",
+        f"{rank} components",
+        True,
+        None,
+        f'subquad.nn.Hamburger({channels}, version="v1", dim={dim}, rank={rank}{options})',
+        lambda _: Hamburger(channels, version="v1", dim=dim, rank=rank, solver=solver, precision=precision),
     )
 
 
