@@ -1,6 +1,6 @@
-"""Write the tables of docs/bench.md from the files beside this one.
+"""Write the tables of docs/bench.md and docs/training.md from the files beside this one.
 
-python experiments/speed/tables.py solvers      or modules, models, scaling, sequences
+python experiments/speed/tables.py solvers      or modules, models, scaling, sequences, training
 """
 
 import json
@@ -89,10 +89,20 @@ def models() -> Iterator[list[str]]:
         ]
 
 
+def training() -> Iterator[list[str]]:
+    """Yield a row for each network: steps a second, and the memory of a step in MiB."""
+    for case, ways in read("train").items():
+        rates = [ways[way]["steps a second"] for way in ("before", "strips", "after")]
+        words = [f"{rate['p50']:.2f} ({rate['p20']:.2f} to {rate['p80']:.2f})" for rate in rates]
+        memory = [f"{ways[way]['peak MiB']:,.0f}" for way in ("before", "after")]
+        yield [case, *words, f"{rates[-1]['p50'] / rates[0]['p50']:.2f}", *memory]
+
+
 def main() -> None:
     """Print the table that is asked for."""
     tables = {
-        "solvers": solvers, "modules": modules, "models": models, "scaling": scaling, "sequences": sequences
+        "solvers": solvers, "modules": modules, "models": models, "scaling": scaling, "sequences": sequences,
+        "training": training,
     }  # fmt: skip
     for row in tables[sys.argv[1]]():
         sys.stdout.write(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in row)}|\n")

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from subquad import create_model
-from subquad.base.heap import keep_freed_memory
+from subquad.base.allocation import keep_freed_memory
 from subquad.bench import Watch
 from subquad.models.backbones.van import DilatedDepthwise
 from subquad.tasks.generation.learner import GENERATOR, GenerationLearner

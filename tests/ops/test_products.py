@@ -4,8 +4,18 @@ import pytest
 import torch
 
 from helpers import relative_error
+from subquad.bench.memory import memory_of
+from subquad.nn import Ham
 from subquad.ops import CD, NMF, VQ, decompose, products
-from subquad.ops.products import collect, column_norm, combine, largest_entry, project, softmax_of_columns
+from subquad.ops.products import (
+    collect,
+    column_norm,
+    combine,
+    divided,
+    largest_entry,
+    project,
+    softmax_of_columns,
+)
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 
@@ -52,6 +62,23 @@ def test_one_dnn_is_taken_where_no_graph_is_recorded_and_nowhere_else(monkeypatc
     assert len(seen) == 2
 
 
+def test_one_dnn_is_given_whole_matrices(monkeypatch):
+    """Of a part of one, such as the channels of one head beside those of another, it takes far longer."""
+    if not products._has_one_dnn():
+        pytest.skip("this CPU has no AVX-512, so oneDNN is not used")
+    seen = []
+    monkeypatch.setattr(products, "_WORTH", 0)
+    monkeypatch.setattr(products, "_PART", 64)
+    monkeypatch.setattr(products, "_one_dnn", lambda a, b: seen.extend([a, b]) or a @ b.mT)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = torch.rand(2, 16, 9, 20).contiguous(memory_format=layout)
+        for solver in (NMF(), VQ()):
+            with torch.no_grad():
+                Ham(16, 3, solver, heads=2)(x)
+                Ham(16, 3, solver)(x)
+    assert seen and all(matrix.is_contiguous() or matrix.mT.is_contiguous() for matrix in seen)
+
+
 @pytest.mark.parametrize("solver", [NMF(), VQ(), CD()], ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("batch", [1, 2])
@@ -91,3 +118,21 @@ def test_what_is_not_finite_stays_visible():
     x = torch.ones(1, 4, 6)
     x[0, 1, 2] = torch.nan
     assert largest_entry(x).isnan().all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("solver", [NMF(), VQ(), CD()], ids=str)
+def test_two_code_sized_buffers_beside_the_result(solver, layout):
+    """And the parts of a few that are at work: less than half of one, here."""
+    x = LAYOUTS[layout](torch.rand(1, 256, 16384))
+    start = solver.random_dictionary((1, 256, 64))
+    with torch.no_grad():
+        scratch = memory_of(lambda: decompose(x, start, solver, steps=3), torch.device("cpu")).scratch
+    assert scratch < 2.5 * 4 * 16384 * 64
+
+
+def test_a_unit_of_one_is_not_divided_by():
+    numbers, unit = torch.rand(2, 3, 4), torch.ones(2, 1, 1)
+    assert divided(numbers, unit) is numbers
+    assert torch.equal(divided(numbers, 2 * unit), numbers / 2)
+    assert torch.equal(torch.vmap(divided)(numbers[None], 2 * unit[None])[0], numbers / 2)

@@ -31,9 +31,9 @@ class ClassMaps(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images to classes (batch, ...), uint8, or int64 if there are more than 255."""
         network = self.network
-        in_parts = isinstance(network, SegmentationNetwork) and network.has_coarse_logits
         # What is exported is compared with what is not: the plain way.
-        if torch.compiler.is_exporting() and in_parts:
+        exports = torch.compiler.is_exporting()
+        if exports and isinstance(network, SegmentationNetwork) and network.has_coarse_logits:
             return _class_map(network, images)
         logits: Tensor = network(images)
         return logits.argmax(dim=1).to(index_type(logits.shape[1]))

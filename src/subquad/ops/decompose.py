@@ -222,14 +222,14 @@ def decompose(
             factors = first_iterations(solver, problem, dictionary, free, impl)
         if factors is None:
             with grad_mode(grad and free == 0):
-                codes = solver.first_codes(problem, dictionary)
-                factors = Factors(solver.update_dictionary(problem, Factors(dictionary, codes)), codes)
+                factors = Factors(dictionary, solver.first_codes(problem, dictionary))
+                factors = factors._replace(dictionary=solver.update_dictionary(problem, factors))
             free = 1
         for step in range(free, steps):
             with grad_mode(grad and step >= steps - grad_steps):
-                codes = solver.update_codes(problem, factors)
-                dictionary = solver.update_dictionary(problem, Factors(factors.dictionary, codes))
-                factors = Factors(dictionary, codes)
+                # The codes before are let go of at once: they are as long as the data.
+                factors = factors._replace(codes=solver.update_codes(problem, factors))
+                factors = factors._replace(dictionary=solver.update_dictionary(problem, factors))
         return Factors(factors.dictionary, solver.final_codes(problem, factors))
 
 

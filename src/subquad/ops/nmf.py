@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from subquad.ops.decompose import Factors, Problem, data_unit
 from subquad.ops.dispatch import Impl, use_triton
 from subquad.ops.kernels.limits import obstacle_to_nmf
-from subquad.ops.products import combine, in_parts, product, softmax_of_columns
+from subquad.ops.products import combine, divided, in_parts, product, softmax_of_columns
 from subquad.ops.transforms import is_transformed
 
 
@@ -84,7 +84,9 @@ class NMF:
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- D * (X C') / (D C C' + eps)."""
         dictionary, codes = factors
-        overlap = problem.collect(codes if problem.scaled else codes / problem.unit)  # (batch, dim, rank)
+        overlap = problem.collect(
+            codes if problem.scaled else divided(codes, problem.unit)
+        )  # (batch, dim, rank)
         return _multiply(dictionary, overlap, dictionary @ product(codes, codes.mT), self.eps)
 
     def iterate(self, problem: Problem, dictionary: Tensor, steps: int, impl: Impl) -> Factors | None:
@@ -114,7 +116,8 @@ class NMF:
 
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Update once more; with constant D and C the result is linear in X."""
-        return self.update_codes(problem, factors) * problem.unit
+        codes = self.update_codes(problem, factors)
+        return codes * problem.unit if torch.is_grad_enabled() else codes.mul_(problem.unit)
 
     def _overlap(self, problem: Problem, dictionary: Tensor) -> Tensor:
         """Return D'X in the unit of the problem, (batch, rank, positions)."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from subquad.ops.transforms import is_known, is_transformed
 
 _CHUNK = 32  # channels that are squared at a time: what they take stays in the cache
-_PART = 4096  # positions whose codes are updated at a time
+_PART = 2048  # positions whose codes are updated at a time
 _WORTH = 2**23  # multiply-adds of a product, from which on oneDNN makes up for what a call of it takes
 
 
@@ -36,16 +36,23 @@ def project(x: Tensor, dictionary: Tensor) -> Tensor:
 
 def collect(x: Tensor, codes: Tensor) -> Tensor:
     """Return X C', (batch, dim, rank)."""
-    if is_known(x) and lies_by_position(x):
+    if not (is_known(x) and lies_by_position(x)):
+        return product(x, codes.mT)
+    if not _thin(codes, x.mT):
         return product(codes, x.mT).mT
-    return product(x, codes.mT)
+    # oneDNN copies codes that lie so: some positions at a time, not to hold them twice.
+    total = x.new_zeros(len(x), codes.shape[-2], x.shape[-2])
+    for some, some_codes in zip(x.split(_PART, dim=-1), codes.split(_PART, dim=-1), strict=True):
+        total += product(some_codes, some.mT)
+    return total.mT
 
 
 def combine(matrix: Tensor, codes: Tensor) -> Tensor:
     """Return S C for a symmetric matrix S (batch, rank, rank), (batch, rank, positions)."""
     if is_known(codes) and lies_by_position(codes):
         return product(codes.mT, matrix).mT
-    return product(matrix, codes)
+    # Some positions out of all of them: copied, as oneDNN takes whole matrices.
+    return product(matrix, codes if torch.is_grad_enabled() else codes.contiguous())
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
@@ -61,6 +68,13 @@ def product(left: Tensor, right: Tensor) -> Tensor:
     else:
         whole = left @ right
     return whole.float() if is_half else whole
+
+
+def divided(numbers: Tensor, unit: Tensor) -> Tensor:
+    """Return numbers in a unit (batch, 1, 1); themselves where one may look and the unit is 1."""
+    if is_known(unit) and unit.is_cpu and bool((unit == 1).all()):
+        return numbers
+    return numbers / unit
 
 
 def lies_by_position(x: Tensor) -> bool:
@@ -121,7 +135,14 @@ def largest_entry(x: Tensor) -> Tensor:
 def _thin(left: Tensor, right: Tensor) -> bool:
     """Say whether oneDNN is to multiply two batches of matrices, (batch, m, k) and (batch, k, n)."""
     needs_graph = torch.is_grad_enabled() and (left.requires_grad or right.requires_grad)
-    return not needs_graph and _suits_one_dnn(left, right) and not is_transformed(left, right)
+    if needs_graph or not _suits_one_dnn(left, right) or is_transformed(left, right):
+        return False
+    return _is_whole(left) and _is_whole(right)
+
+
+def _is_whole(matrices: Tensor) -> bool:
+    """Say whether each matrix lies without gaps: of a part of one, oneDNN takes a hundred times as long."""
+    return matrices[0].is_contiguous() or matrices[0].mT.is_contiguous()
 
 
 def _suits_one_dnn(left: Tensor, right: Tensor) -> bool:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from subquad import create_model, load_model
 from subquad.data.pictures import read_image
 from subquad.engine.preprocess import preprocess
-from subquad.models.segmentation import cell_map
+from subquad.models.segmentation import cell_map, exact_parts
 from subquad.models.segmentation import class_map as ways
 from subquad.models.segmentation.class_blocks import class_blocks, running_maximum
 from subquad.models.segmentation.class_map import class_map
@@ -19,6 +19,14 @@ from subquad.models.segmentation.exact_parts import classes_at, whole_ratios
 from tensor_sizes import Sizes
 
 FORMATS = {"rows": torch.contiguous_format, "channels last": torch.channels_last}
+MAPS = [  # whole ratios, small and large; others
+    ((5, 9), (40, 72)),
+    ((5, 9), (80, 144)),
+    ((6, 10), (42, 70)),
+    ((9, 17), (65, 131)),
+    ((5, 7), (3, 2)),
+    ((1, 7), (8, 50)),
+]
 TINY = {"backbone": "conv_tiny", "ham_channels": 32, "channels": 32, "rank": 4}
 
 
@@ -28,6 +36,7 @@ def way(request, monkeypatch):
     if request.param != "as it is":
         monkeypatch.setattr(ways, "LITTLE", 0)
         monkeypatch.setattr(ways, "AT_ONCE", 0)
+        monkeypatch.setattr(exact_parts, "VALUES", 5000)
     if request.param == "cells":
         monkeypatch.setattr(ways, "MANY", 2)
         monkeypatch.setattr(cell_map, "SHARE", 100.0)
@@ -56,6 +65,14 @@ def twins(*shape):
     return logits
 
 
+def rivals(*shape):
+    """The first and the last class differ by so little that rounding decides between them everywhere."""
+    logits = smooth(*shape)
+    logits[:, 0] += 5
+    logits[:, -1] = logits[:, 0] + torch.randn_like(logits[:, 0]) * 5e-7
+    return logits
+
+
 def constant(*shape):
     return torch.full(shape, 0.7)
 
@@ -77,10 +94,10 @@ def check(logits, padded, size=None, align_corners=False):
 @pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize("classes", [1, 2, 3, 11, 19, 35, 150, 300])
 def test_the_same_class_at_every_pixel(classes, align_corners, order, way):
-    for make in (noise, smooth, whole_numbers, twins, constant, one_only):
-        if make is twins and classes == 1:
+    for make in (noise, smooth, whole_numbers, twins, rivals, constant, one_only):
+        if classes == 1 and make in (twins, rivals):
             continue
-        for coarse, image in (((5, 9), (40, 72)), ((9, 17), (65, 131)), ((5, 7), (3, 2)), ((1, 7), (8, 50))):
+        for coarse, image in MAPS:
             logits = make(2, classes, *coarse).contiguous(memory_format=FORMATS[order])
             check(logits, image, align_corners=align_corners)
 
@@ -95,6 +112,20 @@ def test_sizes(image, classes, way):
         logits = smooth(1, classes, *coarse).contiguous(memory_format=order)
         check(logits, image)
         check(logits, tuple(8 * side for side in coarse), image)  # padded, and cut back
+
+
+@pytest.mark.parametrize("order", FORMATS)
+@pytest.mark.parametrize(
+    ("positions", "height", "align_corners"), [(1025, 7169, True), (1025, 5555, False), (1772, 5490, True)]
+)
+def test_how_the_kernel_rounds_places(positions, height, align_corners, order, way):
+    """Rows of 0, 1, 0, -1 show where on a large map the kernel takes a pixel to be, to 1e-5."""
+    logits = torch.full((1, 4, positions, 40), -1.0)
+    logits[:, 2] = torch.tensor([0.0, 1, 0, -1]).repeat(positions)[:positions, None]
+    logits[:, 0, :, :20] = torch.rand(20)  # met by pixels between positions
+    little = torch.logspace(-6, -3, 10)
+    logits[:, 0, :, 20:] = torch.cat([little, -little])  # and by those that may be taken to be beside one
+    check(logits.contiguous(memory_format=FORMATS[order]), (height, 40), align_corners=align_corners)
 
 
 @settings(deadline=None, max_examples=60)
@@ -149,7 +180,7 @@ def test_a_map_that_is_a_part_of_another(way):
 def test_blocks_and_parts_have_the_bits_of_the_whole(classes, kind, order):
     """What everything here rests on: how PyTorch's kernels cut channels into vectors, and choose by size."""
     for positions, image in (((6, 9), (48, 72)), ((9, 17), (67, 131)), ((9, 20), (144, 320))):
-        logits = noise(1, classes, *positions).to(kind).contiguous(memory_format=FORMATS[order])
+        logits = rivals(1, classes, *positions).to(kind).contiguous(memory_format=FORMATS[order])
         coarse = CoarseLogits(logits, image, image, False)
         whole = coarse.resized()
         blocks = class_blocks(coarse)
