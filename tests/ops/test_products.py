@@ -136,3 +136,15 @@ def test_a_unit_of_one_is_not_divided_by():
     assert divided(numbers, unit) is numbers
     assert torch.equal(divided(numbers, 2 * unit), numbers / 2)
     assert torch.equal(torch.vmap(divided)(numbers[None], 2 * unit[None])[0], numbers / 2)
+
+
+@pytest.mark.parametrize("solver", [NMF(), VQ()], ids=str)
+def test_unknown_implementations_and_missing_kernels_are_told(solver):
+    x, start = torch.rand(1, 8, 30), solver.random_dictionary((1, 8, 3))
+    with pytest.raises(ValueError, match='impl must be "auto", "reference" or "triton", got \'tritn\''):
+        decompose(x, start, solver, steps=2, impl="tritn")
+    with pytest.raises(ValueError, match="cannot run: no kernel is for iterations that keep a graph; use"):
+        decompose(x.requires_grad_(), start, solver, steps=2, grad_steps=2, impl="triton")
+    if isinstance(solver, VQ):
+        with pytest.raises(ValueError, match=r"cannot run: VQ\(temperature=0.01\) has no kernel; use"):
+            decompose(x, start, solver, steps=2, impl="triton")

@@ -6,23 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
+from subquad.base.table import Table
 from subquad.bench.environment import Environment
 from subquad.bench.timing import Timing
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table to print: the first column to the left, numbers to the right.
-
-    Attributes:
-        title: Above it, or alone if there are no columns.
-        columns: Their names.
-        rows: As many cells each.
-    """
-
-    title: str
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True)

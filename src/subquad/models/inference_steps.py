@@ -44,7 +44,8 @@ def compiled(network: nn.Module, example: Example) -> int:
 
 def _ends(network: nn.Module) -> tuple[nn.Module, nn.Module]:
     """Return the first and the last part of a network, between which all is computed; maybe itself."""
-    if isinstance(network, SegmentationNetwork):  # whose logits may be asked for at two sizes
+    # Of one whose logits may be asked for at two sizes, what both have in common.
+    if isinstance(network, SegmentationNetwork) and network.has_coarse_logits:
         return network.backbone, network.head
     return network, network
 

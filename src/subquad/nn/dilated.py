@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from subquad.nn.layout import is_channels_last
+
 
 class DepthwiseByPhases(nn.Conv2d):
     """A dilated depthwise convolution that `has_phases`, computed by them where that gains."""
@@ -36,14 +38,7 @@ def gains_by_phases(x: Tensor) -> bool:
 
     An export keeps the operator that other runtimes know.
     """
-    # By its strides: what is mapped over by vmap cannot be asked for its memory format.
-    return (
-        x.device.type == "cpu"
-        and x.dim() == 4
-        and x.stride(1) == 1
-        and not x.is_contiguous()
-        and not torch.compiler.is_exporting()
-    )
+    return x.device.type == "cpu" and is_channels_last(x) and not torch.compiler.is_exporting()
 
 
 def convolve_phases(x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.base.suggest import did_you_mean
+from subquad.nn.layout import is_channels_last
 from subquad.nn.precision import in_range
 from subquad.nn.running import end_step_of, move_once_a_step, start_of_step
 from subquad.nn.tracing import one_node
@@ -144,7 +145,7 @@ class Ham(nn.Module):
                 dictionary, codes = dictionary.bfloat16(), codes.bfloat16()
             if self.over == "channel":
                 flat = product(dictionary, codes).mT
-            elif self._is_channels_last(x):
+            elif self.heads == 1 and is_channels_last(x):
                 flat = product(codes.mT, dictionary.mT).mT  # D C, laid out as x is
             else:
                 flat = product(dictionary, codes)
@@ -225,10 +226,6 @@ class Ham(nn.Module):
         """Return what a copy is made from: the dictionary, and not where its step began."""
         _end_step(self)
         return self.__dict__
-
-    def _is_channels_last(self, x: Tensor) -> bool:
-        # By its strides: what is mapped over by vmap cannot be asked for its memory format.
-        return self.heads == 1 and x.dim() == 4 and not x.is_contiguous() and x.stride(1) == 1
 
     def _check_input(self, x: Tensor, mask: Tensor | None) -> None:
         if x.dim() < 3 or x.shape[1] != self.dim:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from subquad.ops.checks import check_data, checked_dictionary
-from subquad.ops.dispatch import Impl
+from subquad.ops.dispatch import Impl, check_impl
 from subquad.ops.precision import Precision, check_bfloat16, check_precision, is_short
 from subquad.ops.products import collect, largest_entry, product, project
 
@@ -195,14 +195,15 @@ def decompose(
 
     Returns:
         The factors in float32 or float64: dictionary (batch, dim, rank), codes
-        (batch, rank, positions), which lie in memory position by position.
+        (batch, rank, positions), in memory mostly as X lies: channel by channel, or position by position.
 
     Raises:
-        ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit, or if
-            bfloat16 would not be faster on this device.
+        ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit, if bfloat16
+            would not be faster on this device, or if `impl` is unknown or cannot run.
     """
     dictionary = checked_dictionary(x, dictionary)
     check_data(x, steps, mask)
+    check_impl(impl)
     if not 0 <= grad_steps <= steps:
         raise ValueError(
             f"grad_steps must be 0 (one-step gradient) to steps = {steps} (back-propagation through "
@@ -219,13 +220,8 @@ def decompose(
             problem = prepared(solver, x, mask, short)
         free = steps if not grad else steps - grad_steps  # iterations without a graph
         with grad_mode(grad and free == 0):
-            factors = first_iterations(solver, problem, dictionary, free, impl)
-        if factors is None:
-            with grad_mode(grad and free == 0):
-                factors = Factors(dictionary, solver.first_codes(problem, dictionary))
-                factors = factors._replace(dictionary=solver.update_dictionary(problem, factors))
-            free = 1
-        for step in range(free, steps):
+            factors, done = first_iterations(solver, problem, dictionary, free, impl)
+        for step in range(done, steps):
             with grad_mode(grad and step >= steps - grad_steps):
                 # The codes before are let go of at once: they are as long as the data.
                 factors = factors._replace(codes=solver.update_codes(problem, factors))
@@ -234,21 +230,24 @@ def decompose(
 
 
 def first_iterations(
-    solver: Solver, problem: Problem, dictionary: Tensor, steps: int, impl: Impl
-) -> Factors | None:
-    """Return what a solver that has a faster form of its iterations makes of the first ones, else None.
+    solver: Solver, problem: Problem, dictionary: Tensor, free: int, impl: Impl
+) -> tuple[Factors, int]:
+    """Return the factors after the first iterations, and how many these are.
+
+    All that keep no graph, where the solver has a faster form of them; else one.
 
     Raises:
         ValueError: If `impl` asks for a kernel that there is not.
     """
-    if steps and isinstance(solver, Iterating):
-        return solver.iterate(problem, dictionary, steps, impl)
-    if impl == "triton":
-        raise ValueError(
-            f'impl="triton" cannot run: {"all iterations keep a graph" if not steps else solver} '
-            'has no kernel; use "auto".'
-        )
-    return None
+    if free and isinstance(solver, Iterating):
+        factors = solver.iterate(problem, dictionary, free, impl)
+        if factors is not None:
+            return factors, free
+    elif impl == "triton":
+        why = f"{solver} has no kernel" if free else "no kernel is for iterations that keep a graph"
+        raise ValueError(f'impl="triton" cannot run: {why}; use "auto".')
+    factors = Factors(dictionary, solver.first_codes(problem, dictionary))
+    return factors._replace(dictionary=solver.update_dictionary(problem, factors)), 1
 
 
 def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:

@@ -42,8 +42,7 @@ def use_triton(
     Raises:
         ValueError: If `impl` is unknown, or Triton is asked for and cannot run.
     """
-    if impl not in get_args(Impl):
-        raise ValueError(f'impl must be "auto", "reference" or "triton", got {impl!r}.')
+    check_impl(impl)
     if impl == "reference":
         return False
     if impl == "auto":
@@ -62,6 +61,12 @@ def use_triton(
     if obstacle is not None:
         raise ValueError(f'impl="triton" {obstacle}; use "auto".')
     return True
+
+
+def check_impl(impl: str) -> None:
+    """Raise ValueError for what is no implementation."""
+    if impl not in get_args(Impl):
+        raise ValueError(f'impl must be "auto", "reference" or "triton", got {impl!r}.')
 
 
 def _was_faster(operation: str, device: str, dtype: str, sizes: Sequence[int]) -> bool:

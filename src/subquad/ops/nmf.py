@@ -84,9 +84,8 @@ class NMF:
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- D * (X C') / (D C C' + eps)."""
         dictionary, codes = factors
-        overlap = problem.collect(
-            codes if problem.scaled else divided(codes, problem.unit)
-        )  # (batch, dim, rank)
+        small = codes if problem.scaled else divided(codes, problem.unit)
+        overlap = problem.collect(small)  # (batch, dim, rank)
         return _multiply(dictionary, overlap, dictionary @ product(codes, codes.mT), self.eps)
 
     def iterate(self, problem: Problem, dictionary: Tensor, steps: int, impl: Impl) -> Factors | None:
@@ -109,8 +108,7 @@ class NMF:
         if use_triton(impl, data, "nmf", sizes, obstacle_to_nmf(data, dictionary)):
             from subquad.ops.kernels.nmf import nmf_iterations
 
-            start = (data, dictionary, None, problem.unit)
-            dictionary, codes = nmf_iterations(*start, self.eps, steps)
+            dictionary, codes = nmf_iterations(data, dictionary, None, problem.unit, self.eps, steps)
             return Factors(dictionary, codes.mT)
         return None
 

@@ -7,7 +7,8 @@ from torch import nn
 from subquad import create_model
 from subquad.engine.preprocess import preprocess
 from subquad.models import model_config
-from subquad.tasks.segmentation.labels import most_likely, predict_labels
+from subquad.models.segmentation.class_blocks import most_likely
+from subquad.tasks.segmentation.labels import predict_labels
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores
 from tensor_sizes import Sizes
 

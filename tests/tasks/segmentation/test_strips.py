@@ -9,9 +9,10 @@ from torch.utils._pytree import tree_leaves
 
 from subquad import create_model
 from subquad.engine.optimizer import OptimizerOptions
+from subquad.models.segmentation.class_blocks import most_likely
 from subquad.models.segmentation.coarse import CoarseLogits
+from subquad.models.segmentation.light_ham import LightHam
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
-from subquad.tasks.segmentation.labels import most_likely
 from subquad.tasks.segmentation.learner import SegmentationLearner
 from subquad.tasks.segmentation.losses import LossOptions, coarse_cross_entropy, pixel_cross_entropy, strips
 from subquad.tasks.segmentation.losses.strips import coarse_hardness
@@ -228,6 +229,37 @@ def test_validation_counts_what_the_network_says():
     assert torch.equal(task.confusion.counts, expected.counts)
     loss = float(pixel_cross_entropy(logits, content["labels"]))
     assert float(task.loss_sum[0] / task.loss_sum[1]) == pytest.approx(loss, rel=1e-6)
+
+
+class OfAnotherPackage(LightHam):
+    """Has its own way from images to logits."""
+
+    def forward(self, images):
+        return 3 * super().forward(images).roll(1, dims=1)
+
+    def forward_with_auxiliary(self, images):
+        return self(images), None
+
+
+@pytest.mark.parametrize("way", ["of its class", "of the network"])
+def test_a_network_with_its_own_way_is_trained_and_scored_by_that(way):
+    task, content = learner(), batch()
+    if way == "of its class":
+        task.network.__class__ = OfAnotherPackage
+    else:
+        own = task.network.forward
+        task.network.forward = lambda images: 3 * own(images).roll(1, dims=1)
+        task.network.forward_with_auxiliary = lambda images: (task.network(images), None)
+    task.eval()
+    logits = task(content["image"])
+    assert task.loss_of(content).item() == pytest.approx(
+        pixel_cross_entropy(logits, content["labels"]).item()
+    )
+    task.on_validation_epoch_start()
+    task.validation_step(content, 0)
+    expected = ConfusionMatrix(40)
+    expected.update(most_likely(logits, dim=1), content["labels"])
+    assert torch.equal(task.confusion.counts, expected.counts)
 
 
 def test_the_weight_of_the_cross_entropy_counts():

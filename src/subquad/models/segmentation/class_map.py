@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from subquad.models.segmentation.cell_map import class_map_by_cells
-from subquad.models.segmentation.class_blocks import class_blocks, index_type, running_maximum
+from subquad.models.segmentation.class_blocks import class_blocks, classes_of, index_type, running_maximum
 from subquad.models.segmentation.coarse import CoarseLogits
 from subquad.models.segmentation.exact_parts import class_map_by_strips, whole_ratios
 
@@ -33,7 +33,7 @@ def class_map(coarse: CoarseLogits) -> Tensor:
         (batch, H, W), uint8, or int64 if there are more than 255 classes.
     """
     if coarse.logits.device.type != "cpu":  # resizing is no bottleneck there, and its kernels are others
-        return coarse.resized().max(dim=1).indices.to(index_type(coarse.logits.shape[1]))
+        return classes_of(coarse.resized())
     return torch.cat([_of_one(coarse._replace(logits=one)) for one in coarse.logits.split(1)])
 
 
@@ -41,7 +41,7 @@ def _of_one(coarse: CoarseLogits) -> Tensor:
     """Return the class map of a batch of one."""
     classes = coarse.logits.shape[1]
     if classes * math.prod(coarse.padded) <= (LITTLE if classes >= MANY else AT_ONCE):
-        return coarse.resized().max(dim=1).indices.to(index_type(classes))
+        return classes_of(coarse.resized())
     found = class_map_by_cells(coarse) if classes >= MANY else None
     if found is None and (ratios := whole_ratios(coarse)):
         found = class_map_by_strips(coarse, ratios)

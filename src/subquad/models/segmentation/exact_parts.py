@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.models.segmentation.class_blocks import index_type
+from subquad.models.segmentation.class_blocks import index_type, most_likely
 from subquad.models.segmentation.coarse import CoarseLogits
 
 SMALL = 128  # height plus width of an image for which PyTorch takes another kernel, which rounds otherwise
@@ -55,7 +55,7 @@ def class_map_by_strips(coarse: CoarseLogits, ratios: Ratios) -> Tensor:
         resized = _resized(logits[:, :, start : start + step + 2], coarse, ratios)
         top, bottom = first * ratios[0], min((first + step) * ratios[0], height)
         rows = resized[:, :, top - start * ratios[0] : bottom - start * ratios[0], :width]
-        answer[:, top:bottom] = rows.max(dim=1).indices
+        answer[:, top:bottom] = most_likely(rows, dim=1)
     return answer
 
 
@@ -79,7 +79,7 @@ def classes_at(coarse: CoarseLogits, ratios: Ratios, y: Tensor, x: Tensor) -> Te
         parts = logits[0][:, rows[some][:, :, None], columns[some][:, None]].movedim(1, 0)
         resized = _resized(parts, coarse, ratios)
         values = resized[torch.arange(len(some)), :, inside[0][some], inside[1][some]]
-        found[some] = values.max(dim=1).indices
+        found[some] = most_likely(values, dim=1)
     return found
 
 

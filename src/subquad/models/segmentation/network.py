@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models.network import ImageNetwork
-from subquad.models.segmentation.class_blocks import index_type
+from subquad.models.segmentation.class_blocks import classes_of
 from subquad.models.segmentation.class_map import class_map
 from subquad.models.segmentation.coarse import CoarseLogits
 from subquad.models.segmentation.config import SegmentationConfig
@@ -41,8 +41,13 @@ class SegmentationNetwork(ImageNetwork):
 
     @property
     def has_coarse_logits(self) -> bool:
-        """Whether a call gives what `coarse` gives, resized, and has nothing more to it, such as hooks."""
-        own = type(self).forward is not SegmentationNetwork.forward or "forward" in vars(self)
+        """Whether a call gives what `coarse` gives, resized, and has nothing more to it, such as hooks.
+
+        If so, `forward_with_auxiliary` is the same of `coarse_with_auxiliary`.
+        """
+        inherited = ("forward", "forward_with_auxiliary")
+        own = any(getattr(type(self), name) is not getattr(SegmentationNetwork, name) for name in inherited)
+        own = own or not vars(self).keys().isdisjoint(inherited)
         called = self._forward_hooks or self._forward_pre_hooks or self._compiled_call_impl
         return not (own or called)
 
@@ -86,8 +91,7 @@ class SegmentationNetwork(ImageNetwork):
             ValueError: As `forward`.
         """
         if not self.has_coarse_logits:
-            logits = self(images)
-            return logits.max(dim=1).indices.to(index_type(logits.shape[1]))
+            return classes_of(self(images))
         return class_map(self.coarse(images))
 
     def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -15,11 +15,12 @@ from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
+from subquad.models.segmentation.class_blocks import most_likely
 from subquad.models.segmentation.class_map import class_map
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
-from subquad.tasks.segmentation.labels import channels_last, most_likely
+from subquad.tasks.segmentation.labels import channels_last
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
 from subquad.tasks.segmentation.losses.strips import coarse_cross_entropy
@@ -140,7 +141,7 @@ class SegmentationLearner(Learner):
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Count a batch."""
         labels = batch["labels"]
-        if self.protocol is None:
+        if self.protocol is None and self._has_coarse_logits:
             coarse = self.network.coarse(self._normalized(batch["image"]))
             logits = coarse.logits  # they are finite if and only if those of the pixels are
             answers, loss = class_map(coarse), coarse_cross_entropy(coarse, labels)
@@ -178,8 +179,13 @@ class SegmentationLearner(Learner):
     def _losses(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor | None]:
         """Return the loss of a batch and, before it is weighted, the part of the auxiliary head."""
         x, labels = self._normalized(batch["image"]), batch["labels"]
+        network, losses = self.network, self.loss_options
+        if self._has_coarse_logits:
+            run, evaluate = network.coarse_with_auxiliary, losses.evaluate_coarse
+        else:
+            run, evaluate = network.forward_with_auxiliary, losses.evaluate
         try:
-            logits, auxiliary = self.network.coarse_with_auxiliary(x)
+            logits, auxiliary = run(x)
         except ValueError as error:
             if "Expected more than 1 value per channel" not in str(error):
                 raise
@@ -187,11 +193,16 @@ class SegmentationLearner(Learner):
                 "batch norm has no statistics of a batch of one picture that the network reduces to one "
                 f"pixel; give a larger --data.batch_size (it is {len(x)}), or a larger --data.crop."
             ) from error
-        loss = self.loss_options.evaluate_coarse(logits, labels, self.class_weights)
+        loss = evaluate(logits, labels, self.class_weights)
         if auxiliary is None:
             return loss, None
-        extra = self.loss_options.evaluate_coarse(auxiliary, labels, self.class_weights)
+        extra = evaluate(auxiliary, labels, self.class_weights)
         return loss + self.auxiliary_weight * extra, extra
+
+    @property
+    def _has_coarse_logits(self) -> bool:
+        """Whether the network says all at the stride of its heads; one of another package may not."""
+        return getattr(self.network, "has_coarse_logits", False)
 
     def _hold_frozen(self) -> None:
         for name in self.frozen:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationNetwork
+from subquad.models.segmentation.class_blocks import index_type, most_likely
 from subquad.nn import Ham, sharing_dictionary
 from subquad.nn.mode import evaluating
 from subquad.nn.sharing import refuse_channels
-from subquad.tasks.segmentation.labels import most_likely
 from subquad.tasks.segmentation.tiling import Span, Tiling, spans
 from subquad.tasks.segmentation.whole_dictionary import whole_dictionary
 
@@ -136,7 +136,7 @@ class _Canvas:
 
     def __init__(self, size: tuple[int, int], classes: int) -> None:
         self.size = size
-        self.labels = torch.empty(size, dtype=torch.uint8 if classes <= 255 else torch.int64)
+        self.labels = torch.empty(size, dtype=index_type(classes))
         self.seam_pixels, self.differing, self.distance = 0, 0, 0.0
         self._left = torch.empty(0)  # the open seam of the last tile, (classes, height, fade)
         self._above = torch.empty(0)  # the open seam of the last row of tiles, (classes, fade, W)

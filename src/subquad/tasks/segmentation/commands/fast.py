@@ -16,7 +16,6 @@ from subquad.models import SegmentationNetwork, inference_report, optimize_for_i
 from subquad.ops.precision import why_not_bfloat16
 from subquad.tasks.segmentation.commands.predict import find_images, listed
 from subquad.tasks.segmentation.commands.predict_video import is_video
-from subquad.tasks.segmentation.labels import most_likely
 from subquad.tasks.segmentation.protocol import as_shown, protocol_for
 from subquad.tasks.segmentation.protocol_options import resolve_protocol
 from subquad.tasks.segmentation.video.clip import opened
@@ -56,9 +55,8 @@ def in_half(network: SegmentationNetwork, shown: Tensor) -> tuple[SegmentationNe
     half = optimize_for_inference(network, shown, dtype="bfloat16")
     if refused := inference_report(half).refused:
         return network, f"stays in float32: {refused[-1]}"
-    same = most_likely(network(shown), dim=1) == most_likely(half(shown), dim=1)
-    agreement = float(same.double().mean())
-    ways = {"float32": lambda: network.coarse(shown), "bfloat16": lambda: half.coarse(shown)}
+    agreement = float((network.class_map(shown) == half.class_map(shown)).double().mean())
+    ways = {"float32": lambda: network.class_map(shown), "bfloat16": lambda: half.class_map(shown)}
     times = side_by_side(ways, repeats=3, device=shown.device)
     gain = times["float32"].p50 / times["bfloat16"].p50
     found = (
