@@ -121,7 +121,9 @@ class Trial:
 
     def _way(self, mixer: Mixer, spatial: tuple[int, ...]) -> Callable[[], object]:
         """Return what runs a mixer once with so many positions."""
-        block = mixer.build(prod(spatial)).train(self.training).to(self.device)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            block = mixer.build(prod(spatial)).train(self.training).to(self.device)
         shape = (self.batch, *spatial, self.channels) if mixer.channels_last else (
             self.batch, self.channels, *spatial,
         )  # fmt: skip
