@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Literal, TypeGuard, get_args
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from subquad.models import ImageConfig, SegmentationNetwork
 from subquad.models.segmentation.class_blocks import index_type
 
-Answer = Literal["logits", "classes"]
+AnswerKind = Literal["logits", "classes"]
 
 CLASSES = 16  # that a graph resizes at a time
 
@@ -31,46 +30,50 @@ class ClassMaps(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images to classes (batch, ...), uint8, or int64 if there are more than 255."""
         network = self.network
-        in_parts = isinstance(network, SegmentationNetwork) and network.has_coarse_logits
         # What is exported is compared with what is not: the plain way.
-        if torch.compiler.is_exporting() and in_parts:
+        if torch.compiler.is_exporting() and _is_in_parts(network):
             return _class_map(network, images)
         logits: Tensor = network(images)
         return logits.argmax(dim=1).to(index_type(logits.shape[1]))
 
 
-def answering(network: nn.Module, answer: Answer) -> nn.Module:
+def answering(network: nn.Module, answer: AnswerKind) -> nn.Module:
     """Return a network that gives what is asked for.
 
     Raises:
         ValueError: If the answer is unknown, or classes are asked of a network that is not on images.
     """
-    if answer not in get_args(Answer):
-        raise ValueError(f"answer must be one of {', '.join(get_args(Answer))}, got {answer!r}.")
+    if answer not in get_args(AnswerKind):
+        raise ValueError(f"answer must be one of {', '.join(get_args(AnswerKind))}, got {answer!r}.")
     if answer == "logits":
         return network
     config = getattr(network, "config", None)
     if config is not None and not isinstance(config, ImageConfig):
         raise ValueError(
-            f"answer='classes' is for networks on images, and a {type(network).__name__} is not; leave it out."
+            f"answer='classes' is for networks on images, which a {type(network).__name__} is not; leave it "
+            f"out."
         )
     return ClassMaps(network)
+
+
+def _is_in_parts(network: nn.Module) -> TypeGuard[SegmentationNetwork]:
+    return isinstance(network, SegmentationNetwork) and network.has_coarse_logits
 
 
 def _class_map(network: SegmentationNetwork, images: Tensor) -> Tensor:
     """Return the class map, some classes resized at a time."""
     coarse = network.coarse(images)
     classes = coarse.logits.shape[1]
+    kind = index_type(classes)
+    best: tuple[Tensor, Tensor] | None = None
+    for first in range(0, classes, CLASSES):
+        logits = coarse._replace(logits=coarse.logits[:, first : first + CLASSES]).resized()
+        found = logits.amax(dim=1), (logits.argmax(dim=1) + first).to(kind)
+        best = found if best is None else _larger(*best, *found)
+    assert best is not None
+    return best[1]
 
-    def blocks() -> Iterator[tuple[int, Tensor]]:
-        for start in range(0, classes, CLASSES):
-            yield start, coarse._replace(logits=coarse.logits[:, start : start + CLASSES]).resized()
 
-    parts = blocks()
-    _, block = next(parts)
-    best, at = block.amax(dim=1), block.argmax(dim=1).to(index_type(classes))
-    for first, block in parts:
-        top, found = block.amax(dim=1), block.argmax(dim=1) + first
-        better = top > best  # strict: of equal ones the first
-        best, at = torch.where(better, top, best), torch.where(better, found.to(at.dtype), at)
-    return at
+def _larger(before: Tensor, its: Tensor, after: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the larger of two logits at each pixel and its class; of equal ones the first."""
+    return torch.maximum(before, after), torch.where(after > before, others, its)
