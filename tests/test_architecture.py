@@ -30,7 +30,8 @@ MAY_IMPORT = {
 }
 OPTIONAL = {
     "PIL", "huggingface_hub", "jsonargparse", "lightning", "matplotlib", "onnx", "onnxruntime", "onnxscript",
-    "rich", "starlette", "timm", "torch_fidelity", "torchmetrics", "torchvision", "uvicorn", "yaml",
+    "rich", "segmentation_models_pytorch", "starlette", "timm", "torch_fidelity", "torchmetrics",
+    "torchvision", "transformers", "uvicorn", "yaml",
 }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from subquad.bench import Point, Timing, bench_mixing, long_forward, mixing_curve, side_by_side
+from subquad.bench import Point, Timing, bench_mixing, long_forward, mixing_curve
 from subquad.bench.curve import Curve
 from subquad.bench.mixing import bytes_kept, gather_scatter
 from subquad.cli.main import main
@@ -40,15 +40,6 @@ def test_the_originals_way_adds_up_duplicates():
     torch.testing.assert_close(actual, link_mix(values, links, offsets))
 
 
-def test_ways_take_turns():
-    order = []
-    ways = {name: lambda name=name: order.append(name) for name in "ab"}
-    timings = side_by_side(ways, repeats=3, device=CPU)
-    assert order == list("ab" * 4) and timings.keys() == ways.keys()
-    with pytest.raises(ValueError, match="repeats must be at least 1, got 0"):
-        side_by_side(ways, repeats=0, device=CPU)
-
-
 def test_attention_stops_at_the_budget():
     result = mixing_curve(smallest=3, largest=5, dim=4, repeats=1)
     assert [point.length for point in result.points] == [8, 16, 32]
@@ -67,11 +58,9 @@ def test_attention_stops_at_the_budget():
     ],
 )
 def test_the_crossover_is_where_ours_stays_faster(ours, attention, crossover):
-    def timing(ms):
-        return None if ms is None else Timing(ms, ms, ms)
-
     points = [
-        Point(n + 1, timing(a), timing(b)) for n, (a, b) in enumerate(zip(ours, attention, strict=True))
+        Point(n + 1, Timing(a, a, a), b and Timing(b, b, b))
+        for n, (a, b) in enumerate(zip(ours, attention, strict=True))
     ]
     environment = bench_mixing(batch=1, length=2, dim=1, links=2, repeats=1, compile=False).environment
     assert Curve(environment, 4, "chord", 1, tuple(points)).crossover == crossover
@@ -90,7 +79,8 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
     written = json.loads(file.read_text())
     assert written["length"] == 20 and len(written["rows"]) == 2
     assert written["command"].startswith("subquad bench mixing --batch=1")
-    assert {"device", "threads", "torch", "subquad", "commit", "load"} == written["environment"].keys()
+    told = "device threads python torch subquad commit load load_after seconds quiet reason"
+    assert set(told.split()) == written["environment"].keys()
     curve = ["--curve", "--smallest=2", "--largest=3", "--dim=4", "--repeats=1"]
     assert main(["bench", "mixing", *curve, f"--json={file}"]) == 0
     assert "attention" in capsys.readouterr().out
@@ -101,7 +91,7 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
     ("arguments", "quoted"),
     [
         (["mixin"], "'mixin'. Did you mean 'mixing'?"),
-        ([], "`subquad bench` knows `mixing`, got ''"),
+        ([], "`subquad bench` knows `mixing`, `solvers`, `modules`, `models`, `scaling`, got ''"),
         (["mixing", "--links=1"], "links 2, got 4, 16384, 32, 1"),
         (["mixing", "--device=warp"], "--device warp cannot be used"),
         (["mixing", "--curve", "--smallest=5", "--largest=4"], "got 5 and 4"),

@@ -81,7 +81,8 @@ def test_limits_are_of_options_that_there_are():
     from subquad.tasks.generation.commands import features, generate
 
     tasks = [task_called(name) for name in task_names()]
-    parsers = [command.parser() for command in (bench, export, features, generate)]
+    parsers = [command.parser() for command in (export, features, generate)]
+    parsers += [bench.parser(what) for what in bench.BENCHES]
     parsers += [fit_parser(task) for task in tasks]
     parsers += [ask_parser("test", task) for task in tasks]
     parsers += [ask_parser("predict", task) for task in tasks if task.name != "generation"]

@@ -13,7 +13,7 @@ from subquad.tasks import commands
 
 COMMANDS = [
     "plan", "fit", "test", "report", "compare", "predict", "export", "models", "info", "convert", "bench",
-    "data", "replay", "demo", "serve", "generate", "features",
+    "advise", "data", "replay", "demo", "serve", "generate", "features",
 ]  # fmt: skip
 
 

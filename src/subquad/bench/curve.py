@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
 
-from subquad.bench.timing import Environment, Timing, environment, seconds_of, side_by_side
+from subquad.bench.environment import Environment, Watch
+from subquad.bench.result import Chart, Curves, Table
+from subquad.bench.timing import Tell, Timing, side_by_side, within
 from subquad.nn import Paramixer, SelfAttention
 
 
@@ -34,13 +36,43 @@ class Curve:
     @property
     def crossover(self) -> int | None:
         """The length from which on Paramixer was faster at every length; None if there is none."""
-        length = None
-        for point in reversed(self.points):
-            if point.attention is not None and point.attention.p50 <= point.paramixer.p50:
-                break
-            if point.attention is not None:
-                length = point.length
-        return length
+        return first_faster((point.length, point.paramixer, point.attention) for point in self.points)
+
+    def tables(self) -> list[Table]:
+        """Return a row for each length."""
+        rows = [
+            (
+                f"{point.length:,}" + (" <- faster from here" if point.length == self.crossover else ""),
+                str(point.paramixer),
+                "over the budget" if point.attention is None else str(point.attention),
+            )
+            for point in self.points
+        ]
+        title = f"forward pass of one sequence, dim {self.dim}, {self.protocol}"
+        return [Table(title, ("length", "Paramixer, ms", "attention, ms"), rows)]
+
+    def charts(self) -> list[Chart]:
+        """Return both times over the length."""
+        ours = [(point.length, point.paramixer) for point in self.points]
+        rival = [(point.length, point.attention) for point in self.points if point.attention is not None]
+        marks = {} if self.crossover is None else {self.crossover: f"faster from {self.crossover:,}"}
+        title = f"one sequence, dim {self.dim}, {self.protocol}"
+        return [Curves(title, "positions", "ms", {"Paramixer": ours, "attention": rival}, marks)]
+
+
+def first_faster(points: Iterable[tuple[int, Timing, Timing | None]]) -> int | None:
+    """Return the size from which on the first way was faster at every size; None if there is none.
+
+    Args:
+        points: Size, the first way, and the second, None where it was left out.
+    """
+    start = None
+    for size, ours, rival in reversed(list(points)):
+        if rival is not None and rival.p50 <= ours.p50:
+            break
+        if rival is not None:
+            start = size
+    return start
 
 
 @torch.no_grad()
@@ -53,6 +85,7 @@ def mixing_curve(
     repeats: int = 5,
     budget: float = 20.0,
     device: str = "cpu",
+    tell: Tell | None = None,
 ) -> Curve:
     """Time the forward pass of one sequence of 2**smallest to 2**largest positions.
 
@@ -64,17 +97,18 @@ def mixing_curve(
         largest: Power of two of the last length.
         dim: Channels.
         protocol: "chord" or "cdil".
-        repeats: Rounds at each length; a long run, over a second, is timed once.
+        repeats: Rounds at each length; what took a second in all of them is timed no more there.
         budget: Seconds that one run of attention may take. Each length takes it four times as long
             as the one before, so the first run that would not fit is left out, and all after it.
         device: Such as "cpu" or "cuda".
+        tell: Is told how far it is.
     """
     if not 0 <= smallest <= largest:
         raise ValueError(f"smallest must be 0 to largest, got {smallest} and {largest}.")
     if protocol not in ("chord", "cdil"):
         raise ValueError(f'protocol must be "chord" or "cdil", got {protocol!r}.')
     place = torch.device(device)
-    before = environment(place)
+    watch = Watch(place)
     attention = SelfAttention(dim).eval().to(place)
     expected = 0.0
     points = []
@@ -86,10 +120,10 @@ def mixing_curve(
         ways: dict[str, Callable[[], object]] = {"paramixer": partial(mixer, x)}
         if expected <= budget:
             ways["attention"] = partial(attention, rows)
-        once = {name: seconds_of(way, place) for name, way in ways.items()}
-        rounds = repeats if max(once.values()) < 1 else 1
-        timings = side_by_side(ways, repeats=rounds, device=place)
+        told = within(tell, f"{length:,} positions")
+        timings = side_by_side(ways, repeats=repeats, device=place, budget=1.0, tell=told)
         points.append(Point(length, timings["paramixer"], timings.get("attention")))
         if "attention" in timings:
             expected = 4e-3 * timings["attention"].p50
-    return Curve(before, dim, protocol, repeats, tuple(points))
+    spreads = {f"Paramixer, {point.length:,} positions": point.paramixer for point in points}
+    return Curve(watch.environment(spreads), dim, protocol, repeats, tuple(points))

@@ -9,7 +9,9 @@ from multiprocessing import get_context
 
 import torch
 
-from subquad.bench.timing import Environment, environment, seconds_of
+from subquad.bench.environment import Environment, Watch
+from subquad.bench.result import Chart, Table
+from subquad.bench.timing import seconds_of
 from subquad.nn import Paramixer
 
 
@@ -28,6 +30,19 @@ class LongForward:
     seconds: float
     peak: int
 
+    def tables(self) -> list[Table]:
+        """Return one line."""
+        return [
+            Table(
+                f"{self.tokens:,} tokens, dim {self.dim}: {self.seconds:.2f} s, at most "
+                f"{self.peak / 2**30:.2f} GiB in the whole process"
+            )
+        ]
+
+    def charts(self) -> list[Chart]:
+        """Return nothing: it is one number."""
+        return []
+
 
 def long_forward(tokens: int = 2**20, *, dim: int = 32) -> LongForward:
     """Run a Paramixer block with CHORD links and `hidden = dim` once over `tokens` positions on the CPU.
@@ -39,10 +54,10 @@ def long_forward(tokens: int = 2**20, *, dim: int = 32) -> LongForward:
     if tokens < 1:
         raise ValueError(f"tokens must be at least 1, got {tokens}.")
     place = torch.device("cpu")
-    before = environment(place)
+    watch = Watch(place)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        seconds, peak = pool.submit(_run, tokens, dim, before.threads).result()
-    return LongForward(before, tokens, dim, seconds, peak)
+        seconds, peak = pool.submit(_run, tokens, dim, torch.get_num_threads()).result()
+    return LongForward(watch.environment(), tokens, dim, seconds, peak)
 
 
 @torch.no_grad()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from subquad.bench.timing import Environment, Timing, environment, side_by_side
+from subquad.bench.environment import Environment, Watch
+from subquad.bench.result import Chart, Dots, Table
+from subquad.bench.timing import Tell, Timing, side_by_side
 from subquad.ops import chord_offsets, link_mix
 
 Mix = Callable[[Tensor, Tensor], Tensor]
@@ -53,6 +55,28 @@ class MixingBench:
         first = self.rows[0]
         return first.forward.p50 / row.forward.p50, first.both.p50 / row.both.p50
 
+    def tables(self) -> list[Table]:
+        """Return a row for each way."""
+        rows = []
+        for row in self.rows:
+            forward, both = self.times_faster(row)
+            timings = (str(row.forward), f"{forward:.1f}", str(row.both), f"{both:.1f}")
+            rows.append((row.way, *timings, f"{row.kept / 2**20:.1f}", f"{row.error:.0e}"))
+        title = (
+            f"batch {self.batch}, {self.length:,} positions, dim {self.dim}, {self.links} links, "
+            f"{self.repeats} rounds"
+        )
+        columns = ("way", "forward, ms", "times", "with backward, ms", "times", "kept, MiB", "error")
+        return [Table(title, columns, rows)]
+
+    def charts(self) -> list[Chart]:
+        """Return the times of each way."""
+        series = {
+            "forward": [row.forward for row in self.rows],
+            "with backward": [row.both for row in self.rows],
+        }
+        return [Dots("mixing by links", "ms", [row.way for row in self.rows], series)]
+
 
 def bench_mixing(
     *,
@@ -63,6 +87,7 @@ def bench_mixing(
     repeats: int = 20,
     compile: bool = True,
     device: str = "cpu",
+    tell: Tell | None = None,
 ) -> MixingBench:
     """Time one product by CHORD links, and count what it keeps for the backward pass.
 
@@ -74,6 +99,7 @@ def bench_mixing(
         repeats: Rounds; each runs every way once.
         compile: Also time `link_mix` under `torch.compile`, which needs a C++ compiler.
         device: Such as "cpu" or "cuda".
+        tell: Is told how far it is.
     """
     if min(batch, length, dim) < 1 or links < 2:
         raise ValueError(
@@ -96,7 +122,7 @@ def bench_mixing(
         ways["link_mix, Triton"] = lambda values, links: link_mix(values, links, offsets, impl="triton")
     if compile:
         ways["link_mix, compiled"] = torch.compile(mix, fullgraph=True)
-    before = environment(place)
+    watch = Watch(place)
     with torch.no_grad():
         exact = ways[ORIGINAL](values.double(), weights.double())
         errors = {name: _error(way(values, weights), exact) for name, way in ways.items()}
@@ -104,6 +130,7 @@ def bench_mixing(
             {name: lambda way=way: way(values, weights) for name, way in ways.items()},
             repeats=repeats,
             device=place,
+            tell=tell,
         )
     both = side_by_side(
         {
@@ -112,12 +139,15 @@ def bench_mixing(
         },
         repeats=repeats,
         device=place,
+        tell=tell,
     )
     rows = tuple(
         Row(name, forward[name], both[name], bytes_kept(way, values, weights), errors[name])
         for name, way in ways.items()
     )
-    return MixingBench(before, batch, length, dim, links, repeats, rows)
+    timings = {f"{name}, forward": timing for name, timing in forward.items()}
+    timings |= {f"{name}, with backward": timing for name, timing in both.items()}
+    return MixingBench(watch.environment(timings), batch, length, dim, links, repeats, rows)
 
 
 def gather_scatter(length: int, offsets: tuple[int, ...], device: torch.device) -> Mix:

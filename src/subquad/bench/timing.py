@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
+
+Clock = Callable[[], float]
+Tell = Callable[[str], object]  # is told how far a measurement is
 
 
 @dataclass(frozen=True)
@@ -22,39 +22,13 @@ class Timing:
     p80: float
 
     def __str__(self) -> str:
-        return f"{self.p50:.4g} ({self.p20:.4g} to {self.p80:.4g})"
+        p20, p50, p80 = (f"{ms:,.0f}" if ms >= 1000 else f"{ms:.4g}" for ms in (self.p20, self.p50, self.p80))
+        return f"{p50} (once)" if self.p20 == self.p80 else f"{p50} ({p20} to {p80})"
 
-
-@dataclass(frozen=True)
-class Environment:
-    """What a number was measured on.
-
-    Attributes:
-        device: Name of the processor or the accelerator.
-        threads: Threads of PyTorch on the CPU.
-        torch: Its version.
-        subquad: Its version.
-        commit: Of a source tree under git; None elsewhere.
-        load: Processes that wanted the machine in the last minute, at the start; above the number
-            of threads it was not quiet. None where the system does not tell.
-    """
-
-    device: str
-    threads: int
-    torch: str
-    subquad: str
-    commit: str | None
-    load: float | None
-
-
-def environment(device: torch.device) -> Environment:
-    """Return what is known about this machine and this version."""
-    import subquad
-
-    is_gpu = device.type == "cuda"
-    name = torch.cuda.get_device_name(device) if is_gpu else _processor()
-    load = round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
-    return Environment(name, torch.get_num_threads(), torch.__version__, subquad.__version__, _commit(), load)
+    @property
+    def spread(self) -> float:
+        """The quantiles' distance as a share of the median."""
+        return (self.p80 - self.p20) / self.p50 if self.p50 else 0.0
 
 
 def side_by_side(
@@ -62,57 +36,76 @@ def side_by_side(
     *,
     repeats: int,
     device: torch.device,
+    budget: float = math.inf,
+    warm_up: bool = True,
+    tell: Tell | None = None,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, Timing]:
     """Time each way `repeats` times, one after the other in every round, after one run to warm up.
+
+    The order changes from round to round (`turns`): who runs behind a way that leaves the caches full and
+    the processor hot would else always pay for it.
 
     Args:
         ways: What to time, by name.
         repeats: Rounds, at least 1.
         device: What to wait for before the clock stops.
+        budget: Seconds; a way that took so many in all of its rounds takes part in no more of them.
+        warm_up: Whether each way runs once before; False where it did already.
+        tell: Is told how far it is.
+        clock: Seconds.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, got {repeats}.")
-    for way in ways.values():
+    names = list(ways)
+    for name, way in ways.items() if warm_up else ():
+        if tell is not None:
+            tell(f"{name}, warming up")
         way()
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            seconds[name].append(seconds_of(way, device))
-    return {name: _quantiles(times) for name, times in seconds.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(repeats):
+        for place in turns(turn, len(names)):
+            name = names[place]
+            if sum(seconds[name]) >= budget:
+                continue
+            if tell is not None:
+                tell(f"{name}, round {turn + 1} of {repeats}")
+            seconds[name].append(seconds_of(ways[name], device, clock))
+    return {name: quantiles(times) for name, times in seconds.items()}
 
 
-def seconds_of(way: Callable[[], object], device: torch.device) -> float:
+def turns(turn: int, count: int) -> list[int]:
+    """Return in which order `count` ways run in a round.
+
+    A balanced design (Williams, 1949): in `count` successive rounds, twice as many for an odd number, each
+    way runs behind each other one equally often, and equally often in each place.
+    """
+    zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]
+    order = [(place + turn) % count for place in zigzag]
+    return order[::-1] if count % 2 and turn // count % 2 else order
+
+
+def seconds_of(way: Callable[[], object], device: torch.device, clock: Clock = time.perf_counter) -> float:
     """Run once and return the seconds it took."""
     _wait(device)
-    started = time.perf_counter()
+    started = clock()
     way()
     _wait(device)
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def _quantiles(seconds: list[float]) -> Timing:
+def quantiles(seconds: Sequence[float]) -> Timing:
+    """Return the quantiles of repeated runs."""
     levels = torch.tensor([0.2, 0.5, 0.8], dtype=torch.float64)
     p20, p50, p80 = (1e3 * torch.tensor(seconds, dtype=torch.float64)).quantile(levels).tolist()
     return Timing(p20, p50, p80)
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+def within(tell: Tell | None, *places: str) -> Tell | None:
+    """Return a `tell` that says where first."""
+    return None if tell is None else lambda told: tell(", ".join((*places, told)))
 
 
-def _commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

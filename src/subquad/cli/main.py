@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from signal import SIGINT
 
+from subquad.base.allocation import keep_freed_memory
 from subquad.base.interruption import Interrupted
 from subquad.base.plugins import load
 from subquad.base.suggest import did_you_mean
@@ -28,7 +29,8 @@ OF_ALL_TASKS = {
         "models": "list the networks, their parameters and multiply-adds",
         "info": "describe a network or a checkpoint",
         "convert": "turn a checkpoint of the originals into one of ours",
-        "bench": "time mixing by links: `subquad bench mixing`",
+        "bench": "measure solvers, modules, networks on this machine: `subquad bench --help`",
+        "advise": "which mixer to take for a shape, measured on this machine",
         "data": "check a data set, or convert one to masks: `subquad data check PATH`",
         "replay": "repeat the step in which training became NaN",
     }.items()
@@ -37,6 +39,7 @@ OF_ALL_TASKS = {
 
 def run() -> None:
     """Entry point of the console script."""
+    keep_freed_memory()
     sys.exit(main(sys.argv[1:]))
 
 

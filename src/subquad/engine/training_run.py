@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
+from subquad.base.allocation import keep_freed_memory
 from subquad.data.fingerprint import fingerprint
 from subquad.engine.best import SaveBest
 from subquad.engine.callbacks import LogRate, ModelAverage, PlainProgress, SaveFinal, TimeLeft, no_step_left
@@ -52,6 +53,7 @@ def train(
     Raises:
         ValueError: If nothing would be trained, or the run in the folder is another.
     """
+    keep_freed_memory()
     csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
     interruption = Interruption(folder, is_resumable=given is not None)
     loggers = [csv, TensorBoardLogger(folder, "logs", version=csv.version)]

@@ -11,6 +11,7 @@ from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.hamgan.network import HamGAN
 from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
 from subquad.models.network import ImageNetwork, Network
+from subquad.models.optimized import InferenceReport, inference_report, optimize_for_inference
 from subquad.models.originals.load import LoadReport, load_original
 from subquad.models.registry import (
     list_models,
@@ -39,6 +40,7 @@ __all__ = [
     "HamNetConfig",
     "ImageConfig",
     "ImageNetwork",
+    "InferenceReport",
     "LightHam",
     "LightHamConfig",
     "LightHamDecoder",
@@ -53,10 +55,12 @@ __all__ = [
     "WithHam",
     "create_model",
     "from_pretrained",
+    "inference_report",
     "list_models",
     "load_model",
     "load_original",
     "model_config",
+    "optimize_for_inference",
     "push_to_hub",
     "read_config",
     "register",

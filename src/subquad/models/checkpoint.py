@@ -17,6 +17,7 @@ from subquad.base.suggest import and_more
 from subquad.models.blueprint import blueprint
 from subquad.models.config import NetworkConfig
 from subquad.models.config_text import config_from_json, config_to_json
+from subquad.models.portable import made_portable
 from subquad.models.ready import ready_path
 from subquad.models.registry import family_called
 from subquad.models.wrappers import bare_state, unwrapped
@@ -91,7 +92,8 @@ def load_model(path: str | Path, *, allow_not_finite: bool = False) -> Network:
         allow_not_finite: Load weights that are NaN or infinite, to look at them.
 
     Returns:
-        The network on the CPU, in evaluation mode.
+        The network on the CPU, in evaluation mode; in float32, with a warning, if it was trained with
+        products in bfloat16 and this machine would not be faster with them.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -106,6 +108,7 @@ def load_model(path: str | Path, *, allow_not_finite: bool = False) -> Network:
     model.load_state_dict(tensors)
     if not allow_not_finite:
         refuse_not_finite(model.state_dict(), path)
+    made_portable(model, path)
     return model.eval()
 
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import is_parametrized
+
+from subquad.nn.conv import BatchNorm
+from subquad.nn.mode import evaluating
 
 AGREEMENT = 1e-4  # of the largest output: rounding in another order, and no more
 
@@ -31,19 +37,51 @@ def folded(network: T, example: Tensor) -> T:
         folded, or if the copy does not agree with it.
     """
     twin = copy.deepcopy(network).eval()
-    expected, pairs = _watched(twin, example)
-    if not pairs:
+    expected = output_of(network, (example,))
+    if not fold_norms(twin, (example,)):
         return network
-    places = {
-        id(child): (parent, name) for parent in twin.modules() for name, child in parent.named_children()
-    }
+    return twin if difference(output_of(twin, (example,)), expected) < AGREEMENT else network
+
+
+def fold_norms(network: nn.Module, example: tuple[Tensor, ...]) -> int:
+    """Put the batch norms of a network in evaluation mode into the convolutions before them, in place.
+
+    Args:
+        network: Not to be trained any more.
+        example: What it takes.
+
+    Returns:
+        The number of norms that are gone.
+    """
+    pairs = neighbours(network, example, _takes_norm, _is_folded)
+    places = places_of(network)
     for conv, norm in pairs:
-        _fold(conv, norm)
+        assert isinstance(conv, nn.Conv2d)
+        scale, shift = affine_of(norm)
+        weight, bias = weights_of(conv)
+        set_weights(conv, weight * scale[:, None, None, None], bias * scale + shift)
         parent, name = places[id(norm)]
         setattr(parent, name, getattr(norm, "act", nn.Identity()))
-    with torch.inference_mode(), _exact():
-        error = (twin(example) - expected).abs().max() / expected.abs().max().clamp_min(1e-30)
-    return twin if bool(error < AGREEMENT) else network
+    return len(pairs)
+
+
+def places_of(network: nn.Module) -> dict[int, tuple[nn.Module, str]]:
+    """Return of each part, by its identity, the module that holds it and its name there."""
+    return {
+        id(child): (parent, name) for parent in network.modules() for name, child in parent.named_children()
+    }
+
+
+def output_of(network: nn.Module, example: tuple[Tensor, ...]) -> Tensor:
+    """Return what a network says in evaluation mode, on a GPU without TF32."""
+    with evaluating(network), torch.inference_mode(), _exact():
+        return network(*example)
+
+
+def difference(output: Tensor, expected: Tensor) -> float:
+    """Return the largest difference, in units of the largest output; infinite if one is not finite."""
+    error = (output.double() - expected).abs().max() / expected.abs().max().clamp_min(1e-30)
+    return float(error) if error.isfinite() else float("inf")
 
 
 def _exact() -> AbstractContextManager[None]:
@@ -51,47 +89,83 @@ def _exact() -> AbstractContextManager[None]:
     return torch.backends.cudnn.flags(enabled=False)
 
 
-def _watched(network: nn.Module, example: Tensor) -> tuple[Tensor, list[tuple[nn.Conv2d, nn.BatchNorm2d]]]:
-    """Return the output, and the convolutions and norms that follow each other, each of them used once."""
-    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # by the identity of an output, which is kept alive
-    found: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+def neighbours(
+    network: nn.Module,
+    example: tuple[Tensor, ...],
+    is_first: Callable[[nn.Module], bool],
+    is_second: Callable[[nn.Module], bool],
+) -> list[tuple[Any, Any]]:
+    """Return modules that take just what another one gives, with that one; each of them used once.
 
-    def of_conv(conv: Any, inputs: Any, output: Tensor) -> None:
-        made[id(output)] = (conv, output)
+    What a function takes besides is not seen: a check has to follow.
 
-    def of_norm(norm: Any, inputs: tuple[Tensor, ...]) -> None:
-        if id(inputs[0]) in made:
-            found.append((made[id(inputs[0])][0], norm))
+    Args:
+        network: Is run once.
+        example: What it takes.
+        is_first: Whether a module may be the first of two.
+        is_second: Whether it may be the second.
+    """
+    made: dict[int, tuple[nn.Module, Tensor]] = {}  # by the identity of an output, which is kept alive
+    found: list[tuple[nn.Module, nn.Module]] = []
+    uses: Counter[int] = Counter()
 
-    hooks = []
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(of_conv))
-        elif _folds(module):
-            hooks.append(module.register_forward_pre_hook(of_norm))
+    def gives(module: nn.Module, inputs: Any, output: Any) -> None:
+        made[id(output)] = (module, output)
+        uses[id(module)] += 1
+
+    def takes(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        uses[id(module)] += 1
+        if inputs and id(inputs[0]) in made:
+            found.append((made[id(inputs[0])][0], module))
+
+    hooks = [module.register_forward_hook(gives) for module in network.modules() if is_first(module)]
+    hooks += [module.register_forward_pre_hook(takes) for module in network.modules() if is_second(module)]
     try:
-        with torch.inference_mode(), _exact():
-            output = network(example)
+        output_of(network, example)
     finally:
         for hook in hooks:
             hook.remove()
-    uses = Counter(id(module) for pair in found for module in pair)
-    return output, [pair for pair in found if all(uses[id(module)] == 1 for module in pair)]
+    firsts = Counter(id(first) for first, _ in found)
+    return [(a, b) for a, b in found if uses[id(a)] == uses[id(b)] == firsts[id(a)] == 1]
 
 
-def _folds(module: nn.Module) -> bool:
+def _takes_norm(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and not is_parametrized(module)
+
+
+def _is_folded(module: nn.Module) -> bool:
     """Say whether a module is a batch norm with statistics, maybe with an activation behind it as timm's."""
-    plain = type(module) is nn.BatchNorm2d or type(module).__name__ == "BatchNormAct2d"
-    return plain and isinstance(module, nn.BatchNorm2d) and module.running_mean is not None
+    is_plain = type(module) in (nn.BatchNorm2d, BatchNorm) or type(module).__name__ == "BatchNormAct2d"
+    return is_plain and isinstance(module, _BatchNorm) and module.running_mean is not None
 
 
 @torch.no_grad()
-def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+def affine_of(norm: _BatchNorm) -> tuple[Tensor, Tensor]:
+    """Return scale and shift of a batch norm, in float64 on the CPU, as not all devices have it."""
     assert norm.running_mean is not None and norm.running_var is not None
-    norm.cpu().double()  # it is not used any more; float64 is not on every device
-    weight, mean, variance = conv.weight.cpu().double(), norm.running_mean, norm.running_var
-    scale = torch.rsqrt(variance + norm.eps) * (1.0 if norm.weight is None else norm.weight)
-    before = 0.0 if conv.bias is None else conv.bias.cpu().double()
-    shift = (before - mean) * scale + (0.0 if norm.bias is None else norm.bias)
-    conv.weight = nn.Parameter((weight * scale[:, None, None, None]).to(conv.weight), False)
-    conv.bias = nn.Parameter(shift.to(conv.weight), False)
+    scale = torch.rsqrt(norm.running_var.cpu().double() + norm.eps)
+    if norm.weight is not None:
+        scale = scale * norm.weight.cpu().double()
+    shift = -norm.running_mean.cpu().double() * scale
+    return scale, shift if norm.bias is None else shift + norm.bias.cpu().double()
+
+
+@torch.no_grad()
+def weights_of(conv: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of a convolution, zero if it has none, in float64 on the CPU."""
+    weight = conv.weight.cpu().double()
+    return weight, weight.new_zeros(len(weight)) if conv.bias is None else conv.bias.cpu().double()
+
+
+def set_weights(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    """Give a convolution new weights, of the type and on the device of the old, not to be trained."""
+    bias = bias.to(conv.weight)
+    conv.weight = nn.Parameter(weight.to(conv.weight), False)
+    conv.bias = nn.Parameter(bias, False)
+
+
+def with_weights(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
+    """Return a copy of a convolution with other weights."""
+    made = copy.deepcopy(conv)
+    set_weights(made, weight, bias)
+    return made

@@ -11,6 +11,7 @@ from subquad.models.fields import check_range
 from subquad.models.solvers import check_known_solver, solver_from_json
 from subquad.nn.ham import HamOptions, StartDictionary
 from subquad.ops import NMF, Solver
+from subquad.ops.precision import Precision
 
 Context = Literal["hamburger", "attention", "none"]  # what gives global context
 
@@ -25,6 +26,7 @@ class WithHam(NetworkConfig):
         eval_steps: Iterations in evaluation; None takes `steps`.
         grad_steps: Last iterations kept in the graph; 0 is the one-step gradient.
         start: Where the dictionary starts while training: "random", "fixed", "learned" or "running".
+        precision: Of the ham's long products: "float32", or "bfloat16" where the machine has it.
     """
 
     solver: Solver = NMF()  # noqa: RUF009  a frozen value
@@ -32,6 +34,7 @@ class WithHam(NetworkConfig):
     eval_steps: int | None = None
     grad_steps: int = 0
     start: StartDictionary = "random"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +51,7 @@ class WithHam(NetworkConfig):
             "eval_steps": self.eval_steps,
             "grad_steps": self.grad_steps,
             "start": self.start,
+            "precision": self.precision,
         }
 
     def solver_called(self, name: str) -> Solver:

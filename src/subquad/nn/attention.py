@@ -28,9 +28,10 @@ class SelfAttention(nn.Module):
         """Attend; `x` `(batch, dim, *spatial)`, `mask` `(batch, *spatial)` True where a position counts."""
         if mask is not None:
             x = x.where(mask.unsqueeze(1), 0)
-        tokens = in_range(self.query_key_value(x)).flatten(2)
+        # A position's channels side by side: else no fused kernel is taken, and the n x n matrix written out.
+        tokens = in_range(self.query_key_value(x)).flatten(2).mT.contiguous()
         # Each is (batch, heads, positions, dim // heads).
-        query, key, value = tokens.unflatten(1, (3, self.heads, -1)).movedim(1, 0).mT
+        query, key, value = tokens.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         allowed = None if mask is None else mask.flatten(1)[:, None, None, :]
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         mixed = mixed.mT.flatten(1, 2).unflatten(2, x.shape[2:])

@@ -15,6 +15,8 @@ from subquad.nn.running import end_step_of, move_once_a_step, start_of_step
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Factors, Solver, decompose, encode
 from subquad.ops.decompose import autocast_off
+from subquad.ops.precision import Precision, check_precision, is_short
+from subquad.ops.products import product
 
 StartDictionary = Literal["random", "fixed", "learned", "running"]
 Over = Literal["space", "channel"]
@@ -30,6 +32,7 @@ class HamOptions(TypedDict, total=False):
     eval_steps: int | None
     grad_steps: int
     start: StartDictionary
+    precision: Precision
 
 
 def handed_on(options: HamOptions) -> HamOptions:
@@ -47,8 +50,8 @@ class Ham(nn.Module):
     """Replace x by its low-rank reconstruction: X = D C + E becomes D C.
 
     Evaluation is deterministic: it always starts from `dictionary`, which the state dict holds.
-    All of it runs in float32 under any autocast, the product D C too; the result has the type and
-    layout of `x`, in float16 with what is beyond its range at its largest number.
+    All of it runs in float32 under any autocast, the product D C too, unless `precision` says otherwise; the
+    result has the type and layout of `x`, in float16 with what is beyond its range at its largest number.
 
     Args:
         dim: Channels of the input.
@@ -66,6 +69,9 @@ class Ham(nn.Module):
         over: "space" takes each position for a column of X (dictionary in channel space);
             "channel" takes each channel for a column. There the start is X' `dictionary`, random
             mixtures of the channels, so that it fits images of any size.
+        precision: Of the long products: "bfloat16" rounds their factors to 8 bits and adds up in float32, in
+            which all else is, too; an error of less than 1 %. Where that would not be faster, as on a CPU
+            without such instructions, the first forward pass refuses. Exports are in float32.
 
     Attributes:
         dictionary: The start dictionary, (heads, dim // heads, rank).
@@ -90,13 +96,16 @@ class Ham(nn.Module):
         grad_steps: int = 0,
         start: StartDictionary = "random",
         over: Over = "space",
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
+        check_precision(precision)
         eval_steps = steps if eval_steps is None else eval_steps
         _check_arguments(dim, rank, heads, steps, eval_steps, grad_steps, start, over)
         self.dim, self.rank, self.heads, self.solver = dim, rank, heads, solver
         self.steps, self.eval_steps, self.grad_steps = steps, eval_steps, grad_steps
         self.start, self.over = start, over
+        self.precision: Precision = precision
         dictionary = torch.empty(heads, dim // heads, rank, dtype=torch.float32)
         if start == "learned":
             self.dictionary = nn.Parameter(dictionary)
@@ -129,14 +138,16 @@ class Ham(nn.Module):
         Raises:
             ValueError: If the channels are not `dim`, or the mask does not fit.
         """
-        factors = self.factorize(x, mask)
+        dictionary, codes = self.factorize(x, mask)
         with autocast_off(x):
+            if is_short(self.precision, codes.dtype):
+                dictionary, codes = dictionary.bfloat16(), codes.bfloat16()
             if self.over == "channel":
-                flat = factors.reconstruct().mT
+                flat = product(dictionary, codes).mT
             elif self._is_channels_last(x):
-                flat = (factors.codes.mT @ factors.dictionary.mT).mT  # D C, laid out as x is
+                flat = product(codes.mT, dictionary.mT).mT  # D C, laid out as x is
             else:
-                flat = factors.reconstruct()
+                flat = product(dictionary, codes)
         return in_range(flat.to(x.dtype)).reshape(x.shape)
 
     def factorize(self, x: Tensor, mask: Tensor | None = None) -> Factors:
@@ -154,13 +165,17 @@ class Ham(nn.Module):
         steps = self.steps if self.training else self.eval_steps
         if self.shared_dictionary is not None and not self.training:
             shared = self.shared_dictionary.to(x.device).repeat(x.shape[0], 1, 1)
-            return Factors(shared, encode(columns, shared, self.solver, steps=steps, mask=mask))
+            codes = encode(columns, shared, self.solver, steps=steps, mask=mask, precision=self.precision)
+            return Factors(shared, codes)
         grad_steps = min(self.grad_steps, steps)
         dictionary, account = self._start_dictionary(x)
         if self.over == "channel":
             columns, dictionary = self._channel_problem(columns, dictionary, mask)
             mask = None
-        factors = decompose(columns, dictionary, self.solver, steps=steps, grad_steps=grad_steps, mask=mask)
+        factors = decompose(
+            columns, dictionary, self.solver,
+            steps=steps, grad_steps=grad_steps, mask=mask, precision=self.precision,
+        )  # fmt: skip
         if self.carried is not None and not self.training:
             self.carried[:] = [factors.dictionary.detach()]
         if account is not None:
@@ -234,7 +249,7 @@ class Ham(nn.Module):
         return (
             f"{self.dim}, rank={self.rank}, solver={self.solver}, heads={self.heads}, steps={self.steps}, "
             f"eval_steps={self.eval_steps}, grad_steps={self.grad_steps}, start={self.start!r}, "
-            f"over={self.over!r}"
+            f"over={self.over!r}, precision={self.precision!r}"
         )
 
 

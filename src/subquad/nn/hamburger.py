@@ -15,6 +15,7 @@ from subquad.nn.reset import start_with
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Solver
 from subquad.ops.decompose import wants_nonnegative
+from subquad.ops.precision import Precision
 
 Version = Literal["v1", "v2", "v2plus"]
 Norm = Literal["batch", "group"]
@@ -39,7 +40,8 @@ class Hamburger(nn.Module):
         channels: Of the input, and of the output.
         version: See the table. In v2plus the two coefficients are learned; they start at 1 and 0.
         dim: Width inside, all heads together.
-        rank: See `Ham`, as `solver`, `heads`, `steps`, `eval_steps`, `grad_steps`, `start`, `over`.
+        rank: See `Ham`, as `solver`, `heads`, `steps`, `eval_steps`, `grad_steps`, `start`, `over`,
+            `precision`.
         norm: "batch", "group" or None.
         norm_groups: Groups of the group norm; must divide `channels` (v1) or the cheese's width.
         gate: Multiply y by a learned scalar that starts at zero and leave out the last ReLU:
@@ -71,6 +73,7 @@ class Hamburger(nn.Module):
         grad_steps: int = 0,
         start: StartDictionary = "random",
         over: Over = "space",
+        precision: Precision = "float32",
         norm: Norm | None = "batch",
         norm_groups: int = 32,
         gate: bool = False,
@@ -94,6 +97,7 @@ class Hamburger(nn.Module):
                 grad_steps=grad_steps,
                 start=start,
                 over=over,
+                precision=precision,
             )
         self.ham = ham
         if version == "v1":

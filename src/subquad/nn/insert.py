@@ -96,7 +96,8 @@ def insert_context(
         norm: "batch", "group" or None.
         norm_groups: Of the group norm; must divide `channels`.
         ham: In the ham's place, such as `SelfAttention(dim)`; see `Hamburger`.
-        **options: `rank`, `solver`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of `Hamburger`.
+        **options: `rank`, `solver`, `heads`, `steps`, `eval_steps`, `grad_steps`, `start` and
+            `precision` of `Hamburger`.
 
     Returns:
         The model; its Hamburger is `model.get_submodule(f"{name}.context").hamburger`.

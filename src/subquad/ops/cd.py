@@ -9,6 +9,7 @@ from torch import Tensor
 
 from subquad.ops.cosine import CosineClustering, unit_columns
 from subquad.ops.decompose import Factors, Problem
+from subquad.ops.products import project
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class CD(CosineClustering):
 
     Each iteration assigns by cosine similarity, then averages and normalises::
 
-        C <- softmax(cos(D, X) / temperature), normalised over the positions     D <- unit(X C')
+        C <- softmax(cos(D, X) / temperature)        D <- unit(X C' / sum of C over the positions)
 
     The final codes are the ridge regression (D'D + ridge)^-1 D'X, so the reconstruction is never
     worse than answering zero. Scale-equivariant: s X gives the same D and s C, for any s > 0.
@@ -44,7 +45,7 @@ class CD(CosineClustering):
 
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- unit(X C'), the mean directions."""
-        return unit_columns(problem.x @ factors.codes.mT, problem.unit)
+        return unit_columns(self.means(problem, factors.codes), problem.unit)
 
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """C = (D'D + ridge)^-1 D'X; with constant D it is linear in X."""
@@ -54,4 +55,4 @@ class CD(CosineClustering):
         # (rank, rank) against (rank, dim) first: the positions enter one product only. The "_ex"
         # form does not wait for the device to report singularity, which the ridge excludes.
         projection, _ = torch.linalg.solve_ex(gram + ridge, dictionary.mT)
-        return projection @ problem.x
+        return project(problem.x, projection.mT)

@@ -14,6 +14,11 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from subquad.ops.checks import check_data, checked_dictionary
+from subquad.ops.dispatch import Impl
+from subquad.ops.precision import Precision, check_bfloat16, check_precision, is_short
+from subquad.ops.products import collect, largest_entry, product, project
+
 # Data whose largest entry lies between these bounds is used as it is. Outside of them the epsilons
 # of the papers would dominate (small data) or squares would overflow (huge data).
 _SMALLEST_ORDINARY = 1e-2
@@ -39,7 +44,7 @@ class Factors(NamedTuple):
     def reconstruct(self) -> Tensor:
         """Return D C, (batch, dim, positions), in the precision of the factors under any autocast."""
         with autocast_off(self.dictionary):
-            return self.dictionary @ self.codes
+            return product(self.dictionary, self.codes)
 
 
 class Problem(NamedTuple):
@@ -50,15 +55,35 @@ class Problem(NamedTuple):
         mask: True where a position counts, (batch, 1, positions); None if all do.
         unit: The scale of X in each sample, (batch, 1, 1): 1 for ordinary data, so that the
             epsilons are the papers'; smaller or larger for data far from 1, so that they follow.
-        inverse_norm: `1 / |column of X|`, (batch, 1, positions); None if the solver has no use for it.
+        norm: `|column of X|`, (batch, 1, positions); None if the solver has no use for it.
         scaled: Whether `x` is a copy of X in this unit.
+        short: X in bfloat16, where products are asked for in it; `decompose` sets it.
     """
 
     x: Tensor
     mask: Tensor | None
     unit: Tensor
-    inverse_norm: Tensor | None = None
+    norm: Tensor | None = None
     scaled: bool = False
+    short: Tensor | None = None
+
+    def project(self, dictionary: Tensor) -> Tensor:
+        """Return D'X, (batch, rank, positions)."""
+        if self.short is None:
+            return project(self.x, dictionary)
+        return project(self._short(), dictionary.bfloat16())
+
+    def collect(self, codes: Tensor) -> Tensor:
+        """Return X C', (batch, dim, rank)."""
+        if self.short is None:
+            return collect(self.x, codes)
+        return collect(self._short(), codes.bfloat16())
+
+    def _short(self) -> Tensor:
+        """Return X in bfloat16, with a graph where one is wanted: the copy was made outside of it."""
+        assert self.short is not None
+        needs_graph = torch.is_grad_enabled() and self.x.requires_grad
+        return self.x.bfloat16() if needs_graph else self.short
 
 
 @runtime_checkable
@@ -69,7 +94,9 @@ class Solver(Protocol):
     `update_dictionary`. `final_codes` follows the last iteration and always carries the gradient.
 
     A solver whose data must not be negative says so by an attribute `nonnegative = True`, as `NMF` does:
-    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign.
+    a Hamburger then puts a ReLU before it. Without the attribute it takes data of any sign. One that takes
+    its long products by `Problem.project` and `Problem.collect` says `short_products = True`: these are what
+    `precision="bfloat16"` makes faster.
     """
 
     def random_dictionary(
@@ -120,6 +147,15 @@ class Descending(Solver, Protocol):
         ...
 
 
+@runtime_checkable
+class Iterating(Solver, Protocol):
+    """A solver with a faster form of its iterations for where no graph is kept."""
+
+    def iterate(self, problem: Problem, dictionary: Tensor, steps: int, impl: Impl) -> Factors | None:
+        """Return the factors after so many iterations from a start; None where the updates are as fast."""
+        ...
+
+
 def wants_nonnegative(solver: Solver) -> bool:
     """Say whether the data of a solver must not be negative."""
     return bool(getattr(solver, "nonnegative", False))
@@ -133,6 +169,8 @@ def decompose(
     steps: int,
     grad_steps: int = 0,
     mask: Tensor | None = None,
+    precision: Precision = "float32",
+    impl: Impl = "auto",
 ) -> Factors:
     """Decompose `x` into a dictionary and codes by `steps` iterations of `solver`.
 
@@ -149,13 +187,19 @@ def decompose(
             does not grow with `steps`); `steps` is back-propagation through time.
         mask: True where a position counts, (batch, positions). The others neither give nor get
             anything: their codes are zero, and the result is that of the cropped data.
+        precision: Of the factors of the long products, D'X and X C', of a solver that allows it, such as
+            `NMF`: "bfloat16" rounds them to 8 bits and adds up in float32, in which all updates are, too.
+            Float64 stays as it is, and so does what is exported.
+        impl: Which implementation runs the iterations without a graph: "auto", "reference" (the updates as
+            they are written), or "triton", where the solver has a kernel.
 
     Returns:
         The factors in float32 or float64: dictionary (batch, dim, rank), codes
-        (batch, rank, positions).
+        (batch, rank, positions), which lie in memory position by position.
 
     Raises:
-        ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit.
+        ValueError: If shapes, `steps`, `grad_steps` or the type of `x` or `mask` do not fit, or if
+            bfloat16 would not be faster on this device.
     """
     dictionary = checked_dictionary(x, dictionary)
     check_data(x, steps, mask)
@@ -164,23 +208,68 @@ def decompose(
             f"grad_steps must be 0 (one-step gradient) to steps = {steps} (back-propagation through "
             f"time), got {grad_steps}."
         )
-    precision = torch.float64 if x.dtype == torch.float64 else torch.float32
     grad = torch.is_grad_enabled()
     with autocast_off(x):
-        x, dictionary = x.to(precision), dictionary.to(precision)
+        x, short = widened(x, precision)
+        dictionary = dictionary.to(x.dtype)
         if mask is not None:
             mask = mask.unsqueeze(1)  # (batch, 1, positions)
             x = x.where(mask, 0)  # also keeps NaN of the padding out
         with grad_mode(grad and grad_steps > 0):
-            problem = solver.prepare(x, mask)
-        with grad_mode(grad and grad_steps == steps):
-            codes = solver.first_codes(problem, dictionary)
-            dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
-        for step in range(1, steps):
+            problem = prepared(solver, x, mask, short)
+        free = steps if not grad else steps - grad_steps  # iterations without a graph
+        with grad_mode(grad and free == 0):
+            factors = first_iterations(solver, problem, dictionary, free, impl)
+        if factors is None:
+            with grad_mode(grad and free == 0):
+                factors = Factors(dictionary, solver.first_codes(problem, dictionary))
+                factors = factors._replace(dictionary=solver.update_dictionary(problem, factors))
+            free = 1
+        for step in range(free, steps):
             with grad_mode(grad and step >= steps - grad_steps):
-                codes = solver.update_codes(problem, Factors(dictionary, codes))
-                dictionary = solver.update_dictionary(problem, Factors(dictionary, codes))
-        return Factors(dictionary, solver.final_codes(problem, Factors(dictionary, codes)))
+                # The codes before are let go of at once: they are as long as the data.
+                factors = factors._replace(codes=solver.update_codes(problem, factors))
+                factors = factors._replace(dictionary=solver.update_dictionary(problem, factors))
+        return Factors(factors.dictionary, solver.final_codes(problem, factors))
+
+
+def first_iterations(
+    solver: Solver, problem: Problem, dictionary: Tensor, steps: int, impl: Impl
+) -> Factors | None:
+    """Return what a solver that has a faster form of its iterations makes of the first ones, else None.
+
+    Raises:
+        ValueError: If `impl` asks for a kernel that there is not.
+    """
+    if steps and isinstance(solver, Iterating):
+        return solver.iterate(problem, dictionary, steps, impl)
+    if impl == "triton":
+        raise ValueError(
+            f'impl="triton" cannot run: {"all iterations keep a graph" if not steps else solver} '
+            'has no kernel; use "auto".'
+        )
+    return None
+
+
+def widened(x: Tensor, precision: Precision) -> tuple[Tensor, bool]:
+    """Return X in the precision of the updates, and whether products are to be in bfloat16.
+
+    Raises:
+        ValueError: If `precision` is unknown, or would not be faster.
+    """
+    check_precision(precision)
+    short = is_short(precision, x.dtype)
+    if short:
+        check_bfloat16(x.device)
+    return (x if x.dtype == torch.float64 else x.float()), short
+
+
+def prepared(solver: Solver, x: Tensor, mask: Tensor | None, short: bool) -> Problem:
+    """Return what a solver prepares, with a copy of X in bfloat16 if that is asked for and of use."""
+    problem = solver.prepare(x, mask)
+    if not (short and getattr(solver, "short_products", False)):
+        return problem
+    return problem._replace(short=problem.x.bfloat16())
 
 
 @torch.no_grad()
@@ -190,18 +279,9 @@ def data_unit(x: Tensor) -> Tensor:
     Args:
         x: (batch, dim, positions).
     """
-    largest = torch.linalg.vector_norm(x, torch.inf, dim=(-2, -1), keepdim=True)
+    largest = largest_entry(x)
     # Below 1e-20 there is nothing left to scale: squares in float32 end at 1e-38.
     return largest.clamp_min(1e-20) / largest.clamp(_SMALLEST_ORDINARY, _LARGEST_ORDINARY)
-
-
-def inverse_column_norm(x: Tensor) -> Tensor:
-    """Return 1 / |column|, (batch, 1, positions); 0 for a zero column, which has no direction.
-
-    The zero matters for the gradient: 1 / eps would turn a dead pixel into a huge one.
-    """
-    norm = torch.linalg.vector_norm(x, dim=-2, keepdim=True)
-    return torch.where(norm > 0, 1 / norm.clamp_min(1e-12), 0)
 
 
 def grad_mode(enabled: bool) -> AbstractContextManager[None]:
@@ -217,36 +297,3 @@ def autocast_off(x: Tensor) -> AbstractContextManager[object]:
     if device in _AUTOCAST_DEVICES and torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)
     return nullcontext()
-
-
-def checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
-    """Return the start dictionary as (batch, dim, rank)."""
-    if x.dim() != 3:
-        raise ValueError(
-            f"x must be (batch, dim, positions), got {tuple(x.shape)}; flatten its positions first."
-        )
-    if dictionary.dim() == 2:
-        dictionary = dictionary.unsqueeze(0)
-    fits = dictionary.dim() == 3 and dictionary.shape[0] in (1, x.shape[0])
-    if not fits or dictionary.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"the dictionary must be (batch, dim, rank) with the batch and dim of x "
-            f"{tuple(x.shape)}, got {tuple(dictionary.shape)}."
-        )
-    return dictionary.expand(x.shape[0], -1, -1)
-
-
-def check_data(x: Tensor, steps: int, mask: Tensor | None) -> None:
-    """Raise ValueError if the type of `x`, the number of steps or the mask does not fit."""
-    if not x.is_floating_point():
-        raise ValueError(f"x must be of a floating point type, got {x.dtype}; use x.float().")
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}.")
-    if mask is None:
-        return
-    if mask.dtype != torch.bool:
-        raise ValueError(f"mask must be boolean (True where a position counts), got {mask.dtype}.")
-    if mask.shape != (x.shape[0], x.shape[2]):
-        raise ValueError(
-            f"mask must be (batch, positions) = {(x.shape[0], x.shape[2])}, got {tuple(mask.shape)}."
-        )

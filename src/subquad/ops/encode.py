@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from subquad.ops.decompose import Factors, Solver, autocast_off, check_data, checked_dictionary, grad_mode
+from subquad.ops.checks import check_data, checked_dictionary
+from subquad.ops.decompose import (
+    Factors,
+    Solver,
+    autocast_off,
+    grad_mode,
+    prepared,
+    widened,
+)
+from subquad.ops.precision import Precision
 
 
 def encode(
@@ -15,6 +23,7 @@ def encode(
     *,
     steps: int,
     mask: Tensor | None = None,
+    precision: Precision = "float32",
 ) -> Tensor:
     """Find the codes of `x` for a dictionary that is held fixed.
 
@@ -30,23 +39,25 @@ def encode(
         solver: `NMF`, `VQ`, `CD`, or any value that follows the `Solver` protocol.
         steps: Number of code updates, at least 1. One more follows them.
         mask: True where a position counts, (batch, positions); the codes of the others are zero.
+        precision: See `decompose`.
 
     Returns:
         The codes (batch, rank, positions) in float32, or float64 if `x` is.
 
     Raises:
-        ValueError: If shapes, `steps` or the type of `x` or `mask` do not fit.
+        ValueError: If shapes, `steps` or the type of `x` or `mask` do not fit, or if bfloat16 would
+            not be faster on this device.
     """
     dictionary = checked_dictionary(x, dictionary)
     check_data(x, steps, mask)
-    precision = torch.float64 if x.dtype == torch.float64 else torch.float32
     with autocast_off(x):
-        x, dictionary = x.to(precision), dictionary.to(precision)
+        x, short = widened(x, precision)
+        dictionary = dictionary.to(x.dtype)
         if mask is not None:
             mask = mask.unsqueeze(1)  # (batch, 1, positions)
             x = x.where(mask, 0)  # also keeps NaN of the padding out
         with grad_mode(False):
-            problem = solver.prepare(x, mask)
+            problem = prepared(solver, x, mask, short)
             codes = solver.first_codes(problem, dictionary)
             for _ in range(1, steps):
                 codes = solver.update_codes(problem, Factors(dictionary, codes))

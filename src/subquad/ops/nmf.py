@@ -11,6 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.ops.decompose import Factors, Problem, data_unit
+from subquad.ops.dispatch import Impl, use_triton
+from subquad.ops.kernels.limits import obstacle_to_nmf
+from subquad.ops.products import combine, divided, in_parts, product, softmax_of_columns
+from subquad.ops.transforms import is_transformed
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class NMF:
     """
 
     nonnegative: ClassVar[bool] = True
+    short_products: ClassVar[bool] = True
 
     eps: float = 1e-6
 
@@ -69,28 +74,64 @@ class NMF:
         return Problem(x / unit if scaled else x, mask, unit, scaled=scaled)
 
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
-        """Start from softmax(D'X) and update once."""
-        products = dictionary.mT @ problem.x
-        start = (products * problem.unit if problem.scaled else products).softmax(dim=-2)
-        return self.update_codes(problem, Factors(dictionary, start))
+        """Start from softmax(D'X) and update once, with the same D'X."""
+        return self._updated(self._overlap(problem, dictionary), dictionary, None, problem.unit)
 
     def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """C <- C * (D'X) / (D'D C + eps)."""
-        dictionary, codes = factors
-        small = dictionary if problem.scaled else dictionary / problem.unit
-        overlap = small.mT @ problem.x  # (batch, rank, positions)
-        return _multiply(codes, overlap, (dictionary.mT @ dictionary) @ codes, self.eps)
+        return self._updated(self._overlap(problem, factors.dictionary), *factors, problem.unit)
 
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """D <- D * (X C') / (D C C' + eps)."""
         dictionary, codes = factors
-        small = codes if problem.scaled else codes / problem.unit
-        overlap = problem.x @ small.mT  # (batch, dim, rank)
-        return _multiply(dictionary, overlap, dictionary @ (codes @ codes.mT), self.eps)
+        overlap = problem.collect(
+            codes if problem.scaled else divided(codes, problem.unit)
+        )  # (batch, dim, rank)
+        return _multiply(dictionary, overlap, dictionary @ product(codes, codes.mT), self.eps)
+
+    def iterate(self, problem: Problem, dictionary: Tensor, steps: int, impl: Impl) -> Factors | None:
+        """Run the first iterations by a kernel that reads X once in each, where there is one to run.
+
+        Args:
+            problem: Prepared without a graph.
+            dictionary: The start.
+            steps: Iterations, at least 1.
+            impl: Which implementation; see `subquad.ops.dispatch`.
+
+        Returns:
+            What as many updates of codes and dictionary return; None if no kernel is to run.
+
+        Raises:
+            ValueError: If `impl` asks for what cannot run.
+        """
+        data = problem.x if problem.short is None else problem.short
+        sizes = (*data.shape, dictionary.shape[-1])
+        if use_triton(impl, data, "nmf", sizes, obstacle_to_nmf(data, dictionary)):
+            from subquad.ops.kernels.nmf import nmf_iterations
+
+            start = (data, dictionary, None, problem.unit)
+            dictionary, codes = nmf_iterations(*start, self.eps, steps)
+            return Factors(dictionary, codes.mT)
+        return None
 
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Update once more; with constant D and C the result is linear in X."""
-        return self.update_codes(problem, factors) * problem.unit
+        codes = self.update_codes(problem, factors)
+        return codes * problem.unit if torch.is_grad_enabled() else codes.mul_(problem.unit)
+
+    def _overlap(self, problem: Problem, dictionary: Tensor) -> Tensor:
+        """Return D'X in the unit of the problem, (batch, rank, positions)."""
+        return problem.project(dictionary if problem.scaled else dictionary / problem.unit)
+
+    def _updated(self, overlap: Tensor, dictionary: Tensor, codes: Tensor | None, unit: Tensor) -> Tensor:
+        """Return codes updated with D'X, which is used up; those of the start are softmax(D'X)."""
+        gram = dictionary.mT @ dictionary
+
+        def update(overlap: Tensor, codes: Tensor | None) -> Tensor:
+            codes = softmax_of_columns(overlap * unit) if codes is None else codes
+            return _multiply(codes, overlap, combine(gram, codes), self.eps)
+
+        return in_parts(update, overlap, codes)
 
     def objective(self, x: Tensor, factors: Factors) -> Tensor:
         """`|X - D C|`."""
@@ -98,12 +139,14 @@ class NMF:
 
 
 def _multiply(factor: Tensor, numerator: Tensor, denominator: Tensor, eps: float) -> Tensor:
-    """The multiplicative update that both factors share.
+    """The multiplicative update that both factors share; numerator and denominator are used up.
 
-    A factor of zero stays zero. While a graph is recorded its numerator is dropped, which changes no
-    value: where the denominator is zero too, each iteration would multiply the gradient by 1 / eps.
+    A factor of zero stays zero. Where it has a graph its numerator is dropped, which changes no value:
+    where the denominator is zero too, each iteration would multiply the gradient by 1 / eps.
     """
+    if not torch.is_grad_enabled():
+        return numerator.clamp_min_(0).div_(denominator.add_(eps)).mul_(factor)
     numerator = numerator.clamp_min(0)
-    if torch.is_grad_enabled():
+    if factor.requires_grad or is_transformed(factor):
         numerator = numerator.where(factor != 0, 0)
-    return factor * numerator / (denominator + eps)
+    return numerator / (denominator + eps) * factor

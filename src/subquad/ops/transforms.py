@@ -35,8 +35,8 @@ def is_differentiated(*tensors: Tensor) -> bool:
 
 
 def as_one_batch(
-    operation: Callable[..., Tensor], info: Any, in_dims: Sequence[int | None], *inputs: Any
-) -> tuple[Tensor, int]:
+    operation: Callable[..., Any], info: Any, in_dims: Sequence[int | None], *inputs: Any
+) -> tuple[Any, Any]:
     """Run an operation on batches for `vmap`: the samples of all its calls are one batch.
 
     Args:
@@ -46,7 +46,7 @@ def as_one_batch(
         inputs: Of the operation.
 
     Returns:
-        The result, with the axis of vmap as its first, and 0.
+        The result, one tensor or several, with the axis of vmap as its first, and 0 for each.
     """
 
     def fold(x: Any, dim: int | None) -> Any:
@@ -58,4 +58,6 @@ def as_one_batch(
 
     sizes: list[int] = []
     y = operation(*[fold(x, dim) for x, dim in zip(inputs, in_dims, strict=True)])
-    return y.unflatten(0, (info.batch_size, sizes[0])), 0
+    if isinstance(y, Tensor):
+        return y.unflatten(0, (info.batch_size, sizes[0])), 0
+    return tuple(each.unflatten(0, (info.batch_size, sizes[0])) for each in y), (0,) * len(y)

@@ -17,10 +17,9 @@ class VQ(CosineClustering):
 
     Each iteration assigns by cosine similarity, then averages::
 
-        C <- softmax(cos(D, X) / temperature), normalised over the positions        D <- X C'
+        C <- softmax(cos(D, X) / temperature)        D <- X C' / sum of C over the positions
 
-    The final codes are the assignment itself, not normalised over the positions. Scale-equivariant:
-    s X gives the same codes and s D, for any s > 0 down to the scale 1e-6.
+    Scale-equivariant: s X gives the same codes and s D, for any s > 0 down to the scale 1e-6.
 
     Attributes:
         temperature: Of the softmax, > 0; its inverse is the originals' inv_t.
@@ -35,15 +34,12 @@ class VQ(CosineClustering):
         return self.first_codes(problem, factors.dictionary)
 
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
-        """D <- X C', the weighted means of the columns of X."""
-        return problem.x @ factors.codes.mT
+        """Take the weighted means of the columns of X."""
+        return self.means(problem, factors.codes)
 
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Assign once more; the gradient sees the direction of X, not its length."""
-        dictionary = unit_columns(factors.dictionary, problem.unit)
-        with torch.no_grad():
-            length = torch.linalg.vector_norm(problem.x, dim=-2, keepdim=True)
-            eps = 1e-6 * problem.unit.clamp_max(1)
-            inverse = torch.where(length > 0, 1 / (eps + length), 0)
-        codes = ((dictionary.mT @ problem.x) * inverse / self.temperature).softmax(dim=-2)
-        return codes if problem.mask is None else codes.where(problem.mask, 0)
+        assert problem.norm is not None
+        length = problem.norm.detach()
+        inverse = torch.where(length > 0, 1 / (1e-6 * problem.unit.clamp_max(1) + length), 0)
+        return self.soft_assignment(problem, unit_columns(factors.dictionary, problem.unit), inverse)

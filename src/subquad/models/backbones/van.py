@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.models.backbones.pyramid import PatchEmbed, Pyramid, PyramidSize
+from subquad.nn.dilated import DepthwiseByPhases
 
 # Paper, table 2.
 VAN_SIZES = {
@@ -53,16 +54,16 @@ class LargeKernelAttention(nn.Module):
         return x * self.mix(self.dilated(self.local(x)))
 
 
-class DilatedDepthwise(nn.Conv2d):
-    """A depthwise convolution that stays in float32 on a CPU.
+class DilatedDepthwise(DepthwiseByPhases):
+    """A dilated depthwise convolution that is computed by phases on a CPU, and trains in float32 there.
 
-    PyTorch's bfloat16 backward of this one shape now and then returns weight gradients of 1e28
+    PyTorch's bfloat16 backward of the dilated one now and then returns weight gradients of 1e28
     (seen with torch 2.15 on processors with AVX-512 bf16), which turns training into NaN.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         half = input.dtype in (torch.bfloat16, torch.float16) or torch.is_autocast_enabled("cpu")
-        if input.device.type != "cpu" or not half:
+        if input.device.type != "cpu" or not half or not torch.is_grad_enabled():
             return super().forward(input)
         with torch.autocast("cpu", enabled=False):
             bias = None if self.bias is None else self.bias.float()

@@ -28,8 +28,8 @@ class LightHamDecoder(LightHamHead):
         detail: Channels to which the first map is reduced in a `DetailPath`, for thin things; 0 for none.
         detail_stride: 2 corrects the logits by a map finer still, which comes before that one; else 4.
         dropout: Of whole channels before the classifier.
-        **options: `solver`, `rank`, `heads`, `steps`, `eval_steps`, `grad_steps` and `start` of
-            `subquad.nn.Ham`; 7 `eval_steps` if not given.
+        **options: `solver`, `rank`, `heads`, `steps`, `eval_steps`, `grad_steps`, `start` and
+            `precision` of `subquad.nn.Ham`; 7 `eval_steps` if not given.
 
     References:
         Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021; the head is that of

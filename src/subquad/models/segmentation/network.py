@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from subquad.models.network import ImageNetwork
@@ -125,10 +126,11 @@ class SegmentationNetwork(ImageNetwork):
         the coarsest, and padding that depends on the size shifts them, so that a network trained on one
         size is worse on another. The context sees what is added; a mirror adds what the image shows.
         """
-        if self.aligned_sizes == 1:
-            return images
+        step = self.aligned_sizes
         height, width = images.shape[2:]
-        return mirrored(images, height + -height % self.aligned_sizes, width + -width % self.aligned_sizes)
+        # A program that is exported must not compare: it would take such sizes alone.
+        fits = step == 1 or (not torch.compiler.is_exporting() and height % step == width % step == 0)
+        return images if fits else mirrored(images, height + -height % step, width + -width % step)
 
     def _coarse(self, logits: Tensor, padded: Tensor, images: Tensor) -> CoarseLogits:
         (height, width), (rows, columns) = padded.shape[2:], images.shape[2:]

@@ -15,12 +15,14 @@ from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.engine.preprocess import preprocess
 from subquad.models import SegmentationConfig
+from subquad.models.segmentation.class_map import class_map
 from subquad.nn.distributed import sum_over_processes
 from subquad.tasks.segmentation.class_report import ClassReport
 from subquad.tasks.segmentation.confusion import ConfusionMatrix, SegmentationScores
 from subquad.tasks.segmentation.labels import channels_last, most_likely
 from subquad.tasks.segmentation.losses.cross_entropy import pixel_cross_entropy
 from subquad.tasks.segmentation.losses.options import LossOptions
+from subquad.tasks.segmentation.losses.strips import coarse_cross_entropy
 from subquad.tasks.segmentation.protocol import EvaluationProtocol, predict_scores, protocol_for
 
 
@@ -137,12 +139,18 @@ class SegmentationLearner(Learner):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Count a batch."""
-        logits, labels = self.outputs_of(batch), batch["labels"]
+        labels = batch["labels"]
+        if self.protocol is None:
+            coarse = self.network.coarse(self._normalized(batch["image"]))
+            logits = coarse.logits  # they are finite if and only if those of the pixels are
+            answers, loss = class_map(coarse), coarse_cross_entropy(coarse, labels)
+        else:
+            logits = self.outputs_of(batch)
+            answers, loss = most_likely(logits, dim=1), pixel_cross_entropy(logits, labels)
         self.guard.see_outputs(self, batch, batch_idx, logits)
-        self.confusion.update(most_likely(logits, dim=1), labels)
+        self.confusion.update(answers, labels)
         pixels = (labels != self.confusion.ignore_index).sum().double().cpu()
-        loss = pixel_cross_entropy(logits, labels).double().cpu()
-        self.loss_sum += torch.stack([loss * pixels, pixels])
+        self.loss_sum += torch.stack([loss.double().cpu() * pixels, pixels])
 
     def on_validation_epoch_end(self) -> None:
         """Sum over processes, then log what all of them agree on."""
@@ -171,7 +179,7 @@ class SegmentationLearner(Learner):
         """Return the loss of a batch and, before it is weighted, the part of the auxiliary head."""
         x, labels = self._normalized(batch["image"]), batch["labels"]
         try:
-            logits, auxiliary = self.network.forward_with_auxiliary(x)
+            logits, auxiliary = self.network.coarse_with_auxiliary(x)
         except ValueError as error:
             if "Expected more than 1 value per channel" not in str(error):
                 raise
@@ -179,10 +187,10 @@ class SegmentationLearner(Learner):
                 "batch norm has no statistics of a batch of one picture that the network reduces to one "
                 f"pixel; give a larger --data.batch_size (it is {len(x)}), or a larger --data.crop."
             ) from error
-        loss = self.loss_options.evaluate(logits, labels, self.class_weights)
+        loss = self.loss_options.evaluate_coarse(logits, labels, self.class_weights)
         if auxiliary is None:
             return loss, None
-        extra = self.loss_options.evaluate(auxiliary, labels, self.class_weights)
+        extra = self.loss_options.evaluate_coarse(auxiliary, labels, self.class_weights)
         return loss + self.auxiliary_weight * extra, extra
 
     def _hold_frozen(self) -> None:

@@ -164,14 +164,16 @@ class Segmentation(Task):
 
         add_options(p)
         _add_protocol(p)
-        p.usual += ["submission", "tile", "share_dictionary", "protocol.name"]
+        p.usual += ["submission", "tile", "share_dictionary", "fast", "protocol.name"]
 
     def predict(self, network: Any, options: Any, run: Mapping[str, Any]) -> str:
         """Write a mask and an overlay for each picture."""
+        from subquad.tasks.segmentation.commands.fast import fast
         from subquad.tasks.segmentation.commands.predict import predict
         from subquad.tasks.segmentation.labels import for_inference
 
-        return predict(for_inference(network), options)
+        network = for_inference(network)
+        return predict(fast(network, options) if options.fast else network, options)
 
     def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
         """Return the confusion of each picture."""

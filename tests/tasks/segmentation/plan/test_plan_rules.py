@@ -9,7 +9,7 @@ from subquad.models import list_models
 from subquad.models.pretrained import PACKAGED
 from subquad.tasks.segmentation.plan import facts as facts_module
 from subquad.tasks.segmentation.plan import rules
-from subquad.tasks.segmentation.plan.facts import Facts, free_memory
+from subquad.tasks.segmentation.plan.facts import Facts
 from subquad.tasks.segmentation.plan.memory import step_bytes
 from subquad.tasks.segmentation.plan.planner import make_plan
 
@@ -209,10 +209,6 @@ def test_facts_tell_of_an_installed_start(monkeypatch):
     assert "efficientnet_lite1" in facts_module.installed_starts()
 
 
-def test_free_memory_is_a_number_of_this_machine():
-    assert 2**26 < free_memory() < 2**50
-
-
 def test_a_plan_of_nothing_labelled_is_refused():
     class Sample:
         labels = torch.full((4, 4), 255, dtype=torch.uint8)
@@ -301,36 +297,6 @@ def test_no_crop_is_too_large_to_be_counted_and_what_never_fits_is_said():
     plan = make_plan(CPU, {"data.crop": [8192, 8192]})
     assert plan.values()["data.batch_size"] == 2
     assert "give a smaller --data.crop" in plan.text()
-
-
-def test_a_containers_limit_counts_what_is_used_and_not_only_cached(tmp_path):
-    for folder, files in (
-        (
-            tmp_path / "two",
-            {"memory.max": "1000", "memory.current": "700", "memory.stat": "inactive_file 200\n"},
-        ),
-        (
-            tmp_path / "one" / "memory",
-            {
-                "memory.limit_in_bytes": "1000",
-                "memory.usage_in_bytes": "700",
-                "memory.stat": "cache 1\ntotal_inactive_file 200\n",
-            },
-        ),
-        (tmp_path / "none", {"memory.max": "max"}),
-    ):
-        folder.mkdir(parents=True)
-        for name, text in files.items():
-            (folder / name).write_text(text)
-    found = [facts_module._left_by_container(tmp_path / name) for name in ("two", "one", "none", "nowhere")]
-    assert found == [[500], [500], [], []]
-
-
-def test_processes_that_train_together_plan_alike(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert free_memory() == free_memory()
-    total = facts_module._numbers(facts_module.Path("/proc/meminfo"), ":")["MemTotal"] * 1024
-    assert free_memory() == total // 2 // 2
 
 
 def test_evaluations_are_counted_and_patience_needs_enough_of_them():

@@ -69,6 +69,11 @@ def add_options(p: Parser) -> None:
         action="store_true",
         help="Compute one dictionary for the whole image, for all its tiles.",
     )
+    p.add_argument(
+        "--fast",
+        action="store_true",
+        help="Compute in bfloat16, if the first picture shows that it is faster and gives the same classes.",
+    )
     add_video_options(p)
     p.checks.append(_check)
 

@@ -36,15 +36,38 @@ def pixel_cross_entropy(
     if class_weights is not None:
         class_weights = class_weights.to(logits.dtype)
     total = F.cross_entropy(logits, labels, weight=class_weights, ignore_index=ignore_index, reduction="sum")
-    if normalize == "all":
-        return total / labels.numel()
+    return total / divisor(
+        labels, pixel_weights(labels, class_weights, ignore_index, logits.dtype), normalize
+    )
+
+
+def pixel_weights(
+    labels: Tensor, class_weights: Tensor | None, ignore_index: int, dtype: torch.dtype
+) -> Tensor:
+    """Return what each pixel counts in a cross-entropy, (batch, H, W): 0 if it is ignored.
+
+    Args:
+        labels: Class indices (batch, H, W), int64.
+        class_weights: (classes,); 1 each if not given.
+        ignore_index: Label of pixels that are left out.
+        dtype: Of the weights.
+    """
     labelled = labels != ignore_index
     if class_weights is None:
-        weight = labelled.sum()
-    else:
-        # ignore_index is no class: look up class 0 there, and count it with weight 0.
-        weight = (class_weights[labels.where(labelled, 0)] * labelled).sum()
-    return total / torch.clamp(weight, min=1e-12)
+        return labelled.to(dtype)
+    # ignore_index is no class: look up class 0 there, and count it with weight 0.
+    return class_weights.to(dtype)[labels.where(labelled, 0)] * labelled
+
+
+def divisor(labels: Tensor, weights: Tensor, normalize: Normalize) -> Tensor | int:
+    """Return what the sum of cross-entropies is divided by.
+
+    Args:
+        labels: Class indices (batch, H, W).
+        weights: Of `pixel_weights`.
+        normalize: As of `pixel_cross_entropy`.
+    """
+    return labels.numel() if normalize == "all" else weights.sum().clamp(min=1e-12)
 
 
 @torch.no_grad()
@@ -72,11 +95,26 @@ def hardest_pixels(
         Very Deep Fully Convolutional Networks", 2016, section 3.
     """
     labels = labels.long()
-    labelled = labels != ignore_index
-    # Minus the logarithm of the true class' probability: ignored pixels get 0, the easiest there is.
     hardness = F.cross_entropy(at_least_float32(logits), labels, ignore_index=ignore_index, reduction="none")
+    return hard_labels(hardness, labels, threshold=threshold, kept=kept, ignore_index=ignore_index)
+
+
+def hard_labels(
+    hardness: Tensor, labels: Tensor, *, threshold: float, kept: int, ignore_index: int = 255
+) -> Tensor:
+    """Return the labels with all pixels ignored but the hard ones, as `hardest_pixels`.
+
+    Args:
+        hardness: Cross-entropy of each pixel, (batch, H, W): minus the logarithm of the probability of its
+            class. Ignored pixels have 0, the easiest there is.
+        labels: Class indices (batch, H, W), int64.
+        threshold: A probability.
+        kept: Least number of pixels that stay, over the whole batch; ties may keep more.
+        ignore_index: Label of pixels that are left out.
+    """
+    labelled = labels != ignore_index
     probability = hardness.neg().exp()
-    limit = logits.new_tensor(threshold, dtype=probability.dtype)
+    limit = probability.new_tensor(threshold)
     kept = min(kept, int(labelled.sum()))
     if kept > 0:
         last = probability[labelled].kthvalue(kept).values

@@ -6,10 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import get_args
 
+import torch
 from torch import Tensor
 
-from subquad.tasks.segmentation.losses.cross_entropy import Normalize, hardest_pixels, pixel_cross_entropy
+from subquad.models.segmentation.coarse import CoarseLogits
+from subquad.tasks.segmentation.losses.cross_entropy import (
+    Normalize,
+    hard_labels,
+    hardest_pixels,
+    pixel_cross_entropy,
+)
 from subquad.tasks.segmentation.losses.region import lovasz_softmax, soft_dice
+from subquad.tasks.segmentation.losses.strips import coarse_cross_entropy, coarse_hardness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +76,26 @@ class LossOptions:
         if self.lovasz:
             terms.append(self.lovasz * lovasz_softmax(logits, labels))
         return sum(terms[1:], terms[0])
+
+    def evaluate_coarse(
+        self, coarse: CoarseLogits, labels: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
+        """Return what `evaluate` says of the resized logits, without resizing all of them at once.
+
+        Dice and Lovász need the probabilities of all pixels together, and a compiler fuses better than this:
+        for them the logits are resized as a whole.
+
+        Args:
+            coarse: Logits of images (batch, channels, H, W).
+            labels: Class indices (batch, H, W); 255 is ignored.
+            class_weights: (classes,), of the cross-entropy.
+        """
+        if self.dice or self.lovasz or torch.compiler.is_compiling():
+            return self.evaluate(coarse.resized(), labels, class_weights)
+        if self.ohem_threshold is not None:
+            kept = self.ohem_kept * len(labels)
+            hardness = coarse_hardness(coarse, labels)
+            labels = hard_labels(hardness, labels.long(), threshold=self.ohem_threshold, kept=kept)
+        return self.cross_entropy * coarse_cross_entropy(
+            coarse, labels, class_weights=class_weights, normalize=self.normalize
+        )

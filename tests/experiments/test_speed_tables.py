@@ -1,0 +1,25 @@
+"""The tables of docs/bench.md and docs/results.md are those of the files that `subquad bench` wrote."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("table", "page"),
+    [
+        ("solvers", "bench"),
+        ("modules", "bench"),
+        ("models", "bench"),
+        ("scaling", "bench"),
+        ("sequences", "results"),
+    ],
+)
+def test_a_page_holds_what_was_measured(table, page):
+    script = ROOT / "experiments" / "speed" / "tables.py"
+    result = subprocess.run([sys.executable, script, table], capture_output=True, text=True, check=True)
+    assert result.stdout and result.stdout in (ROOT / "docs" / f"{page}.md").read_text()
