@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from subquad import load_model
+from subquad.tasks.segmentation.labels import predict_labels
 
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
@@ -37,6 +38,15 @@ def test_a_checkpoint_becomes_onnx(call, complains, trained, tmp_path):
     before = path.read_bytes()
     complains("export", trained.run, "--output", path, quoting=[str(path), "--overwrite"])
     assert path.read_bytes() == before
+
+
+def test_classes_alone(call, trained, tmp_path):
+    path = tmp_path / "model.onnx"
+    result = call("export", trained.run, "--output", path, "--answer", "classes", "--preprocess")
+    assert result.code == 0, result.err
+    pictures = torch.randint(0, 256, (1, 3, 50, 60), dtype=torch.uint8)
+    (classes,) = onnxruntime.InferenceSession(str(path)).run(["classes"], {"images": pictures.numpy()})
+    assert (classes == predict_labels(load_model(trained.weights), pictures).numpy()).mean() >= 0.9999
 
 
 def test_torch_and_the_default_name(call, trained, tmp_path, monkeypatch):

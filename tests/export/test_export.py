@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from subquad import create_model
 from subquad.export import export_onnx, export_torch, onnx_graph, report
 from subquad.models import Classifier, ClassifierConfig, NetworkConfig
+from tensor_sizes import Sizes
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -247,6 +248,71 @@ def test_another_answer_is_refused_and_the_old_file_stays(tmp_path, monkeypatch)
     assert path.read_bytes() == b"the file before" and len(list(tmp_path.iterdir())) == 1
     assert export_onnx(Small(), path, in_channels=3, overwrite=True, tolerance=0.1).passed
     assert path.read_bytes() != b"the file before"
+
+
+def test_classes_are_those_of_the_largest_logits(tmp_path):
+    """Of a network that pads images, and has more classes than are resized at a time."""
+    torch.manual_seed(3)
+    name, options = FAMILIES["light_ham_timm"]
+    network = create_model(name, **options | {"num_classes": 40})
+    nn.init.normal_(network.head.classifier.weight)
+    result = export_onnx(network, tmp_path / "model.onnx", answer="classes")
+    assert result.passed and result.agreement >= 0.9999
+    assert export_torch(network, tmp_path / "model.pt2", answer="classes").passed
+    (output,) = onnx.load(tmp_path / "model.onnx").graph.output
+    axes = [axis.dim_param for axis in output.type.tensor_type.shape.dim]
+    assert (output.name, axes) == ("classes", ["batch", "height", "width"])
+    program = torch.export.load(tmp_path / "model.pt2").module()
+    images = torch.randn(2, 3, 70, 91)
+    with torch.no_grad():
+        expected = network.eval()(images).argmax(dim=1)
+    assert expected.unique().numel() > 9 and expected.max() > 31, "few classes would prove little"
+    for found in (torch.from_numpy(run(tmp_path / "model.onnx", images)), program(images)):
+        assert found.dtype == torch.uint8
+        assert (found.long() == expected).double().mean() >= 0.9999
+
+
+def test_a_graph_of_classes_resizes_some_at_a_time(tmp_path):
+    network = small(num_classes=40)
+    export_torch(network, tmp_path / "model.pt2", answer="classes")
+    program = torch.export.load(tmp_path / "model.pt2").module()
+    with Sizes() as sizes:
+        program(torch.randn(1, 3, 256, 256))
+    assert sizes.largest < 40 * 256 * 256
+
+
+def test_the_first_of_equal_classes_and_more_than_255(tmp_path, monkeypatch):
+    monkeypatch.setattr("subquad.export.class_maps.CLASSES", 100)
+    network = small(num_classes=256)
+    with torch.no_grad():
+        network.head.classifier.weight.zero_()
+        network.head.classifier.bias.zero_()[[7, 10, 13, 140, 255]] = 5.0
+    assert export_onnx(network, tmp_path / "model.onnx", answer="classes").passed
+    found = run(tmp_path / "model.onnx", torch.randn(1, 3, 40, 50))
+    assert found.dtype == np.int64 and (found == 7).all()
+
+
+def test_classes_of_networks_of_others(tmp_path):
+    network = Small()
+    assert export_onnx(network, tmp_path / "model.onnx", in_channels=3, answer="classes").passed
+    images = torch.randn(1, 3, 9, 12)
+    with torch.no_grad():
+        assert np.array_equal(run(tmp_path / "model.onnx", images), network(images).argmax(1).numpy())
+    with pytest.raises(ValueError, match=r"answer must be one of logits, classes, got 'class'"):
+        export_onnx(network, tmp_path / "other.onnx", in_channels=3, answer="class")
+    sequences = create_model("paramixer_adding")
+    with pytest.raises(ValueError, match=r"answer='classes' is for networks on images"):
+        export_onnx(sequences, tmp_path / "other.onnx", answer="classes")
+
+
+def test_other_classes_are_refused(tmp_path, monkeypatch):
+    """They are compared with those of the network's logits, which the graph takes another way to."""
+    monkeypatch.setattr("subquad.export.class_maps._larger", lambda first, its, *_: (first, its))
+    network = small(num_classes=40)
+    nn.init.normal_(network.head.classifier.weight)
+    with pytest.raises(ValueError, match="does not give the answers of the original"):
+        export_torch(network, tmp_path / "model.pt2", answer="classes")
+    assert not list(tmp_path.iterdir())
 
 
 def check(**overrides):

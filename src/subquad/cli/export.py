@@ -45,6 +45,13 @@ def parser() -> Parser:
         help="Take uint8 images in 0..255 and normalise them inside; else they must come normalised.",
     )
     p.add_argument(
+        "--answer",
+        type=Literal["logits", "classes"],
+        default="logits",
+        help="What the file gives of each pixel: the logits of all classes, or the class alone, for which it "
+        "never holds all logits of an image in memory.",
+    )
+    p.add_argument(
         "--tolerance",
         type=float,
         default=1e-4,
@@ -93,6 +100,7 @@ def export(options: Any, path: Path) -> tuple[ExportReport, str]:
         "size": options.size and tuple(options.size),
         "preprocess": options.preprocess,
         "tolerance": options.tolerance,
+        "answer": options.answer,
         "overwrite": options.overwrite,
     }
     if options.format == "onnx":

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from subquad.export.class_maps import AnswerKind, answering
 from subquad.export.onnx_graph import convert, onnx_random_operators
 from subquad.export.report import Answer, ExportReport, compare
 from subquad.export.target import check_target, write_if_passed
@@ -24,6 +25,7 @@ def export_onnx(
     opset: int | None = None,
     preprocess: bool = False,
     tolerance: float = 1e-4,
+    answer: AnswerKind = "logits",
     overwrite: bool = False,
 ) -> ExportReport:
     """Write a network as ONNX, if onnxruntime gives the same answers.
@@ -47,6 +49,9 @@ def export_onnx(
         opset: Version of ONNX's operators; None takes PyTorch's default.
         preprocess: Take uint8 images in 0..255 and normalise them inside.
         tolerance: Largest allowed error; relative to the largest logit where that is above 1.
+        answer: What the file gives: `logits`, or `classes`, the class of each pixel, uint8 (batch, height,
+            width), int64 of more than 255 classes; only of networks on images. Resized are some classes at a
+            time, so that the logits of an image are never in memory all at once.
         overwrite: Replace a file that is there; it stays as it was if the export fails.
 
     Returns:
@@ -60,8 +65,8 @@ def export_onnx(
     onnx, onnxruntime = _import_onnx()
     if opset is not None and not 18 <= opset <= onnx.defs.onnx_opset_version():
         raise ValueError(f"opset must be 18 to {onnx.defs.onnx_opset_version()}, got {opset}.")
-    traced = trace(network, size=size, in_channels=in_channels, preprocess=preprocess)
-    model = convert(traced.program, traced.inputs, traced.axes, opset)
+    traced = trace(answering(network, answer), size=size, in_channels=in_channels, preprocess=preprocess)
+    model = convert(traced.program, traced.inputs, traced.axes, opset, answer)
     for operator in onnx_random_operators(model):
         raise ValueError(f"the ONNX graph holds the random operator {operator}; nothing was written.")
     known = {name: json.dumps(value) for name, value in traced.metadata().items()}

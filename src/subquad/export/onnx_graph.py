@@ -28,14 +28,16 @@ def convert(
     inputs: tuple[str, ...],
     axes: tuple[tuple[str, ...], ...],
     opset: int | None = None,
+    output: str = "logits",
 ) -> Any:
-    """Return the ONNX model of a program: output `logits`, no paths of this machine.
+    """Return the ONNX model of a program, without paths of this machine.
 
     Args:
         program: A traced network.
         inputs: Their names.
         axes: Names of the axes of each; "" where one is fixed.
         opset: Version of ONNX's operators.
+        output: Name of what the program gives.
 
     Raises:
         ValueError: If an operator has no ONNX form.
@@ -47,7 +49,7 @@ def convert(
             program,
             dynamo=True,
             input_names=list(inputs),
-            output_names=["logits"],
+            output_names=[output],
             opset_version=opset,
             verbose=False,
         )

@@ -24,8 +24,9 @@ class ShapeCheck:
 
     Attributes:
         shape: Of the input, (batch, channels, height, width) or (batch, positions, ...).
-        error: Largest absolute difference of the logits; NaN counts as infinite.
-        scale: Largest absolute logit of the network itself.
+        error: Largest absolute difference of the logits; NaN counts as infinite; 0 of a file that gives
+            classes.
+        scale: Largest absolute logit of the network itself; 0 of one that gives classes.
         agreement: Share of decisions (of pixels or sequences) with the same most probable class.
         repeatable: Whether the file gave the same bytes twice.
         decisions: Pixels, or sequences.
@@ -155,6 +156,11 @@ def compare(
 def _check(
     shape: tuple[int, ...], expected: Tensor, first: Tensor, second: Tensor, unit: float
 ) -> ShapeCheck:
+    repeatable = first.numpy().tobytes() == second.numpy().tobytes()
+    if not expected.is_floating_point():  # classes
+        is_like = first.shape == expected.shape and first.dtype == expected.dtype
+        agreement = float((first == expected).double().mean()) if is_like else 0.0
+        return ShapeCheck(shape, 0.0, 0.0, agreement, repeatable, expected.numel(), unit)
     decisions = expected[:, 0].numel()
     if first.shape != expected.shape:
         return ShapeCheck(shape, torch.inf, float(expected.abs().max()), 0.0, False, decisions, unit)
@@ -163,7 +169,7 @@ def _check(
         error=float((first - expected).abs().max().nan_to_num(torch.inf)),
         scale=float(expected.abs().max()),
         agreement=float((first.argmax(1) == expected.argmax(1)).double().mean()),
-        repeatable=first.numpy().tobytes() == second.numpy().tobytes(),
+        repeatable=repeatable,
         decisions=decisions,
         unit=unit,
     )

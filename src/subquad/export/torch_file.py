@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from subquad.export.class_maps import AnswerKind, answering
 from subquad.export.report import ExportReport, compare
 from subquad.export.target import check_target, write_if_passed
 from subquad.export.trace import trace
@@ -22,6 +23,7 @@ def export_torch(
     in_channels: int | None = None,
     preprocess: bool = False,
     tolerance: float = 1e-4,
+    answer: AnswerKind = "logits",
     overwrite: bool = False,
 ) -> ExportReport:
     """Write a network as an exported program, if it gives the same answers when it is loaded again.
@@ -37,13 +39,14 @@ def export_torch(
         in_channels: Of the images.
         preprocess: Take uint8 images.
         tolerance: Allowed error.
+        answer: What the program gives, logits or classes.
         overwrite: Replace a file that is there.
 
     Raises:
         ValueError: As `export_onnx`.
     """
     check_target(path, overwrite=overwrite)
-    traced = trace(network, size=size, in_channels=in_channels, preprocess=preprocess)
+    traced = trace(answering(network, answer), size=size, in_channels=in_channels, preprocess=preprocess)
     content = serialized(traced.program)
     loaded = torch.export.load(io.BytesIO(content)).module()
     report = compare(traced, loaded, path, format="torch", tolerance=tolerance, versions={})
