@@ -18,10 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from subquad.base.allocation import keep_freed_memory
-from subquad.bench import environment, side_by_side
+from subquad.bench import Watch, side_by_side
 from subquad.models import SegmentationNetwork, create_model, inference_report, optimize_for_inference
 
 RESULTS = Path(__file__).with_suffix(".json")
+DEVICE = torch.device("cpu")
 SIDE = 512
 NETWORKS: dict[str, tuple[int, int]] = {  # side or length, rounds
     "light_ham_van_tiny_d256": (SIDE, 15),
@@ -57,17 +58,19 @@ def measure(name: str, size: int, repeats: int, *, with_compile: bool) -> dict[s
     if any(p.dim() == 4 for p in network.parameters()):
         network = network.to(memory_format=torch.channels_last)
     networks = {"plain": network, **fast}
+    watch = Watch(DEVICE)
     with torch.inference_mode():
         times = side_by_side(
             {way: lambda n=n: _answer(n, example) for way, n in networks.items()},
             repeats=repeats,
-            device=torch.device("cpu"),
+            device=DEVICE,
         )
     reports = {way: inference_report(n) for way, n in fast.items()}
     return {
         "input": [list(x.shape) for x in example],
         "median_ms": {way: round(t.p50, 2) for way, t in times.items()},
         "ms": {way: asdict(t) for way, t in times.items()},
+        "environment": asdict(watch.environment(times)),
         "seconds_to_prepare": prepared,
         "error": {way: r.error for way, r in reports.items()},
         "same_class": {way: r.same_class for way, r in reports.items()},
@@ -83,12 +86,10 @@ def _answer(network: nn.Module, example: tuple[Tensor, ...]) -> object:
 def main(names: list[str]) -> None:
     """Measure the networks named, or all, each of which becomes a row of the file."""
     kept = keep_freed_memory()
-    device = torch.device("cpu")
     rows = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     for name in names or NETWORKS:
-        where = environment(device)
         row = measure(name, *NETWORKS[name], with_compile=name in COMPILED)
-        rows[name] = {**row, "environment": asdict(where), "keeps_freed_memory": kept}
+        rows[name] = {**row, "keeps_freed_memory": kept}
         sys.stderr.write(f"{name}: {row['median_ms']}\n")
         RESULTS.write_text(json.dumps({n: rows[n] for n in NETWORKS if n in rows}, indent=1) + "\n")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -243,11 +244,13 @@ def _missing(wanted: Sequence[Contender]) -> list[str]:
 
 
 def _cost(network: nn.Module, images: Tensor) -> tuple[int, int]:
-    """Return parameters, and multiply-adds of one image."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
+    """Return parameters, and multiply-adds of one image.
+
+    Counted on the meta device: neither the CPU's fused attention nor products written in place are seen.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
-    # The fused attention of the CPU is not counted; its plain products are.
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        network(images[:1])
+    twin = copy.deepcopy(network).to("meta")
+    with FlopCounterMode(display=False) as counter:
+        twin(images[:1].to("meta"))
     return sum(p.numel() for p in network.parameters()), counter.get_total_flops() // 2

@@ -119,7 +119,9 @@ def test_parameters(name, overrides, millions):
 @pytest.mark.parametrize(("name", "overrides", "size", "published"), COSTS)
 def test_multiply_adds(name, overrides, size, published):
     size = None if size == (model_config(name).cost_size(),) * 2 else size
-    assert multiply_adds(name, size, **overrides) / 1e9 == pytest.approx(published, rel=0.035)
+    # As published, NMF takes D'X of its start twice; here once: 4,096 positions x 256 channels x rank 64.
+    saved = 4096 * 256 * 64 if name == "light_ham_van_tiny_d256" else 0
+    assert (multiply_adds(name, size, **overrides) + saved) / 1e9 == pytest.approx(published, rel=0.035)
 
 
 def test_parts_of_the_voc_network():
