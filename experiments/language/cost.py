@@ -1,0 +1,90 @@
+"""What a mixer costs: forward and backward over length, and a token decoded after so many others.
+
+    OMP_NUM_THREADS=1 python experiments/language/cost.py
+
+Batch 1, dim 128, 4 heads (Paramixer 16), factors for the length; causal attention by PyTorch's fused kernel, with
+rotary positions, the short convolution and the gate that all have. Ratios are of medians of rounds in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict
+
+import torch
+from torch import nn
+
+import training
+from subquad.bench import Watch, side_by_side
+from subquad.nn import CausalAttention, CausalHam, CausalParamixer
+
+DIM = 128
+
+
+def mixers(length: int) -> dict[str, nn.Module]:
+    """Return the mixers for a length."""
+    return {
+        "attention": CausalAttention(DIM, heads=4),
+        "paramixer": CausalParamixer(DIM, length=length),
+        "ridge": CausalHam(DIM, heads=4, solver="ridge"),
+        "delta": CausalHam(DIM, heads=4, solver="gradient"),
+        "linear": CausalHam(DIM, heads=4, solver="none"),
+    }
+
+
+def passes(length: int, repeats: int) -> None:
+    """Time forward and backward passes."""
+    x = torch.randn(1, length, DIM, requires_grad=True)
+    ways: dict[str, Callable[[], object]] = {
+        name: lambda m=mixer: m(x).square().mean().backward() for name, mixer in mixers(length).items()
+    }
+    watch = Watch(x.device)
+    times = side_by_side(ways, repeats=repeats, device=x.device)
+    environment = asdict(watch.environment(times))
+    for name, timing in times.items():
+        ratio = timing.p50 / times["attention"].p50
+        row = {"mixer": name, "length": length, "ms": asdict(timing), "to_attention": round(ratio, 4)}
+        training.write("cost", {"what": "forward and backward", **row, "environment": environment})
+
+
+def decoding(lengths: list[int], tokens: int) -> None:
+    """Time tokens after a prefix: the caches are made by a pass over it."""
+    for length in lengths:
+        ways: dict[str, Callable[[], object]] = {}
+        sizes = {}
+        for name, mixer in mixers(max(lengths)).items():
+            with torch.inference_mode():
+                _, cache = mixer.eval()(torch.randn(1, length, DIM), return_cache=True)
+            sizes[name] = sum(tensor.nbytes for tensor in cache.values())
+            ways[name] = lambda m=mixer, c=cache: decode(m, c, tokens)
+        watch = Watch(torch.device("cpu"))
+        times = side_by_side(ways, repeats=10, device=torch.device("cpu"))
+        environment = asdict(watch.environment(times))
+        for name, timing in times.items():
+            row = {"mixer": name, "after": length, "ms": round(timing.p50 / tokens, 4), "cache": sizes[name]}
+            training.write("cost", {"what": "decoding", **row, "environment": environment})
+
+
+@torch.inference_mode()
+def decode(mixer: nn.Module, cache: dict[str, torch.Tensor], tokens: int) -> None:
+    """Mix some more tokens, one by one."""
+    for x in torch.randn(tokens, 1, DIM):
+        _, cache = mixer.step(x, cache)
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lengths", nargs="+", type=int, default=[1024, 4096, 16384])
+    parser.add_argument("--after", nargs="+", type=int, default=[256, 4096, 16384, 65536])
+    parser.add_argument("--repeats", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=20)
+    options = parser.parse_args()
+    for length in options.lengths:
+        passes(length, options.repeats)
+    decoding(options.after, options.tokens)
+
+
+if __name__ == "__main__":
+    main()

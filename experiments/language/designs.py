@@ -1,0 +1,38 @@
+"""The designs that are compared: layers of mixers in one frame, at the best gate and start that we know of each.
+
+The frame is that of `subquad.models.LanguageNetwork`: x + mixer(norm(x)), x + MLP(norm(x)), tied embeddings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from subquad.models import create_model
+
+# Name: the pattern of mixers, and what else is different from the rest.
+DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "attention": (("attention",), {}),
+    "linear": (("linear",), {}),
+    "delta": (("delta",), {}),
+    "ridge": (("ham",), {"grad": "full"}),
+    "ridge, one-step": (("ham",), {"grad": "one_step"}),
+    "convolution": (("convolution",), {}),  # the control: its weights do not depend on the data
+    "paramixer": (("paramixer",), {}),
+    "paramixer, ridge": (("paramixer", "ham"), {}),
+    "ridge, paramixer": (("ham", "paramixer"), {}),
+    "paramixer, attention": (("paramixer", "attention"), {}),
+    "delta, paramixer": (("delta", "paramixer"), {}),
+}
+
+
+def network(design: str, **sizes: Any) -> nn.Module:
+    """Return an untrained network of a design.
+
+    Args:
+        design: Its name.
+        sizes: Options of the networks for all: dim, depth, heads, context, vocab_size.
+    """
+    pattern, options = DESIGNS[design]
+    return create_model("ham_lm_tiny", pattern=pattern, **{**sizes, **options})

@@ -1,0 +1,84 @@
+"""Multi-query associative recall: values of keys, told once, asked for later (Arora et al., 2023).
+
+    python experiments/language/recall.py --designs ridge attention --seeds 0 1 2
+
+A sequence of 64 tokens tells P keys with their values, side by side, and then asks for each key once, in any
+order and at any place; what stands between is a blank. Keys and values are drawn anew for each sequence, so that
+weights cannot know them. Who does not recall, but knows which values were told, is right in 1/P.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from torch import nn
+
+import designs
+import training
+
+KEYS, VALUES, BLANK = 31, 31, 0  # tokens: a blank, keys 1.., values after them
+PAIRS = (4, 8, 16)
+LENGTH = 64
+
+
+def sequences(count: int, pairs: int, generator: torch.Generator) -> training.Batch:
+    """Return tokens and targets (count, LENGTH); a target is -1 where nothing is asked."""
+    keys = torch.rand(count, KEYS, generator=generator).argsort(1)[:, :pairs] + 1
+    values = torch.randint(VALUES, (count, pairs), generator=generator) + 1 + KEYS
+    told = torch.stack([keys, values], dim=2).flatten(1)
+    rest = LENGTH - 2 * pairs
+    places = torch.rand(count, rest, generator=generator).argsort(1)[:, :pairs]  # in any order
+    asked = torch.full((count, rest), BLANK).scatter(1, places, keys)
+    answers = torch.full((count, rest), -1).scatter(1, places, values)
+    return torch.cat([told, asked], 1), torch.cat([torch.full_like(told, -1), answers], 1)
+
+
+def main() -> None:
+    """Train each design with each seed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--designs", nargs="+", default=list(designs.DESIGNS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--lrs", nargs="+", type=float, default=[3e-3])
+    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--name", default="recall")
+    options = parser.parse_args()
+    sizes = {
+        "dim": options.dim, "depth": options.depth, "heads": options.heads, "context": LENGTH,
+        "vocab_size": 1 + KEYS + VALUES,
+    }  # fmt: skip
+    held_out = {n: sequences(200, n, torch.Generator().manual_seed(1)) for n in PAIRS}
+
+    def recalled(network: nn.Module) -> dict[str, float]:
+        found = {}
+        for pairs, (tokens, targets) in held_out.items():
+            right = network(tokens).argmax(2) == targets
+            found[f"recall_{pairs}"] = float(right.sum() / (targets >= 0).sum())
+        return found
+
+    for seed in options.seeds:
+        for design in options.designs:
+            for lr in options.lrs:
+                torch.manual_seed(seed)
+                network = designs.network(design, **sizes)
+                draw = torch.Generator().manual_seed(1000 + seed)
+
+                def batch(draw: torch.Generator = draw) -> training.Batch:
+                    pairs = PAIRS[int(torch.randint(len(PAIRS), (), generator=draw))]
+                    return sequences(options.batch, pairs, draw)
+
+                about = {"design": design, "seed": seed, **sizes, "parameters": training.parameters(network)}
+                report = range(100, options.steps + 1, 100)
+                run = training.train(
+                    network, batch, steps=options.steps, lr=lr, report=report, evaluate=recalled
+                )
+                for found in run:
+                    training.write(options.name, {**about, **found})
+
+
+if __name__ == "__main__":
+    main()

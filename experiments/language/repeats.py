@@ -1,0 +1,87 @@
+"""What the distant past is worth: passages of IMDB's reviews that come a second time.
+
+    SUBQUAD_DATA=... python experiments/language/repeats.py --designs attention convolution ridge --seeds 0 1 2
+
+A window of 256 bytes: a passage of 64, other text of 64 to 128 (any number), the passage again, other text. Who remembers the
+passage needs next to no bits for its second half when it comes again; who models near-by characters alone needs as many
+as the first time. The distance is different in each window, so that no fixed offset tells. Chosen before any
+design was trained on it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import designs
+import text
+import training
+
+PASSAGE, LEAST, MOST, CONTEXT = 64, 64, 128, 256
+
+
+def repeated(split: str, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return windows (count, CONTEXT + 1), and where the second half of each passage comes again, a mask."""
+    parts = text.windows(split, 3 * count, CONTEXT + 1, generator).view(count, 3, -1)
+    between = torch.randint(LEAST, MOST + 1, (count, 1), generator=generator)
+    place = torch.arange(CONTEXT + 1).expand(count, -1)
+    again = place - PASSAGE - between  # where in the passage, the second time
+    second = (again >= 0) & (again < PASSAGE)
+    passage = parts[:, 0].gather(1, again.clamp(0, PASSAGE - 1))
+    window = torch.where(place < PASSAGE, parts[:, 0], parts[:, 1])
+    window = torch.where(again >= PASSAGE, parts[:, 2], torch.where(second, passage, window))
+    return window, second & (again >= PASSAGE // 2)
+
+
+def main() -> None:
+    """Train each design with each seed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--designs", nargs="+", default=list(designs.DESIGNS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--lrs", nargs="+", type=float, default=[3e-3])
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--dim", type=int, default=128)
+    parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=8)
+    options = parser.parse_args()
+    sizes = {"dim": options.dim, "depth": options.depth, "heads": 4, "context": CONTEXT}
+    windows, counted = repeated("test", 256, torch.Generator().manual_seed(1))
+
+    def bits(network: nn.Module) -> dict[str, float]:
+        first, again = 0.0, 0.0
+        early = torch.zeros_like(counted)
+        early[:, PASSAGE // 2 : PASSAGE] = True
+        for part, mask, before in zip(windows.split(16), counted.split(16), early.split(16), strict=True):
+            losses = F.cross_entropy(
+                network(part[:, :-1]).float().transpose(1, 2), part[:, 1:], reduction="none"
+            )
+            again += float(losses[mask[:, 1:]].sum())
+            first += float(losses[before[:, 1:]].sum())
+        # Each sum is of PASSAGE / 2 bytes a window.
+        per_byte = math.log(2) * len(windows) * PASSAGE / 2
+        return {"bits_first": first / per_byte, "bits_again": again / per_byte}
+
+    for seed in options.seeds:
+        for design in options.designs:
+            for lr in options.lrs:
+                torch.manual_seed(seed)
+                network = designs.network(design, **sizes)
+                draw = torch.Generator().manual_seed(1000 + seed)
+
+                def batch(draw: torch.Generator = draw) -> training.Batch:
+                    tokens, _ = repeated("train", options.batch, draw)
+                    return tokens[:, :-1], tokens[:, 1:]
+
+                about = {"design": design, "seed": seed, **sizes, "parameters": training.parameters(network)}
+                report = sorted({options.steps // 4, options.steps // 2, options.steps})
+                run = training.train(network, batch, steps=options.steps, lr=lr, report=report, evaluate=bits)
+                for found in run:
+                    training.write("repeats", {**about, **found})
+
+
+if __name__ == "__main__":
+    main()
