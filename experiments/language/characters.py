@@ -1,6 +1,6 @@
 """Bits of each byte of IMDB's reviews, for each design.
 
-    SUBQUAD_DATA=... python experiments/language/characters.py --designs paramixer ridge --seeds 0 1 2 --steps 2000
+    SUBQUAD_DATA=... python experiments/language/characters.py --designs paramixer ridge --steps 2000
 
 Two layers, dim 128, 4 heads, windows of 256 bytes, batches of 8: some 0.42 M parameters. A line of
 results/characters.jsonl for each of the steps of `--report`.
@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import math
 
-import torch
-from torch import nn
-from torch.nn import functional as F
-
 import designs
 import text
+import torch
 import training
+from torch import nn
+from torch.nn import functional as F
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python experiments/language/cost.py
 
-Batch 1, dim 128, 4 heads (Paramixer 16), factors for the length; causal attention by PyTorch's fused kernel, with
-rotary positions, the short convolution and the gate that all have. Ratios are of medians of rounds in turn.
+Batch 1, dim 128, 4 heads (Paramixer 16), factors for the length; causal attention by PyTorch's fused kernel,
+with rotary positions and the gate that all have. Ratios are of medians of rounds in turn.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import asdict
 
 import torch
+import training
 from torch import nn
 
-import training
 from subquad.bench import Watch, side_by_side
 from subquad.nn import CausalAttention, CausalHam, CausalParamixer
 

@@ -1,4 +1,4 @@
-"""The designs that are compared: layers of mixers in one frame, at the best gate and start that we know of each.
+"""The designs that are compared: layers of mixers in one frame, at the best gate and start known of each.
 
 The frame is that of `subquad.models.LanguageNetwork`: x + mixer(norm(x)), x + MLP(norm(x)), tied embeddings.
 """

@@ -2,20 +2,19 @@
 
     python experiments/language/recall.py --designs ridge attention --seeds 0 1 2
 
-A sequence of 64 tokens tells P keys with their values, side by side, and then asks for each key once, in any
-order and at any place; what stands between is a blank. Keys and values are drawn anew for each sequence, so that
-weights cannot know them. Who does not recall, but knows which values were told, is right in 1/P.
+A sequence of 64 tokens tells P keys with their values, side by side, and then asks for each key once, in
+any order and at any place; what stands between is a blank. Keys and values are drawn anew for each sequence,
+so that weights cannot know them. Who does not recall, but knows which values were told, is right in 1/P.
 """
 
 from __future__ import annotations
 
 import argparse
 
-import torch
-from torch import nn
-
 import designs
+import torch
 import training
+from torch import nn
 
 KEYS, VALUES, BLANK = 31, 31, 0  # tokens: a blank, keys 1.., values after them
 PAIRS = (4, 8, 16)

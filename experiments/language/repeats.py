@@ -1,11 +1,11 @@
 """What the distant past is worth: passages of IMDB's reviews that come a second time.
 
-    SUBQUAD_DATA=... python experiments/language/repeats.py --designs attention convolution ridge --seeds 0 1 2
+    SUBQUAD_DATA=... python experiments/language/repeats.py --designs attention convolution ridge
 
-A window of 256 bytes: a passage of 64, other text of 64 to 128 (any number), the passage again, other text. Who remembers the
-passage needs next to no bits for its second half when it comes again; who models near-by characters alone needs as many
-as the first time. The distance is different in each window, so that no fixed offset tells. Chosen before any
-design was trained on it.
+A window of 256 bytes: a passage of 64, other text of 64 to 128 (any number), the passage again, other text.
+Who remembers the passage needs next to no bits for its second half when it comes again; who models near-by
+characters alone needs as many as the first time. The distance is different in each window, so that no fixed
+offset tells. Chosen before any design was trained on it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from __future__ import annotations
 import argparse
 import math
 
-import torch
-from torch import nn
-from torch.nn import functional as F
-
 import designs
 import text
+import torch
 import training
+from torch import nn
+from torch.nn import functional as F
 
 PASSAGE, LEAST, MOST, CONTEXT = 64, 64, 128, 256
 
