@@ -147,3 +147,4 @@ register_task(
     },
 )
 register_task("classification", "subquad.tasks.classification.task:TASK")
+register_task("language", "subquad.tasks.language.task:TASK")

@@ -9,8 +9,8 @@ import tracemalloc
 import pytest
 
 from subquad.base.limits import LONGEST_LINE, MIB, UNPACKED_UNASKED
+from subquad.data.text_files import open_text, read_bytes
 from subquad.tasks.sequences.data import files
-from subquad.tasks.sequences.data.files import open_text, read_bytes
 
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 
