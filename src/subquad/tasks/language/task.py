@@ -31,6 +31,7 @@ class Language(Task):
 
     name = "language"
     default_model = "ham_lm_tiny"
+    generates = "subquad.tasks.language.commands.generate:main"
     score_meaning = (
         "Bits per byte: what a byte of text that was not trained on would cost, were it stored by what the "
         "network says of it. 8 is no idea at all, less is better; packing by xz takes 2 to 3 for English."

@@ -63,7 +63,13 @@ class Flat:
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
-        self.file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  it lives as long as the array
+        self.file = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  closed at the end of `with`
+
+    def __enter__(self) -> Flat:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()  # a memory map stays
 
     def append(self, values: Any) -> None:
         """Write values, whatever type of integers they are of."""
@@ -93,18 +99,19 @@ def read_documents(
         FileNotFoundError: If there is nothing.
         ValueError: If a document is empty or cannot be read, or there is none.
     """
-    content, ends, size = Flat(np.uint8), [], 0
-    for file in files_of(path):
-        note(str(file))
-        documents = rows_of(file, field) if kind_of(file) in TABLES else [_whole(file, utf8)]
-        for pieces in documents:
-            for piece in pieces:
-                content.append(np.frombuffer(piece, np.uint8))
-                size += len(piece)
-            if size == (ends[-1] if ends else 0):
-                raise ValueError(f"{file} is empty; fill it or remove it.")
-            ends.append(size)
-    return Documents(content.whole(), np.array(ends, np.int64))
+    ends, size = [], 0
+    with Flat(np.uint8) as content:
+        for file in files_of(path):
+            note(str(file))
+            documents = rows_of(file, field) if kind_of(file) in TABLES else [_whole(file, utf8)]
+            for pieces in documents:
+                for piece in pieces:
+                    content.append(np.frombuffer(piece, np.uint8))
+                    size += len(piece)
+                if size == (ends[-1] if ends else 0):
+                    raise ValueError(f"{file} is empty; fill it or remove it.")
+                ends.append(size)
+        return Documents(content.whole(), np.array(ends, np.int64))
 
 
 def files_of(path: Path) -> list[Path]:

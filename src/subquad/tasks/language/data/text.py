@@ -142,13 +142,13 @@ def cut(documents: Documents, end: int, fraction: float) -> int:
 
 def encode(documents: Documents, tokens: Tokens, note: Note = lambda _: None) -> Text:
     """Make tokens of documents."""
-    flat = Flat(np.min_scalar_type(tokens.end))
-    flat.append([tokens.end])
-    for number, document in enumerate(documents):
-        note(f"tokens of document {number + 1:,} of {len(documents):,}")
-        flat.append(tokens.encode(document.tobytes()))
+    with Flat(np.min_scalar_type(tokens.end)) as flat:
         flat.append([tokens.end])
-    return Text(flat.whole(), len(documents), len(documents.content), tokens.end)
+        for number, document in enumerate(documents):
+            note(f"tokens of document {number + 1:,} of {len(documents):,}")
+            flat.append(tokens.encode(document.tobytes()))
+            flat.append([tokens.end])
+        return Text(flat.whole(), len(documents), len(documents.content), tokens.end)
 
 
 def _paths(options: LanguageOptions) -> dict[str, Path]:

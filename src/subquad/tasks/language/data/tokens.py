@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from subquad.base.files import read_file
 from subquad.base.limits import LARGEST_TOKENIZER, LARGEST_WIDTH, MIB
+from subquad.tasks.language.data.decoding import BYTE_OF, ByteDecoder, Decoder, TextDecoder
 
 PIECE = MIB  # bytes that a tokenizer gets at a time
 
@@ -48,34 +48,6 @@ class Tokens(ABC):
         """Return what makes text of tokens that come one by one."""
 
 
-class Decoder(ABC):
-    """Makes text of tokens that come one by one; never of half a character.
-
-    Attributes:
-        waiting: Tokens since the last one that gave text.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: list[int] = []
-
-    def feed(self, token: int) -> str:
-        """Return the text that is known now and was not before; "" if it is not known yet."""
-        self.waiting.append(token)
-        text = self._feed(token)
-        if text:
-            self.waiting.clear()
-        return text
-
-    @abstractmethod
-    def _feed(self, token: int) -> str: ...
-
-    def finish(self) -> str:
-        """Return what stands for a character that was not completed; "" if there is none."""
-        text = "\N{REPLACEMENT CHARACTER}" if self.waiting else ""
-        self.waiting.clear()
-        return text
-
-
 class ByteTokens(Tokens):
     """Bytes, and the end of a document: whatever a file holds."""
 
@@ -88,16 +60,7 @@ class ByteTokens(Tokens):
 
     def decoder(self) -> Decoder:
         """Return a decoder of UTF-8; what is not, is replaced."""
-        return _ByteDecoder()
-
-
-class _ByteDecoder(Decoder):
-    def __init__(self) -> None:
-        super().__init__()
-        self.utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def _feed(self, token: int) -> str:
-        return self.utf8.decode(bytes([token]))
+        return ByteDecoder(lambda token: bytes([token]))
 
 
 class TextTokens(Tokens):
@@ -123,6 +86,10 @@ class TextTokens(Tokens):
                 f"tokenizer.json."
             ) from error
         self.json, self.vocab_size = json, self.tokenizer.get_vocab_size() + 1
+        self.added = set(self.tokenizer.get_added_tokens_decoder())
+        self.is_byte_level = type(self.tokenizer.decoder) is library.decoders.ByteLevel
+        if max(self.tokenizer.get_vocab().values(), default=0) >= self.vocab_size - 1:
+            raise ValueError(f"{where} leaves numbers out among those of its tokens; number them from 0 on.")
         if not 2 <= self.vocab_size <= LARGEST_WIDTH:
             raise ValueError(
                 f"{where} has {self.vocab_size - 1:,} tokens, and 1 to {LARGEST_WIDTH - 1:,} are usual."
@@ -136,17 +103,15 @@ class TextTokens(Tokens):
 
     def decoder(self) -> Decoder:
         """Return a decoder that waits for whole characters."""
-        return _TextDecoder(self.tokenizer)
+        if self.is_byte_level:
+            return ByteDecoder(self._bytes_of)
+        return TextDecoder(self.tokenizer)
 
-
-class _TextDecoder(Decoder):
-    def __init__(self, tokenizer: Any) -> None:
-        super().__init__()
-        self.tokenizer = tokenizer
-        self.stream = _tokenizers().decoders.DecodeStream(skip_special_tokens=False)
-
-    def _feed(self, token: int) -> str:
-        return self.stream.step(self.tokenizer, token) or ""
+    def _bytes_of(self, token: int) -> bytes:
+        text = self.tokenizer.id_to_token(token)
+        if token in self.added:
+            return text.encode()
+        return bytes(BYTE_OF.get(letter, ord("?")) for letter in text)
 
 
 def tokens_of(kind: str, json: str, where: str) -> Tokens:
