@@ -30,8 +30,8 @@ MAY_IMPORT = {
 }
 OPTIONAL = {
     "PIL", "huggingface_hub", "jsonargparse", "lightning", "matplotlib", "onnx", "onnxruntime", "onnxscript",
-    "rich", "segmentation_models_pytorch", "starlette", "timm", "torch_fidelity", "torchmetrics",
-    "torchvision", "transformers", "uvicorn", "yaml",
+    "rich", "segmentation_models_pytorch", "starlette", "timm", "tokenizers", "torch_fidelity",
+    "torchmetrics", "torchvision", "transformers", "uvicorn", "yaml",
 }  # fmt: skip
 
 
@@ -72,6 +72,7 @@ CONFIGS = {
     "sequences": {"SequenceConfig"},
     "generation": {"HamGANConfig"},
     "classification": {"ClassifierConfig"},
+    "language": {"LanguageConfig"},
 }
 
 

@@ -32,6 +32,8 @@ LONGEST_COMPLAINT = 1000  # characters of a sentence about a recipe, which may h
 # Of a checkpoint. The largest network here has 1,600 tensors, named in a header of 200 KB.
 LARGEST_HEADER = 16 * MIB
 MOST_TENSORS = 20_000
+# Characters of a tokenizer, which lies in the header. One of 50,000 tokens has some 3 million.
+LARGEST_TOKENIZER = 8 * MIB
 
 # Of a network's options. A million classes, tokens or channels are more than any published network
 # has; a sequence of 2^31 values fills 8 GiB before anything is computed from it.
@@ -39,6 +41,7 @@ LARGEST_WIDTH = 2**20
 LONGEST_SEQUENCE = 2**31
 MOST_BLOCKS = 1_000
 MOST_FACTORS = 64  # log2 of a length
+MOST_REACH = 26  # the same of a network that writes token by token, and keeps what it can reach
 LARGEST_ID = LARGEST_WIDTH - 4  # of a token that is a number: 0 is one, and three have other meanings
 MOST_STEPS = 1_000  # of a decomposition; six are published
 LARGEST_SCALE = 1e6  # of what images are divided by, and its inverse; images are 0 to 1

@@ -32,12 +32,14 @@ def export_onnx(
 
     The input `images` (batch, channels, height, width) and the output `logits` are of any batch,
     height and width from `ExportReport.smallest` on. A sequence network has the inputs `inputs`
-    (batch, positions), or (batch, positions, features), and `lengths` (batch,). Before anything is
-    written, onnxruntime runs the very bytes of the file at three shapes that tracing did not see, and
-    at the smallest: the largest error of the logits must be within `tolerance`, at 99.99 % of the
-    pixels or sequences the same class must win, and two runs must give the same bytes. The graph must
-    hold no random operator. The table is written beside the file, as PATH.report.json. Names of
-    classes, colours, tokens and normalisation go into the file's metadata.
+    (batch, positions), or (batch, positions, features), and `lengths` (batch,). A network of text has
+    `tokens` (batch,) and the tensors of its cache, which are zeros before the first token, and then
+    what the outputs "next.NAME" gave for the last one. Before anything is written, onnxruntime runs the
+    very bytes of the file at three shapes that tracing did not see, and at the smallest: the largest
+    error of the logits must be within `tolerance`, at 99.99 % of the pixels or sequences the same class
+    must win, and two runs must give the same bytes. The graph must hold no random operator. The table is
+    written beside the file, as PATH.report.json. Names of classes, colours, tokens and normalisation go
+    into the file's metadata.
 
     Args:
         network: Of `create_model` or any other that maps images to logits (batch, classes, ...). It
@@ -66,7 +68,8 @@ def export_onnx(
     if opset is not None and not 18 <= opset <= onnx.defs.onnx_opset_version():
         raise ValueError(f"opset must be 18 to {onnx.defs.onnx_opset_version()}, got {opset}.")
     traced = trace(answering(network, answer), size=size, in_channels=in_channels, preprocess=preprocess)
-    model = convert(traced.program, traced.inputs, traced.axes, opset, answer)
+    outputs = answer, *(f"next.{name}" for name in traced.carried)
+    model = convert(traced.program, traced.inputs, traced.axes, opset, outputs)
     for operator in onnx_random_operators(model):
         raise ValueError(f"the ONNX graph holds the random operator {operator}; nothing was written.")
     known = {name: json.dumps(value) for name, value in traced.metadata().items()}
@@ -106,10 +109,10 @@ def _runtime(onnxruntime: Any, content: bytes, names: tuple[str, ...]) -> Answer
     except Exception as error:  # its exceptions have no common base
         raise ValueError(f"onnxruntime does not accept the graph: {error}") from error
 
-    def answer(*inputs: Tensor) -> Tensor:
+    def answer(*inputs: Tensor) -> tuple[Tensor, ...]:
         given = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
         try:
-            return torch.from_numpy(session.run(None, given)[0])
+            return tuple(torch.from_numpy(array) for array in session.run(None, given))
         except Exception as error:
             raise ValueError(
                 f"onnxruntime fails on {names[0]} {tuple(inputs[0].shape)}, which the network takes: {error}"

@@ -28,7 +28,7 @@ def convert(
     inputs: tuple[str, ...],
     axes: tuple[tuple[str, ...], ...],
     opset: int | None = None,
-    output: str = "logits",
+    outputs: tuple[str, ...] = ("logits",),
 ) -> Any:
     """Return the ONNX model of a program, without paths of this machine.
 
@@ -37,7 +37,7 @@ def convert(
         inputs: Their names.
         axes: Names of the axes of each; "" where one is fixed.
         opset: Version of ONNX's operators.
-        output: Name of what the program gives.
+        outputs: Names of what the program gives.
 
     Raises:
         ValueError: If an operator has no ONNX form.
@@ -49,7 +49,7 @@ def convert(
             program,
             dynamo=True,
             input_names=list(inputs),
-            output_names=[output],
+            output_names=list(outputs),
             opset_version=opset,
             verbose=False,
         )

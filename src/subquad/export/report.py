@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from subquad.export.trace import Traced
 
 AGREEMENT = 0.9999  # of the pixels must have the same most probable class
 
-Answer = Callable[..., Tensor]  # to the inputs of the network
+Answer = Callable[..., Tensor | tuple[Tensor, ...]]  # to the inputs of the network; then its state, if any
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,11 @@ def compare(
     checks = []
     for inputs in traced.questions(generator):
         with torch.no_grad():
-            expected, first, second = traced.network(*inputs), answer(*inputs), answer(*inputs)
-        checks.append(_check(tuple(inputs[0].shape), expected, first, second, traced.unit))
+            (expected, *state), (first, *its), (second, *again) = (
+                _parts(ask(*inputs)) for ask in (traced.network, answer, answer)
+            )
+        check = _check(tuple(inputs[0].shape), expected, first, second, traced.unit)
+        checks.append(_with_state(check, state, its, again))
     return ExportReport(
         Path(path),
         format,
@@ -151,6 +154,27 @@ def compare(
         tuple(checks),
         {"python": platform.python_version(), "torch": torch.__version__, **versions},
     )
+
+
+def _parts(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _with_state(
+    check: ShapeCheck, expected: list[Tensor], first: list[Tensor], second: list[Tensor]
+) -> ShapeCheck:
+    """Return a check that also fails where the state that is given with an answer is another one."""
+    if [tensor.shape for tensor in expected] != [tensor.shape for tensor in first]:
+        return replace(check, error=torch.inf)
+    worst = check.error
+    for wanted, found in zip(expected, first, strict=True):
+        if wanted.numel():
+            wanted, found = wanted.double(), found.double()
+            error = float((wanted - found).abs().max().nan_to_num(torch.inf))
+            # As `passed` takes the error of the answer: of what is large, in units of its own size.
+            worst = max(worst, error / max(1.0, float(wanted.abs().max())) * max(check.unit, check.scale))
+    same = all(a.numpy().tobytes() == b.numpy().tobytes() for a, b in zip(first, second, strict=True))
+    return replace(check, error=worst, repeatable=check.repeatable and same)
 
 
 def _check(

@@ -45,6 +45,11 @@ class Traced(Protocol):
         ...
 
     @property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the inputs, the last ones, that the graph gives anew after its answer: its state."""
+        ...
+
+    @property
     def axes(self) -> tuple[tuple[str, ...], ...]:
         """Names of the free axes of each input; "" where one is fixed."""
         ...

@@ -66,6 +66,11 @@ class TracedImages:
         return ("images",)
 
     @property
+    def carried(self) -> tuple[str, ...]:
+        """Nothing: there is no state."""
+        return ()
+
+    @property
     def takes(self) -> str:
         """Which images the graph takes."""
         box = getattr(self.config, "resize", None)

@@ -10,6 +10,8 @@ from subquad.models.ham_config import WithHam
 from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.hamgan.network import HamGAN
 from subquad.models.hub import from_pretrained, push_to_hub, save_pretrained
+from subquad.models.language.config import LanguageConfig
+from subquad.models.language.network import LanguageNetwork
 from subquad.models.network import ImageNetwork, Network
 from subquad.models.optimized import InferenceReport, inference_report, optimize_for_inference
 from subquad.models.originals.load import LoadReport, load_original
@@ -41,6 +43,8 @@ __all__ = [
     "ImageConfig",
     "ImageNetwork",
     "InferenceReport",
+    "LanguageConfig",
+    "LanguageNetwork",
     "LightHam",
     "LightHamConfig",
     "LightHamDecoder",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from subquad.models.classification.config import ClassifierConfig
 from subquad.models.hamgan.config import HamGANConfig
+from subquad.models.language.config import LanguageConfig
 from subquad.models.registry import register_model
 from subquad.models.segmentation.hamnet import HamNetConfig
 from subquad.models.segmentation.light_ham import LightHamConfig
@@ -161,3 +162,8 @@ register_model(
 # The same networks: the strong one was trained on batches of 1,024 instead of 256.
 register_model("hamgan_baby", HamGANConfig())
 register_model("hamgan_strong", HamGANConfig())
+
+# Ours: 0.4, 10 and 100 million parameters on bytes.
+register_model("ham_lm_tiny", LanguageConfig())
+register_model("ham_lm_small", LanguageConfig(dim=384, depth=6, heads=6, paramixer_heads=24, context=1024))
+register_model("ham_lm_base", LanguageConfig(dim=768, depth=14, heads=12, paramixer_heads=48, context=2048))

@@ -1,6 +1,9 @@
 """Modules: parameters, state and randomness around `subquad.ops`. Needs torch alone."""
 
 from subquad.nn.attention import NoContext, SelfAttention
+from subquad.nn.causal_conv import ShortConv
+from subquad.nn.causal_convolution import CausalConvolution
+from subquad.nn.causal_paramixer import CausalParamixer
 from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.contract import check_mixer
 from subquad.nn.contract_report import Check, Report
@@ -14,6 +17,8 @@ from subquad.nn.sharing import sharing_dictionary, watching_input
 from subquad.nn.spectral_norm import SpectralNorm, spectral_norm
 
 __all__ = [
+    "CausalConvolution",
+    "CausalParamixer",
     "Check",
     "ConditionalBatchNorm",
     "Ham",
@@ -23,6 +28,7 @@ __all__ = [
     "Paramixer",
     "Report",
     "SelfAttention",
+    "ShortConv",
     "SpectralNorm",
     "check_mixer",
     "check_solver",

@@ -82,7 +82,7 @@ class Paramixer(nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
-        factors = _number_of_factors(factors, length)
+        factors = number_of_factors(factors, length)
         _check_arguments(dim, hidden, factors, protocol, residual, start, dropout)
         self.dim, self.hidden, self.factors = dim, hidden, factors
         self.protocol, self.residual, self.recompute = protocol, residual, recompute
@@ -188,7 +188,12 @@ class Paramixer(nn.Module):
         )
 
 
-def _number_of_factors(factors: int | None, length: int | None) -> int:
+def number_of_factors(factors: int | None, length: int | None) -> int:
+    """Return the number of factors, given or for a length: the smallest M with 2**M >= `length`, at least 1.
+
+    Raises:
+        ValueError: If not exactly one of the two is given, or the length is below 1.
+    """
     if (factors is None) == (length is None):
         raise ValueError(
             f"give either factors or the length they are made for, got factors={factors} and length={length}."

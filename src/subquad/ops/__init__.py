@@ -1,5 +1,6 @@
 """Pure functions of tensors: the decompositions, and mixing by sparse links. Needs torch alone."""
 
+from subquad.ops.causal_links import causal_link_chain, causal_link_mix
 from subquad.ops.cd import CD
 from subquad.ops.decompose import Descending, Factors, Problem, Solver, decompose
 from subquad.ops.encode import encode
@@ -15,6 +16,8 @@ __all__ = [
     "Factors",
     "Problem",
     "Solver",
+    "causal_link_chain",
+    "causal_link_mix",
     "cdil_offsets",
     "chord_offsets",
     "decompose",

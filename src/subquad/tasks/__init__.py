@@ -139,7 +139,6 @@ register_task(
     "generation",
     "subquad.tasks.generation.task:TASK",
     {
-        "generate": Command("subquad.tasks.generation.commands.generate:main", "make images of a class"),
         "features": Command(
             "subquad.tasks.generation.commands.features:main",
             "train the proxy features of a data set, for proxy-FID",
@@ -147,3 +146,4 @@ register_task(
     },
 )
 register_task("classification", "subquad.tasks.classification.task:TASK")
+register_task("language", "subquad.tasks.language.task:TASK")

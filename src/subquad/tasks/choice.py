@@ -17,7 +17,17 @@ from subquad.models.ready import ready_path
 from subquad.tasks import Task, task_called, task_names, task_of, tasks_that_load
 
 RECIPE_TASK = "task of a recipe"
-_TAKE_A_VALUE = ("--json", "--output", "--device", "--format", "--batch_size")  # of `test` and `predict`
+# Of `test`, `predict` and `generate`.
+_TAKE_A_VALUE = (
+    "--json",
+    "--output",
+    "--device",
+    "--format",
+    "--batch_size",
+    "--prompt",
+    "--stop",
+    "--class",
+)
 
 
 def task_to_fit(arguments: Sequence[str]) -> Task:
@@ -48,7 +58,7 @@ def task_to_fit(arguments: Sequence[str]) -> Task:
 
 
 def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
-    """Return the task of the checkpoint among the arguments of `test` or `predict`, and where it is.
+    """Return the task of the checkpoint among the arguments of a command, and where it is.
 
     Without one that is None, and it is for the parser to complain.
 
@@ -68,6 +78,20 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
                 continue
             return task_of(config), Path(argument)
     return default_task(), None
+
+
+def task_to_generate(arguments: Sequence[str]) -> Task:
+    """Return the task of the checkpoint among the arguments, if its networks make something.
+
+    Else it is the first that does, and for that to complain.
+
+    Raises:
+        FileNotFoundError: As `task_to_ask`.
+    """
+    task, _ = task_to_ask(arguments)
+    if task.generates:
+        return task
+    return next(one for one in tasks_that_load(lambda sentence: None) if one.generates)
 
 
 def task_to_check(arguments: Sequence[str]) -> tuple[Task, str, list[str]]:

@@ -34,6 +34,8 @@ class Task(ABC):
         score_meaning: What its score says, in a sentence or two for those who never met it.
         counts: What `count_samples` tells evaluations by, one by one, such as "images"; "" if it cannot.
         fit_defaults: What options of training are if they are not given, where it is not as usual.
+        generates: The command `subquad generate` of its networks, "package.module:function"; "" if they make
+            nothing.
     """
 
     name: ClassVar[str]
@@ -44,6 +46,7 @@ class Task(ABC):
     score_meaning: ClassVar[str] = ""
     counts: ClassVar[str] = ""
     fit_defaults: ClassVar[Mapping[str, Any]] = {}
+    generates: ClassVar[str] = ""
 
     # subquad fit, in this order
 

@@ -13,6 +13,7 @@ from subquad.models.registry import register
 from subquad.models.sequence.config import SequenceConfig
 from subquad.models.sequence.mixers import make_block
 from subquad.models.sequence.standard_units import StandardUnits
+from subquad.models.tokens import check_tokens
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.reset import start_with
 from subquad.ops.transforms import is_known
@@ -101,7 +102,7 @@ class SequenceNetwork(Network):
             inputs = inputs.where(real if inputs.dim() == 3 else real.squeeze(-1), 0)
         if self.input is None:
             assert self.embedding is not None
-            _check_tokens(inputs, self.embedding.num_embeddings)
+            check_tokens(inputs, self.embedding.num_embeddings)
             x = self.embedding(inputs.long())
         else:
             # A quantised layer has no parameters, and takes float32.
@@ -144,16 +145,3 @@ class SequenceNetwork(Network):
 
 def _uniform(table: nn.Embedding, most: float) -> None:
     nn.init.uniform_(table.weight, -most, most)
-
-
-def _check_tokens(inputs: Tensor, vocab_size: int) -> None:
-    """Raise ValueError if a number is that of no token, where looking does not make a device wait."""
-    if not is_known(inputs) or inputs.device.type != "cpu" or not inputs.numel():
-        return
-    smallest, largest = (int(bound) for bound in inputs.aminmax())
-    if smallest < 0 or largest >= vocab_size:
-        wrong = smallest if smallest < 0 else largest
-        raise ValueError(
-            f"the inputs hold {wrong}, but the network knows tokens 0 to {vocab_size - 1}; number them as in "
-            f"training, or build the network with a larger vocab_size."
-        )

@@ -33,6 +33,7 @@ class Generation(Task):
     name = "generation"
     default_model = "hamgan_baby"
     kept_of_run = ("data", "model", "seed", "features", "inception")
+    generates = "subquad.tasks.generation.commands.generate:main"
 
     def add_fit_options(self, p: Parser) -> None:
         """Add features, network, data, the two optimisers and grids of images."""

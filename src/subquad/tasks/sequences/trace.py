@@ -53,6 +53,11 @@ class TracedSequences:
         return "inputs", "lengths"
 
     @property
+    def carried(self) -> tuple[str, ...]:
+        """Nothing: there is no state."""
+        return ()
+
+    @property
     def smallest(self) -> int:
         """Positions of the shortest sequence."""
         return 1

@@ -9,8 +9,8 @@ import tracemalloc
 import pytest
 
 from subquad.base.limits import LONGEST_LINE, MIB, UNPACKED_UNASKED
-from subquad.tasks.sequences.data import files
-from subquad.tasks.sequences.data.files import open_text, read_bytes
+from subquad.data import text_files
+from subquad.data.text_files import open_text, read_bytes
 
 OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 
@@ -18,8 +18,8 @@ OPENERS = {".gz": gzip.open, ".xz": lzma.open}
 @pytest.fixture
 def small(monkeypatch):
     """Limits of kilobytes, so that the bombs are small."""
-    monkeypatch.setattr(files, "LONGEST_LINE", 2**18)
-    monkeypatch.setattr(files, "UNPACKED_UNASKED", 2**19)
+    monkeypatch.setattr(text_files, "LONGEST_LINE", 2**18)
+    monkeypatch.setattr(text_files, "UNPACKED_UNASKED", 2**19)
 
 
 @pytest.mark.parametrize("packing", OPENERS)

@@ -24,7 +24,8 @@ def parser() -> Parser:
     p = Parser(
         prog="subquad generate",
         description="Make images. Writes CLASS_NUMBER.png for each, and grid.png; a seed gives the same "
-        "images whatever their number and the batch size.",
+        "images whatever their number and the batch size. Of a network of text: `subquad generate RUN "
+        "--help`.",
     )
     add_checkpoint(p)
     for name, kind, help in (

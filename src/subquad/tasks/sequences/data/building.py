@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from subquad.base.limits import LARGEST_ID
-from subquad.tasks.sequences.data.files import open_text, read_bytes
+from subquad.data.text_files import open_text, read_bytes
 from subquad.tasks.sequences.data.grey import encode_grey
 from subquad.tasks.sequences.data.listops import DIGITS, ListOps
 from subquad.tasks.sequences.data.options import USUAL_LENGTH, SequenceOptions

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from subquad.base.hidden import visible
 from subquad.base.suggest import beside
+from subquad.data.text_files import bare_name, kind_of, open_text
 from subquad.tasks.sequences.data.bases import bases_of, keep_bases, letter_notes, without_positions
-from subquad.tasks.sequences.data.files import bare_name, kind_of, open_text
 from subquad.tasks.sequences.data.samples import Record
 from subquad.tasks.sequences.data.split import Splits
 from subquad.tasks.sequences.data.tables import Complain, Note, ignore, refuse

@@ -11,7 +11,7 @@ from torch import Tensor
 from subquad.base.hidden import is_hidden
 from subquad.base.suggest import beside
 from subquad.data.pictures import read_small
-from subquad.tasks.sequences.data.files import open_text
+from subquad.data.text_files import open_text
 from subquad.tasks.sequences.data.pathfinder import CLASSES, Difficulty
 from subquad.tasks.sequences.data.samples import Record
 from subquad.tasks.sequences.data.split import Splits

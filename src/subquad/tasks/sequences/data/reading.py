@@ -10,8 +10,8 @@ import torch
 from subquad.base.hidden import visible
 from subquad.base.suggest import beside
 from subquad.data.shared import data_folder
+from subquad.data.text_files import PACKED, find_file, kind_of, open_text
 from subquad.tasks.sequences.data.bases import bases_of, keep_bases, letter_notes
-from subquad.tasks.sequences.data.files import PACKED, find_file, kind_of, open_text
 from subquad.tasks.sequences.data.genome import FASTA, read_genomes
 from subquad.tasks.sequences.data.grey import read_grey
 from subquad.tasks.sequences.data.listops import clean_listops

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from subquad.tasks.sequences.data.files import read_bytes
+from subquad.data.text_files import read_bytes
 from subquad.tasks.sequences.data.samples import Record
 from subquad.tasks.sequences.data.tables import Complain, refuse
 

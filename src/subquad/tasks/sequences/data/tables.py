@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from subquad.data.text_files import kind_of, open_text
 from subquad.tasks.sequences.data.cells import label_text, sequence_text
 from subquad.tasks.sequences.data.delimited import Row, delimited_rows
-from subquad.tasks.sequences.data.files import kind_of, open_text
 from subquad.tasks.sequences.data.options import Tokens
 from subquad.tasks.sequences.data.samples import Record
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from subquad.base.hidden import visible
 from subquad.base.suggest import beside
+from subquad.data.text_files import PACKED, kind_of, open_text
 from subquad.tasks.sequences.data.bases import bases_of, letter_notes
 from subquad.tasks.sequences.data.building import EncodeText
-from subquad.tasks.sequences.data.files import PACKED, kind_of, open_text
 from subquad.tasks.sequences.data.genome import FASTA, read_fasta
 from subquad.tasks.sequences.data.listops import clean_listops
 from subquad.tasks.sequences.data.options import SequenceOptions

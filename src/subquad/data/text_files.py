@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from subquad.base.files import require_file
-from subquad.base.limits import LONGEST_LINE, MOST_UNPACKED_RATIO, UNPACKED_UNASKED
+from subquad.base.limits import LONGEST_LINE, MIB, MOST_UNPACKED_RATIO, UNPACKED_UNASKED
 from subquad.base.suggest import beside
 
 PACKED = (".gz", ".xz")
@@ -38,6 +38,27 @@ def open_text(path: Path) -> Iterator[IO[str]]:
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise ValueError(f"{path} is not UTF-8, it holds the byte 0x{byte:02x}; save it as UTF-8.") from error
+    except _BROKEN as error:
+        raise ValueError(
+            f"{path} cannot be unpacked ({error}); it is cut off or corrupt, copy it again."
+        ) from error
+
+
+def read_in_parts(path: Path, size: int = MIB) -> Iterator[bytes]:
+    """Yield a whole file of any length, unpacking `.gz` and `.xz`.
+
+    Args:
+        path: Of the file.
+        size: Bytes at a time.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no file on disk, cut off or corrupt, or if it unpacks to far more than it has.
+    """
+    try:
+        with _open_bytes(path) as data, _Watched(data, path, lines=False) as watched:
+            while part := watched.read(size):
+                yield part
     except _BROKEN as error:
         raise ValueError(
             f"{path} cannot be unpacked ({error}); it is cut off or corrupt, copy it again."
@@ -106,10 +127,10 @@ def _open_bytes(path: Path) -> IO[bytes]:
 
 
 class _Watched(io.RawIOBase):
-    """Bytes as they come, until a line is too long or a packed file becomes too much."""
+    """Bytes as they come, until a line is too long, if it matters, or a packed file becomes too much."""
 
-    def __init__(self, data: IO[bytes], path: Path) -> None:
-        self.data, self.path = data, path
+    def __init__(self, data: IO[bytes], path: Path, lines: bool = True) -> None:
+        self.data, self.path, self.lines = data, path, lines
         self.unpacked = self.line = 0  # bytes read, and those since the last end of a line
         packed = path.suffix.lower() in PACKED
         self.most = max(UNPACKED_UNASKED, path.stat().st_size * MOST_UNPACKED_RATIO) if packed else None
@@ -128,7 +149,7 @@ class _Watched(io.RawIOBase):
                 f"{self.path} unpacks to more than {MOST_UNPACKED_RATIO} times its size, which no text does; "
                 f"if it is meant, unpack it first."
             )
-        if self.line > LONGEST_LINE:
+        if self.lines and self.line > LONGEST_LINE:
             raise ValueError(
                 f"{self.path} has a line of more than {LONGEST_LINE:,} bytes; break it up, if it is text."
             )

@@ -1,0 +1,68 @@
+"""What mixes the positions of a text, by the names that a pattern has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal
+
+from subquad.nn.causal import CausalMixer
+
+if TYPE_CHECKING:
+    from subquad.models.language.config import LanguageConfig
+
+
+def _paramixer(config: LanguageConfig) -> CausalMixer:
+    from subquad.nn.causal_paramixer import CausalParamixer
+
+    return CausalParamixer(
+        config.dim,
+        factors=config.factor_count,
+        heads=config.paramixer_heads,
+        conv=config.conv,
+        start=config.start,
+    )
+
+
+def _convolution(config: LanguageConfig) -> CausalMixer:
+    from subquad.nn.causal_convolution import CausalConvolution
+
+    return CausalConvolution(
+        config.dim,
+        factors=config.factor_count,
+        heads=config.paramixer_heads,
+        conv=config.conv,
+        start=config.start,
+    )
+
+
+def _ham(solver: Literal["ridge", "gradient", "none"]) -> Callable[[LanguageConfig], CausalMixer]:
+    def make(config: LanguageConfig) -> CausalMixer:
+        from subquad.nn.causal_ham import CausalHam
+
+        return CausalHam(
+            config.dim,
+            heads=config.heads,
+            solver=solver,
+            chunk=config.chunk,
+            conv=config.conv,
+            gate=config.gate,
+            grad=config.grad,
+        )
+
+    return make
+
+
+def _attention(config: LanguageConfig) -> CausalMixer:
+    from subquad.nn.causal_attention import CausalAttention
+
+    return CausalAttention(config.dim, heads=config.heads, gate=config.gate)
+
+
+MIXERS: dict[str, Callable[[LanguageConfig], CausalMixer]] = {
+    "paramixer": _paramixer,
+    "ham": _ham("ridge"),
+    "delta": _ham("gradient"),
+    "linear": _ham("none"),
+    "attention": _attention,
+    "convolution": _convolution,
+}
