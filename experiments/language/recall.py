@@ -2,9 +2,9 @@
 
     python experiments/language/recall.py --designs ridge attention --seeds 0 1 2
 
-A sequence of 64 tokens tells P keys with their values, side by side, and then asks for each key once, in
-any order and at any place; what stands between is a blank. Keys and values are drawn anew for each sequence,
-so that weights cannot know them. Who does not recall, but knows which values were told, is right in 1/P.
+A sequence of 64 tokens tells P keys with their values, side by side, and then asks for one of the keys at every
+position, in any order. Keys and values are drawn anew for each sequence, so that weights cannot know them. Who
+does not recall, but knows which values were told, is right in 1/P.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ import torch
 import training
 from torch import nn
 
-KEYS, VALUES, BLANK = 31, 31, 0  # tokens: a blank, keys 1.., values after them
+KEYS, VALUES = 32, 32  # tokens: keys, then values
 PAIRS = (4, 8, 16)
 LENGTH = 64
 
 
 def sequences(count: int, pairs: int, generator: torch.Generator) -> training.Batch:
-    """Return tokens and targets (count, LENGTH); a target is -1 where nothing is asked."""
-    keys = torch.rand(count, KEYS, generator=generator).argsort(1)[:, :pairs] + 1
-    values = torch.randint(VALUES, (count, pairs), generator=generator) + 1 + KEYS
+    """Return tokens and targets (count, LENGTH); a target is -1 while keys are told."""
+    keys = torch.rand(count, KEYS, generator=generator).argsort(1)[:, :pairs]
+    values = torch.randint(VALUES, (count, pairs), generator=generator) + KEYS
     told = torch.stack([keys, values], dim=2).flatten(1)
-    rest = LENGTH - 2 * pairs
-    places = torch.rand(count, rest, generator=generator).argsort(1)[:, :pairs]  # in any order
-    asked = torch.full((count, rest), BLANK).scatter(1, places, keys)
-    answers = torch.full((count, rest), -1).scatter(1, places, values)
-    return torch.cat([told, asked], 1), torch.cat([torch.full_like(told, -1), answers], 1)
+    which = torch.randint(pairs, (count, LENGTH - 2 * pairs), generator=generator)
+    tokens = torch.cat([told, keys.gather(1, which)], 1)
+    return tokens, torch.cat([torch.full_like(told, -1), values.gather(1, which)], 1)
 
 
 def main() -> None:
@@ -48,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     sizes = {
         "dim": options.dim, "depth": options.depth, "heads": options.heads, "context": LENGTH,
-        "vocab_size": 1 + KEYS + VALUES,
+        "vocab_size": KEYS + VALUES,
     }  # fmt: skip
     held_out = {n: sequences(200, n, torch.Generator().manual_seed(1)) for n in PAIRS}
 
