@@ -1,6 +1,8 @@
 """Modules: parameters, state and randomness around `subquad.ops`. Needs torch alone."""
 
 from subquad.nn.attention import NoContext, SelfAttention
+from subquad.nn.causal_attention import CausalAttention
+from subquad.nn.causal_ham import CausalHam
 from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.contract import check_mixer
 from subquad.nn.contract_report import Check, Report
@@ -14,6 +16,8 @@ from subquad.nn.sharing import sharing_dictionary, watching_input
 from subquad.nn.spectral_norm import SpectralNorm, spectral_norm
 
 __all__ = [
+    "CausalAttention",
+    "CausalHam",
     "Check",
     "ConditionalBatchNorm",
     "Ham",
