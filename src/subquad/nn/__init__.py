@@ -1,8 +1,10 @@
 """Modules: parameters, state and randomness around `subquad.ops`. Needs torch alone."""
 
 from subquad.nn.attention import NoContext, SelfAttention
+from subquad.nn.causal_attention import CausalAttention
 from subquad.nn.causal_conv import ShortConv
 from subquad.nn.causal_convolution import CausalConvolution
+from subquad.nn.causal_ham import CausalHam
 from subquad.nn.causal_paramixer import CausalParamixer
 from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.contract import check_mixer
@@ -17,7 +19,9 @@ from subquad.nn.sharing import sharing_dictionary, watching_input
 from subquad.nn.spectral_norm import SpectralNorm, spectral_norm
 
 __all__ = [
+    "CausalAttention",
     "CausalConvolution",
+    "CausalHam",
     "CausalParamixer",
     "Check",
     "ConditionalBatchNorm",

@@ -121,11 +121,11 @@ class CausalLinkMixer(CausalMixer):
         return self.output(gated.to(z.dtype))
 
     def _check_cache(self, x: Tensor, cache: Cache) -> None:
-        expected = (len(x), 2**self.factors - 1, self.dim)
+        expected = (x.shape[0], 2**self.factors - 1, self.dim)
         if cache["rings"].shape != expected:
             raise ValueError(
                 f"the cache must have rings {expected} for an input {tuple(x.shape)}, got "
-                f"{tuple(cache['rings'].shape)}; take one of init_cache({len(x)})."
+                f"{tuple(cache['rings'].shape)}; take one of init_cache({x.shape[0]})."
             )
 
     def extra_repr(self) -> str:

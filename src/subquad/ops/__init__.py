@@ -1,10 +1,11 @@
-"""Pure functions of tensors: the decompositions, and mixing by sparse links. Needs torch alone."""
+"""Pure functions of tensors: decompositions, sparse links, linear memories. Needs torch alone."""
 
 from subquad.ops.causal_links import causal_link_chain, causal_link_mix
 from subquad.ops.cd import CD
 from subquad.ops.decompose import Descending, Factors, Problem, Solver, decompose
 from subquad.ops.encode import encode
 from subquad.ops.links import cdil_offsets, chord_offsets, link_mix
+from subquad.ops.memory import MemoryState, linear_memory, memory_step
 from subquad.ops.nmf import NMF
 from subquad.ops.vq import VQ
 
@@ -14,6 +15,7 @@ __all__ = [
     "VQ",
     "Descending",
     "Factors",
+    "MemoryState",
     "Problem",
     "Solver",
     "causal_link_chain",
@@ -22,5 +24,7 @@ __all__ = [
     "chord_offsets",
     "decompose",
     "encode",
+    "linear_memory",
     "link_mix",
+    "memory_step",
 ]

@@ -49,9 +49,9 @@ def causal_link_mix(
             f"gates must be (batch, positions, heads) for values {tuple(values.shape)}, and offset at least "
             f"1, got {tuple(gates.shape)} and {offset}."
         )
-    if before is not None and before.shape != (len(values), offset, values.shape[2]):
+    if before is not None and before.shape != (values.shape[0], offset, values.shape[2]):
         raise ValueError(
-            f"before must be {(len(values), offset, values.shape[2])}, as many rows as the offset, got "
+            f"before must be {(values.shape[0], offset, values.shape[2])}, as many rows as the offset, got "
             f"{tuple(before.shape)}."
         )
     dtype = precision_of(values)

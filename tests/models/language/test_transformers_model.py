@@ -11,7 +11,7 @@ from subquad.models.language.transformers_model import HamLMConfig, HamLMForCaus
 from toy_language import toy  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("toy")
-PATTERNS = [("toy",)]
+PATTERNS = [("toy",), ("paramixer", "convolution")]
 END = 256
 
 
@@ -79,7 +79,7 @@ def test_it_is_saved_and_loaded_by_the_auto_classes(network, tmp_path):
     assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
     tokens = torch.randint(257, (2, 9))
     with torch.no_grad():
-        assert torch.equal(again(tokens).logits, network(tokens))
+        torch.testing.assert_close(again(tokens).logits, network(tokens))  # weights lie elsewhere in memory
     assert (again.config.vocab_size, again.config.eos_token_id) == (257, END)
 
 

@@ -17,7 +17,7 @@ from toy_language import toy  # noqa: F401
 onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.usefixtures("toy")
 END = 256
-PATTERNS = [("toy",)]
+PATTERNS = [("toy",), ("paramixer", "convolution")]
 
 
 def network_of(pattern):

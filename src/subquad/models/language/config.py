@@ -14,6 +14,7 @@ from subquad.base.suggest import did_you_mean
 from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
 from subquad.models.language.mixers import MIXERS
+from subquad.nn.causal_link_mixer import GateStart
 
 BYTES = 257  # tokens: the bytes, and the end of a document
 PATTERN = ("paramixer", "ham")  # of the named networks
@@ -41,7 +42,8 @@ class LanguageConfig(NetworkConfig):
             context needs.
         mlp_ratio: Width of the MLP, in multiples of `dim`.
         tied: Whether the readout is the table of token vectors.
-        start: Links of "paramixer" and "convolution" before training; see `subquad.nn.CausalParamixer`.
+        start: Links of "paramixer" and "convolution" before training, "graded" or "uniform", for the second
+            also "identity"; see `subquad.nn.CausalParamixer`.
         chunk: Positions between two inverses of "ham".
         conv: Positions that the short convolution of all mixers but "attention" sees.
         gate: Whether the outputs of "ham", "delta", "linear" and "attention" are gated.
@@ -66,7 +68,7 @@ class LanguageConfig(NetworkConfig):
     factors: int | None = None
     mlp_ratio: float = 4.0
     tied: bool = True
-    start: Literal["graded", "uniform"] = "graded"
+    start: GateStart = "graded"
     chunk: int = 64
     conv: int = 4
     gate: bool = True

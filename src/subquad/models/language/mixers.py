@@ -6,26 +6,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from subquad.nn.causal import CausalMixer
+from subquad.nn.causal_convolution import CausalConvolution
+from subquad.nn.causal_paramixer import CausalParamixer
 
 if TYPE_CHECKING:
     from subquad.models.language.config import LanguageConfig
 
 
 def _paramixer(config: LanguageConfig) -> CausalMixer:
-    from subquad.nn.causal_paramixer import CausalParamixer
-
     return CausalParamixer(
         config.dim,
         factors=config.factor_count,
         heads=config.paramixer_heads,
         conv=config.conv,
-        start=config.start,
+        start=config.start,  # pyright: ignore[reportArgumentType]  it says itself which it has
     )
 
 
 def _convolution(config: LanguageConfig) -> CausalMixer:
-    from subquad.nn.causal_convolution import CausalConvolution
-
     return CausalConvolution(
         config.dim,
         factors=config.factor_count,

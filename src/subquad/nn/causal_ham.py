@@ -1,0 +1,233 @@
+"""A ham for sequences in which no position sees a later one: a memory of keys and values that decays."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from subquad.nn.causal import Cache
+from subquad.nn.causal_heads import CausalHeads, finite_rows
+from subquad.ops.decompose import autocast_off
+from subquad.ops.memory import (
+    MemoryGradient,
+    MemorySolver,
+    MemoryState,
+    empty_memory,
+    linear_memory,
+    memory_step,
+)
+from subquad.ops.memory_checks import check_options
+from subquad.ops.transforms import is_known, is_transformed
+
+# Positions that are computed at a time: what they take in between is a small part of a long sequence, and
+# stays in the cache of a processor.
+_PART = 1024
+_LEAST_RIDGE = 0.01
+_TINY = 1e-6  # beside the square of a length; of what is about one, it changes nothing
+
+
+class CausalHam(CausalHeads):
+    """Complete values from keys by a linear memory of all positions so far, O(n), with constant state.
+
+    For each head, with q, k, v = conv(W x), q and k of length one::
+
+        S_t = gamma_t S_{t-1} + beta_t k_t v_t'      G_t = gamma_t G_{t-1} + beta_t k_t k_t'
+
+    beta = sigmoid and log gamma = logsigmoid of a linear map of x. What a position asks for, q, is a column
+    [q; ?] of which the lower part is missing, and the columns [k; v] so far are its dictionary. Its codes by
+    least squares with a ridge, the code step of `CD` in closed form, complete it: o = S' (G + diag ridge)^-1
+    q. The output is W_o (rmsnorm(o) * silu(W_z x)), with the norm over each head.
+
+    This is the family of online ridge regression and fast weights, which others found from other sides
+    (test-time regression, MesaNet, DeltaNet, gated linear attention).
+
+    Sequences of more than some 1,000 positions are computed, and in training computed once more for the
+    backward pass, part by part. Beside the input and the output that holds the state at each part and what
+    one part takes. Derivatives of any order exist, in all transforms of `torch.func`.
+
+    Args:
+        dim: Channels.
+        heads: Memories side by side, of `dim / heads` squared numbers each; must divide `dim`.
+        solver: "ridge": as above, G being that at the start of a chunk of positions. "gradient": instead,
+            each position takes one gradient step on the loss |S' k - v|^2 (the gated delta rule), and o = S'
+            q. "none": o = S' q (gated linear attention); a SiLU is before the lengths of q and k.
+        chunk: Positions that share an inverse, for "ridge"; of speed alone for the others.
+        conv: Positions that the short convolution sees; 0: none.
+        gate: Whether the output is gated, silu(W_z x).
+        grad: What is differentiated of "ridge". With c = (G + diag ridge)^-1 q, the codes: "one_step" takes G
+            for a constant. o = S' c stays linear in the values, and its derivatives by v and q (through the
+            inverse) and by the ridge are exact; k, beta and gamma get those by way of S, not those by way of
+            G. "full" has them all. The other solvers have no inverse, and all of their derivatives.
+
+    Attributes:
+        ridge: What is added to G is softplus of it plus 0.01, (heads, dim / heads); None but for "ridge".
+
+    References:
+        Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021, for the decomposition and
+        the one-step gradient; for the family see `subquad.ops.linear_memory`.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        *,
+        heads: int = 4,
+        solver: MemorySolver = "ridge",
+        chunk: int = 64,
+        conv: int = 4,
+        gate: bool = True,
+        grad: MemoryGradient = "one_step",
+    ) -> None:
+        super().__init__(dim, heads, conv, gate)
+        check_options(solver, grad, chunk)
+        self.solver: MemorySolver = solver
+        self.grad: MemoryGradient = grad
+        self.chunk = chunk
+        self.gates = nn.Linear(dim, 2 * heads)  # beta of each head, and gamma
+        self.norm = nn.RMSNorm(dim // heads, eps=1e-5)
+        shape = (heads, dim // heads)
+        self.ridge = nn.Parameter(torch.empty(shape)) if solver == "ridge" else None
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Start with gates that hardly see the data, memories of some 20 to 1,000 positions, a ridge of 1."""
+        self.gates.reset_parameters()
+        self.gates.weight *= 0.1
+        self.gates.bias.copy_(torch.cat((torch.ones(self.heads), torch.linspace(3, 7, self.heads))))
+        if self.ridge is not None:
+            self.ridge.fill_(math.log(math.expm1(1 - _LEAST_RIDGE)))
+
+    def init_cache(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Cache:
+        """Return the cache of no position: "memory", "gram", "inverse", "tail" and "t"; of constant size."""
+        device = self.output.weight.device if device is None else device
+        dtype = self.output.weight.dtype if dtype is None else dtype
+        size = self.dim // self.heads
+        sums = torch.promote_types(dtype, torch.float32)
+        state = empty_memory(batch, self.heads, size, size, solver=self.solver, device=device, dtype=sums)
+        t = torch.zeros(batch, dtype=torch.int64, device=device)
+        return _stored(state) | self._first_tail(batch, device, dtype) | {"t": t}
+
+    def step(self, x_t: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
+        """Mix one more position, (batch, dim)."""
+        (q, k, v), tail = self._project_one(x_t, cache.get("tail"))
+        q, k = self._unit(q), self._unit(k)
+        beta, log_gamma = self._strengths(x_t)
+        o, state = memory_step(
+            q, k, v.to(q.dtype), beta, log_gamma, _state(cache), solver=self.solver, ridge=self._ridge(),
+            grad=self.grad, starts=cache["t"] % self.chunk == 0,
+        )  # fmt: skip
+        after = _stored(state) | ({} if tail is None else {"tail": tail}) | {"t": cache["t"] + 1}
+        return self._finish(self._normed(o), x_t), after
+
+    def _mix(
+        self, x: Tensor, cache: Cache | None, lengths: Tensor | None, keep: bool
+    ) -> tuple[Tensor, Cache]:
+        x, lost = finite_rows(x)
+        tail = None if cache is None else cache.get("tail")
+        state = None if cache is None else _state(cache)
+        offset = None if cache is None else self._offset(cache["t"])
+        # Of a length that a compiler does not know it cannot make parts.
+        in_parts = not torch.compiler.is_compiling() and x.shape[1] > _PART
+        mix = self._mix_parts if in_parts else self._mix_part
+        y, tail, state = mix(x, tail, state, offset, lengths)
+        y = y.where(~lost, torch.nan)
+        if not keep:
+            return y, {}
+        state = state._replace(memory=state.memory.where(~lost[:, -1, :, None, None], torch.nan))
+        t = torch.zeros(len(x), dtype=torch.int64, device=x.device) if cache is None else cache["t"]
+        t = t + (x.shape[1] if lengths is None else lengths.to(x.device))
+        return y, _stored(state) | ({} if tail is None else {"tail": tail}) | {"t": t}
+
+    def _mix_parts(
+        self,
+        x: Tensor,
+        tail: Tensor | None,
+        state: MemoryState | None,
+        offset: Tensor | None,
+        lengths: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None, MemoryState]:
+        """Mix some positions after others, keeping little of them for the backward pass."""
+        # The transforms of `torch.func` keep what they need themselves, and refuse checkpoints.
+        again = torch.is_grad_enabled() and not is_transformed(x, *self.parameters())
+        size = -(-_PART // self.chunk) * self.chunk  # each begins where the one before did, in its chunk
+        rows = []
+        for number, part in enumerate(x.split(size, dim=1)):
+            left = None if lengths is None else (lengths - number * size).clamp(0, part.shape[1])
+            given = (part, tail, state, offset, left)
+            if again:
+                mixed = checkpoint(self._mix_part, *given, use_reentrant=False, preserve_rng_state=False)
+                assert isinstance(mixed, tuple)
+            else:
+                mixed = self._mix_part(*given)
+            y, tail, state = mixed
+            rows.append(y)
+        assert state is not None
+        return torch.cat(rows, dim=1), tail, state
+
+    def _mix_part(
+        self,
+        x: Tensor,
+        tail: Tensor | None,
+        state: MemoryState | None,
+        offset: Tensor | None,
+        lengths: Tensor | None,
+    ) -> tuple[Tensor, Tensor | None, MemoryState]:
+        """Return the mixed positions, and the tail and the state after them."""
+        (q, k, v), tail = self._project(x, tail, lengths)
+        q, k = self._unit(q), self._unit(k)
+        given = (q, k, v.to(q.dtype), *self._strengths(x))
+        o, state = linear_memory(
+            *(each.transpose(1, 2) for each in given), solver=self.solver, ridge=self._ridge(),
+            grad=self.grad, chunk=self.chunk, state=state, offset=offset, lengths=lengths,
+        )  # fmt: skip
+        return self._finish(self._normed(o.transpose(1, 2)), x), tail, state
+
+    def _offset(self, t: Tensor) -> Tensor | None:
+        """Return how many positions of its chunk each sample already had; None: none of them any."""
+        if self.solver != "ridge":
+            return None
+        offset = t % self.chunk
+        return offset if not is_known(t) or bool(offset.any()) else None
+
+    def _unit(self, x: Tensor) -> Tensor:
+        """Return queries or keys with length one, in the precision of sums."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if self.solver == "none":
+            x = F.silu(x)
+        return x * (x.square().sum(-1, keepdim=True) + _TINY).rsqrt()
+
+    def _strengths(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return beta and log gamma, (..., heads): how much is stored, and what is left of what was."""
+        with autocast_off(x):  # gamma is nearly one, where bfloat16 has two digits
+            sums = torch.promote_types(x.dtype, torch.float32)
+            both = F.linear(x.to(sums), self.gates.weight.to(sums), self.gates.bias.to(sums))
+            beta, gamma = both.unflatten(-1, (2, self.heads)).unbind(-2)
+            return beta.sigmoid(), F.logsigmoid(gamma)
+
+    def _ridge(self) -> Tensor | None:
+        if self.ridge is None:
+            return None
+        return F.softplus(self.ridge.to(torch.promote_types(self.ridge.dtype, torch.float32))) + _LEAST_RIDGE
+
+    def _normed(self, o: Tensor) -> Tensor:
+        return F.rms_norm(o, self.norm.normalized_shape, self.norm.weight.to(o.dtype), self.norm.eps)
+
+    def extra_repr(self) -> str:
+        """Return what `repr` shows between the brackets."""
+        options = f"solver={self.solver!r}, chunk={self.chunk}, grad={self.grad!r}"
+        return f"{self.dim}, heads={self.heads}, {options}"
+
+
+def _stored(state: MemoryState) -> Cache:
+    return {name: tensor for name, tensor in state._asdict().items() if tensor is not None}
+
+
+def _state(cache: Cache) -> MemoryState:
+    return MemoryState(cache["memory"], cache.get("gram"), cache.get("inverse"))
