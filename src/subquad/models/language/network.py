@@ -20,7 +20,6 @@ from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.reset import start_with
 
 EPS = 1e-6  # of the norms
-TABLE_DEVIATION = 0.02
 
 
 class LanguageLayer(nn.Module):
@@ -90,16 +89,15 @@ class LanguageNetwork(Network):
         super().__init__()
         self.config: LanguageConfig = config  # pyright: ignore[reportIncompatibleVariableOverride]
         self.embedding = nn.Embedding(config.vocab_size, config.dim)
-        # The readout meets inputs of length sqrt(dim): vectors as small as these start with logits near 0,
-        # a loss of log(vocab_size). As inputs they are scaled up, or the first layers would not see them
-        # beside what they add themselves.
-        start_with(self.embedding, _small)
+        # Scaled up by sqrt(dim), vectors of length 1 have entries of about 1, as what the mixers add: smaller
+        # ones drown in that, and recall is learned much later. As a readout they start with logits of about 1.
+        start_with(self.embedding, _unit_length)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(LanguageLayer(config, name) for name in config.mixers)
         self.norm = nn.RMSNorm(config.dim, eps=EPS)
         self.readout = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
         if self.readout is not None:
-            start_with(self.readout, _small)
+            start_with(self.readout, _unit_length)
 
     def forward(
         self,
@@ -235,8 +233,8 @@ def _joined(caches: list[Cache]) -> Cache:
     }
 
 
-def _small(table: nn.Embedding | nn.Linear) -> None:
-    nn.init.normal_(table.weight, std=TABLE_DEVIATION)
+def _unit_length(table: nn.Embedding | nn.Linear) -> None:
+    nn.init.normal_(table.weight, std=table.weight.shape[1] ** -0.5)
 
 
 def _scale(layer: nn.Linear, by: float) -> None:
