@@ -2,9 +2,9 @@
 
     python experiments/language/recall.py --designs ridge attention --seeds 0 1 2
 
-A sequence of 64 tokens tells P keys with their values, side by side, and then asks for one of the keys at every
-position, in any order. Keys and values are drawn anew for each sequence, so that weights cannot know them. Who
-does not recall, but knows which values were told, is right in 1/P.
+A sequence of 64 tokens tells P keys with their values, side by side, and then asks for one of the keys at
+every position, in any order. Keys and values are drawn anew for each sequence, so that weights cannot know them.
+Who does not recall, but knows which values were told, is right in 1/P.
 """
 
 from __future__ import annotations
@@ -42,11 +42,12 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--chunk", type=int, default=16, help="Positions between two inverses of ridge.")
     parser.add_argument("--name", default="recall")
     options = parser.parse_args()
     sizes = {
         "dim": options.dim, "depth": options.depth, "heads": options.heads, "context": LENGTH,
-        "vocab_size": KEYS + VALUES,
+        "chunk": options.chunk,         "vocab_size": KEYS + VALUES,
     }  # fmt: skip
     held_out = {n: sequences(200, n, torch.Generator().manual_seed(1)) for n in PAIRS}
 

@@ -90,7 +90,7 @@ class LanguageNetwork(Network):
         self.config: LanguageConfig = config  # pyright: ignore[reportIncompatibleVariableOverride]
         self.embedding = nn.Embedding(config.vocab_size, config.dim)
         # Scaled up by sqrt(dim), vectors of length 1 have entries of about 1, as what the mixers add: smaller
-        # ones drown in that, and recall is learned much later. As a readout they start with logits of about 1.
+        # ones drown in that, and recall is learned much later. As a readout they begin with logits near 1.
         start_with(self.embedding, _unit_length)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(LanguageLayer(config, name) for name in config.mixers)
