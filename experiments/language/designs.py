@@ -22,6 +22,7 @@ DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "paramixer": (("paramixer",), {}),
     "paramixer, ridge": (("paramixer", "ham"), {}),
     "ridge, paramixer": (("ham", "paramixer"), {}),
+    "paramixer, untied": (("paramixer",), {"tied": False}),
     "paramixer, attention": (("paramixer", "attention"), {}),
     "delta, paramixer": (("delta", "paramixer"), {}),
 }

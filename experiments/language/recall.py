@@ -3,8 +3,8 @@
     python experiments/language/recall.py --designs ridge attention --seeds 0 1 2
 
 A sequence of 64 tokens tells P keys with their values, side by side, and then asks for one of the keys at
-every position, in any order. Keys and values are drawn anew for each sequence, so that weights cannot know them.
-Who does not recall, but knows which values were told, is right in 1/P.
+every position, in any order. Keys and values are drawn anew for each sequence: weights cannot know them. Who
+does not recall, but knows which values were told, is right in 1/P.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     options = parser.parse_args()
     sizes = {
         "dim": options.dim, "depth": options.depth, "heads": options.heads, "context": LENGTH,
-        "chunk": options.chunk,         "vocab_size": KEYS + VALUES,
+        "chunk": options.chunk, "vocab_size": KEYS + VALUES,
     }  # fmt: skip
     held_out = {n: sequences(200, n, torch.Generator().manual_seed(1)) for n in PAIRS}
 
