@@ -97,6 +97,8 @@ def test_options_of_a_task(name):
     parsers = {"fit": fit_parser(task), "test": ask_parser("test", task)}
     if name != "generation":  # it has `subquad generate`
         parsers["predict"] = ask_parser("predict", task)
+    if task.generates:
+        parsers["generate"] = import_module(task.generates.partition(":")[0]).parser()
     if task.formats:
         parsers["data_check"] = data.parser(task, "")
     if type(task).convert_data is not Task.convert_data:
@@ -187,9 +189,20 @@ def run_classification(root):
     run("predict", root / "run", root / "data/val/red", f"--output={root / 'predictions.csv'}")
 
 
+def run_language(root):
+    (root / "text.txt").write_text("".join(f"{n} green bottles on the wall, " for n in range(200)))
+    run(
+        "fit", "--model.name=ham_lm_tiny", "--model.dim=16", "--data.context=16", "--data.batch_size=4",
+        f"--data.file={root / 'text.txt'}", "--trainer.accelerator=cpu", "--trainer.max_steps=2",
+        "--trainer.val_check_interval=2", f"--output={root / 'run'}", LOG,
+    )  # fmt: skip
+    run("test", root / "run", "--json", root / "test.json")
+    run("predict", root / "run", root / "text.txt", f"--output={root / 'predictions.csv'}")
+
+
 RUNS = {
     "segmentation": run_segmentation, "sequences": run_sequences, "generation": run_generation,
-    "classification": run_classification,
+    "classification": run_classification, "language": run_language,
 }  # fmt: skip
 
 

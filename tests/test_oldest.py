@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MORE = ("pretrained", "serve", "video", "bench")
+MORE = ("pretrained", "serve", "video", "bench", "language")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

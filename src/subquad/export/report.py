@@ -144,7 +144,14 @@ def compare(
                 _parts(ask(*inputs)) for ask in (traced.network, answer, answer)
             )
         check = _check(tuple(inputs[0].shape), expected, first, second, traced.unit)
-        checks.append(_with_state(check, state, its, again))
+        checks.append(
+            _with_state(
+                check,
+                _cropped(state, its, traced),
+                _cropped(its, state, traced),
+                _cropped(again, state, traced),
+            )
+        )
     return ExportReport(
         Path(path),
         format,
@@ -158,6 +165,18 @@ def compare(
 
 def _parts(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _cropped(state: list[Tensor], other: list[Tensor], traced: Traced) -> list[Tensor]:
+    """Return a state without what it has more of than another one where it grows: that is room to grow."""
+    axes = traced.axes[len(traced.axes) - len(state) :]
+    found = []
+    for tensor, like, names in zip(state, other, axes, strict=False):
+        for axis, name in enumerate(names):
+            if axis and name and axis < min(tensor.dim(), like.dim()):
+                tensor = tensor.narrow(axis, 0, min(tensor.shape[axis], like.shape[axis]))
+        found.append(tensor)
+    return found + state[len(found) :]
 
 
 def _with_state(

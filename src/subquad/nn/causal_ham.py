@@ -98,7 +98,9 @@ class CausalHam(CausalHeads):
         """Start with gates that hardly see the data, memories of some 20 to 1,000 positions, a ridge of 1."""
         self.gates.reset_parameters()
         self.gates.weight *= 0.1
-        self.gates.bias.copy_(torch.cat((torch.ones(self.heads), torch.linspace(3, 7, self.heads))))
+        # On the CPU, wherever the layer is: who builds on "meta" may let one of the two be there, one not.
+        starts = torch.ones(self.heads, device="cpu"), torch.linspace(3, 7, self.heads, device="cpu")
+        self.gates.bias.copy_(torch.cat(starts))
         if self.ridge is not None:
             self.ridge.fill_(math.log(math.expm1(1 - _LEAST_RIDGE)))
 

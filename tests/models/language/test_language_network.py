@@ -11,7 +11,7 @@ from subquad import load_model, save_model
 from subquad.models import LanguageConfig, create_model, model_config
 from toy_language import toy  # noqa: F401
 
-PATTERNS = [("toy",), ("paramixer", "convolution")]
+PATTERNS = [("toy",), ("paramixer", "ham"), ("attention", "convolution"), ("delta", "linear")]
 
 
 @pytest.fixture(params=PATTERNS, ids=" ".join)

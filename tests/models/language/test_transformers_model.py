@@ -11,7 +11,7 @@ from subquad.models.language.transformers_model import HamLMConfig, HamLMForCaus
 from toy_language import toy  # noqa: F401
 
 pytestmark = pytest.mark.usefixtures("toy")
-PATTERNS = [("toy",), ("paramixer", "convolution")]
+PATTERNS = [("toy",), ("paramixer", "ham"), ("attention", "convolution"), ("delta", "linear")]
 END = 256
 
 

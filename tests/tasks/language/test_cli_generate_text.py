@@ -168,7 +168,7 @@ def test_a_long_prompt_is_read_in_parts(monkeypatch):
         (["--top_p=1.5"], "--top_p must be above 0 and at most 1, got 1.5"),
         (["--tokens=-1"], "--tokens must be at least 0, got -1"),
         (["--batch=0"], "--batch must be at least 1, got 0"),
-        (["--batch=100000"], "--batch may be"),
+        (["--batch=10000000"], "--batch may be"),
         (["--seed=-3"], "--seed must be at least 0, got -3"),
         (["--stop="], "--stop is empty"),
         (["--prmpt=x"], "--prompt"),

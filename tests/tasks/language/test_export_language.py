@@ -17,7 +17,6 @@ from toy_language import toy  # noqa: F401
 onnxruntime = pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.usefixtures("toy")
 END = 256
-PATTERNS = [("toy",), ("paramixer", "convolution")]
 
 
 def network_of(pattern):
@@ -26,7 +25,7 @@ def network_of(pattern):
         dim=16,
         depth=len(pattern),
         pattern=pattern,
-        heads=2,
+        heads=4,
         paramixer_heads=4,
         factors=3,
         chunk=4,
@@ -37,7 +36,7 @@ def network_of(pattern):
     return network.eval()
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids=" ".join)
+@pytest.mark.parametrize("pattern", [("paramixer", "ham"), ("attention", "convolution")], ids=" ".join)
 def test_onnxruntime_writes_the_same_text(pattern, tmp_path, call):
     network = network_of(pattern)
     save_model(network, tmp_path / "n.safetensors")
@@ -66,7 +65,7 @@ def test_onnxruntime_writes_the_same_text(pattern, tmp_path, call):
     assert len({*written[0]}) > 1 and written[0] != written[1]
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids=" ".join)
+@pytest.mark.parametrize("pattern", [("toy",), ("delta", "linear")], ids=" ".join)
 def test_a_program_of_pytorch_gives_the_same(pattern, tmp_path):
     report = export_torch(network_of(pattern), tmp_path / "n.pt2")
     assert report.passed and len(report.checks) == 5

@@ -15,6 +15,7 @@ from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
 from subquad.models.language.mixers import MIXERS
 from subquad.nn.causal_link_mixer import GateStart
+from subquad.ops.memory import MemoryGradient
 
 BYTES = 257  # tokens: the bytes, and the end of a document
 PATTERN = ("paramixer", "ham")  # of the named networks
@@ -45,7 +46,7 @@ class LanguageConfig(NetworkConfig):
         start: Links of "paramixer" and "convolution" before training, "graded" or "uniform", for the second
             also "identity"; see `subquad.nn.CausalParamixer`.
         chunk: Positions between two inverses of "ham".
-        conv: Positions that the short convolution of all mixers but "attention" sees.
+        conv: Positions that the short convolution of each mixer sees.
         gate: Whether the outputs of "ham", "delta", "linear" and "attention" are gated.
         grad: Gradient of "ham": "one_step" or "full"; see `subquad.nn.CausalHam`.
         dropout: Of token vectors and of what each mixer and MLP adds.
@@ -72,7 +73,7 @@ class LanguageConfig(NetworkConfig):
     chunk: int = 64
     conv: int = 4
     gate: bool = True
-    grad: Literal["one_step", "full"] = "one_step"
+    grad: MemoryGradient = "one_step"
     dropout: float = 0.0
 
     def __post_init__(self) -> None:

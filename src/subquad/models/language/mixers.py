@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from subquad.nn.causal import CausalMixer
+from subquad.nn.causal_attention import CausalAttention
 from subquad.nn.causal_convolution import CausalConvolution
+from subquad.nn.causal_ham import CausalHam
 from subquad.nn.causal_paramixer import CausalParamixer
+from subquad.ops.memory import MemorySolver
 
 if TYPE_CHECKING:
     from subquad.models.language.config import LanguageConfig
@@ -33,10 +36,8 @@ def _convolution(config: LanguageConfig) -> CausalMixer:
     )
 
 
-def _ham(solver: Literal["ridge", "gradient", "none"]) -> Callable[[LanguageConfig], CausalMixer]:
+def _ham(solver: MemorySolver) -> Callable[[LanguageConfig], CausalMixer]:
     def make(config: LanguageConfig) -> CausalMixer:
-        from subquad.nn.causal_ham import CausalHam
-
         return CausalHam(
             config.dim,
             heads=config.heads,
@@ -51,9 +52,7 @@ def _ham(solver: Literal["ridge", "gradient", "none"]) -> Callable[[LanguageConf
 
 
 def _attention(config: LanguageConfig) -> CausalMixer:
-    from subquad.nn.causal_attention import CausalAttention
-
-    return CausalAttention(config.dim, heads=config.heads, gate=config.gate)
+    return CausalAttention(config.dim, heads=config.heads, conv=config.conv, gate=config.gate)
 
 
 MIXERS: dict[str, Callable[[LanguageConfig], CausalMixer]] = {

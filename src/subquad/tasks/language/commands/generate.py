@@ -23,8 +23,6 @@ from subquad.tasks.language.data.tokens import Tokens, tokens_of
 from subquad.tasks.language.state import load_place, save_place
 from subquad.tasks.language.writing import Place, Sampling, Until, read, write
 
-MOST_SAMPLES = 4096
-
 
 def parser() -> Parser:
     """Return the options of `subquad generate` of a network of text."""
@@ -115,8 +113,6 @@ def _check(options: Any) -> None:
     for name, least in {"tokens": 0, "seed": 0, "batch": 1}.items():
         if options[name] is not None and options[name] < least:
             raise ValueError(f"--{name} must be at least {least}, got {options[name]}.")
-    if options.batch is not None and options.batch > MOST_SAMPLES:
-        raise ValueError(f"--batch may be {MOST_SAMPLES} at most, got {options.batch}.")
     if options.stop == "":
         raise ValueError("--stop is empty; give a text, or leave it out.")
 
