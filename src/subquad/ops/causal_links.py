@@ -100,7 +100,7 @@ def chain_in_ordinary_operations(
     """Do the same as `causal_link_chain`, one factor after the other."""
     y = values.to(precision_of(values))
     with autocast_off(values):
-        for m, gates in enumerate(link_gates(y, logits, hidden, weight)):
+        for m, gates in enumerate(_gates(y, logits, hidden, weight).unbind(2)):
             y = causal_link_mix(y, gates, 2**m, scale=1)
         return (y * SCALE ** len(logits)).to(values.dtype)
 
@@ -131,7 +131,7 @@ def causal_link_part(
     _check_chain(values, logits, hidden, weight)
     y, after = values.to(precision_of(values)), []
     with autocast_off(values):
-        for m, gates in enumerate(link_gates(y, logits, hidden, weight)):
+        for m, gates in enumerate(_gates(y, logits, hidden, weight).unbind(2)):
             size = 2**m
             rows = before[:, size - 1 : 2 * size - 1]
             after.append(_last_rows(rows, y, lengths))
@@ -159,23 +159,24 @@ def causal_link_step(
         The mixed values, and what each factor was given now, (batch, M, dim).
     """
     with autocast_off(values):
-        y, given = values.unsqueeze(1).to(past.dtype), []
-        gates = link_gates(y, logits, None if hidden is None else hidden.unsqueeze(1), weight)
-        for m, some in enumerate(gates):
+        y, heads, given = values.to(past.dtype), logits.shape[1], []
+        hidden = None if hidden is None else hidden.unsqueeze(1)
+        gates = _gates(y.unsqueeze(1), logits, hidden, weight)[:, 0].unsqueeze(3)
+        y = y.unflatten(1, (heads, -1))
+        for earlier, some in zip(past.unflatten(2, (heads, -1)).unbind(1), gates.unbind(1), strict=True):
             given.append(y)
-            y = causal_link_mix(y, some, 1, scale=1, before=past[:, m : m + 1])
-        return (y * SCALE ** len(logits)).squeeze(1).to(values.dtype), torch.cat(given, dim=1)
+            y = torch.lerp(y, earlier, some)
+        y = y.flatten(1) * SCALE ** len(logits)
+        return y.to(values.dtype), torch.stack(given, dim=1).flatten(2)
 
 
-def link_gates(
-    values: Tensor, logits: Tensor, hidden: Tensor | None, weight: Tensor | None
-) -> tuple[Tensor, ...]:
-    """Return the gates of each factor, (batch, n, heads), in the type of `values`."""
+def _gates(values: Tensor, logits: Tensor, hidden: Tensor | None, weight: Tensor | None) -> Tensor:
+    """Return the gates, (batch, n, M, heads), in the type of `values`."""
     logits = logits.to(values.dtype)
     if hidden is None or weight is None:
-        return tuple(gates.expand(*values.shape[:2], -1) for gates in logits.sigmoid())
+        return logits.sigmoid().expand(*values.shape[:2], -1, -1)
     flat = F.linear(hidden.to(logits.dtype), weight.to(logits.dtype).flatten(0, 1), logits.flatten())
-    return flat.sigmoid().unflatten(2, logits.shape).unbind(2)
+    return flat.sigmoid().unflatten(2, logits.shape)
 
 
 def _last_rows(before: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:
