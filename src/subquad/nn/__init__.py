@@ -1,6 +1,7 @@
 """Modules: parameters, state and randomness around `subquad.ops`. Needs torch alone."""
 
 from subquad.nn.attention import NoContext, SelfAttention
+from subquad.nn.chordmixer import ChordMixer
 from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.contract import check_mixer
 from subquad.nn.contract_report import Check, Report
@@ -15,6 +16,7 @@ from subquad.nn.spectral_norm import SpectralNorm, spectral_norm
 
 __all__ = [
     "Check",
+    "ChordMixer",
     "ConditionalBatchNorm",
     "Ham",
     "Hamburger",

@@ -1,10 +1,11 @@
-"""Pure functions of tensors: the decompositions, and mixing by sparse links. Needs torch alone."""
+"""Pure functions of tensors: the decompositions, and mixing by links and rotations. Needs torch alone."""
 
 from subquad.ops.cd import CD
 from subquad.ops.decompose import Descending, Factors, Problem, Solver, decompose
 from subquad.ops.encode import encode
 from subquad.ops.links import cdil_offsets, chord_offsets, link_mix
 from subquad.ops.nmf import NMF
+from subquad.ops.rotate import rotate
 from subquad.ops.vq import VQ
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "decompose",
     "encode",
     "link_mix",
+    "rotate",
 ]
