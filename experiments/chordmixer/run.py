@@ -9,6 +9,7 @@ The test split is scored once a run, at the end: nothing is chosen by it.
 """
 
 import argparse
+import csv
 import json
 import os
 import platform
@@ -82,7 +83,8 @@ def network_options(task: str, mixer: str) -> dict:
         assert isinstance(config, SequenceConfig)
         return parameters_of(config) - (config.length * config.dim if config.positions else 0)
 
-    return options | {"hidden": min(range(4, 513, 2), key=lambda hidden: abs(size(hidden) - PARAMETERS))}
+    one, two = size(1), size(2)  # it grows evenly
+    return options | {"hidden": 1 + round((PARAMETERS - one) / (two - one))}
 
 
 def run(task: str, mixer: str, seed: int, rate: float, folder: str, extra: list[str]) -> dict:
@@ -102,15 +104,15 @@ def run(task: str, mixer: str, seed: int, rate: float, folder: str, extra: list[
         "--optimizer.decay=cosine", "--optimizer.weight_decay=0.01", "--report_samples=0", *extra,
     )  # fmt: skip
     seconds, cpu = time.perf_counter() - started, os.times().children_user - cpu
-    scores = {}
-    for split in ("val", "test"):
-        _command("test", output, f"--json={output}/{split}.json", *_files(task, folder, split))
-        scores[split] = json.loads(Path(output, f"{split}.json").read_text())
+    _command("test", output, f"--json={output}/test.json", *_files(task, folder))
+    with next(Path(output, "logs").glob("*/metrics.csv")).open() as file:
+        validation = [float(row["val/accuracy"]) for row in csv.DictReader(file) if row["val/accuracy"]][-1]
+    test = json.loads(Path(output, "test.json").read_text())
     sizes = {name: p.numel() for name, p in load_model(Path(output, "best.safetensors")).named_parameters()}
     positions = sizes.pop("positions.weight", 0)
     return {
         "task": task, "mixer": mixer, "seed": seed, "rate": rate,
-        "test": scores["test"], "val": scores["val"],
+        "accuracy": test["accuracy"], "loss": test["loss"], "validation": validation,
         "parameters": sum(sizes.values()), "positions": positions,
         "dim": options["dim"], "hidden": options["hidden"],
         "steps": told["steps"], "batch": told["batch"], "options": extra,
@@ -118,10 +120,10 @@ def run(task: str, mixer: str, seed: int, rate: float, folder: str, extra: list[
     }  # fmt: skip
 
 
-def _files(task: str, folder: str, test: str = "test") -> list[str]:
+def _files(task: str, folder: str) -> list[str]:
     if task not in ("pixels", "reviews"):
         return []
-    names = {"file": "train", "val_file": "val", "test_file": test}
+    names = {"file": "train", "val_file": "val", "test_file": "test"}
     return [f"--data.{option}={folder}/{task}_{name}.jsonl" for option, name in names.items()]
 
 
@@ -161,7 +163,7 @@ def main() -> None:
         for task in given.tasks:
             for mixer in given.mixers:
                 first = [once(task, mixer, 0, rate) for rate in RATES]
-                best = max(first, key=lambda r: r["val"]["accuracy"])["rate"]
+                best = max(first, key=lambda r: r["validation"])["rate"]
                 for seed in TASKS[task]["seeds"][1:]:
                     once(task, mixer, seed, best)
 

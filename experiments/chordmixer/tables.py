@@ -11,7 +11,7 @@ RUNS = [json.loads(line) for line in (Path(__file__).parent / "results.jsonl").r
 def chosen(runs: list) -> list:
     """Return the runs with the rate that was better on validation with seed 0."""
     first = [run for run in runs if run["seed"] == 0]
-    rate = max(first, key=lambda run: run["val"]["accuracy"])["rate"]
+    rate = max(first, key=lambda run: run["validation"])["rate"]
     return [run for run in runs if run["rate"] == rate]
 
 
@@ -25,10 +25,10 @@ print(
 print("|---|---|--:|--:|--:|---|--:|--:|--:|--:|")
 for (task, mixer), runs in groups.items():
     best = chosen(runs)
-    scores = [100 * run["test"]["accuracy"] for run in best]
+    scores = [100 * run["accuracy"] for run in best]
     spread = f" ± {statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
     each = f" ({', '.join(f'{score:.1f}' for score in scores)})" if len(scores) > 1 else ""
-    rates = {run["rate"]: 100 * run["val"]["accuracy"] for run in runs if run["seed"] == 0}
+    rates = {run["rate"]: 100 * run["validation"] for run in runs if run["seed"] == 0}
     both = ", ".join(f"{rate:g}: {score:.1f}" for rate, score in sorted(rates.items()))
     one = best[0]
     seconds = statistics.median(run["cpu_seconds"] for run in best)
