@@ -23,6 +23,7 @@ NETWORKS = {
     "paramixer_image": SMALL | {"positions": True, "embedding_range": 0.1, "protocol": "cdil"},
     "paramixer_adding": SMALL | {"context": "transformer"},
     "paramixer_order": SMALL | {"context": "none", "unused_tables": True},
+    "chordmixer": SMALL | {"dim": 12},
 }
 
 

@@ -1,4 +1,4 @@
-"""The named networks: the published configurations (Enjoy-Hamburger, SegNeXt, VAN, Paramixer)."""
+"""The named networks: the published configurations (Enjoy-Hamburger, SegNeXt, VAN, Paramixer, ChordMixer)."""
 
 from __future__ import annotations
 
@@ -154,6 +154,46 @@ register_model(
         depth=2,
         norm=True,
         start="uniform",
+        pooling="mean",
+        dropout=0.1,
+    ),
+)
+
+# ChordMixer with the published widths of Long Range Arena: tracks of 8, 16, 28 and 24 channels, hidden width,
+# dropout, one block for each power of two. Ours: layer norms where batch norms were published, and grey
+# levels as tokens.
+for _task, _vocabulary, _classes, _length, _track, _hidden, _dropout in (
+    ("listops", 17, 10, 2048, 8, 88, 0.1),
+    ("text", 258, 2, 4096, 16, 96, 0.1),
+    ("image", 256, 10, 1024, 28, 420, 0.0),
+    ("pathfinder", 256, 2, 1024, 24, 320, 0.0),
+):
+    register_model(
+        f"chordmixer_{_task}",
+        SequenceConfig(
+            context="chordmixer",
+            vocab_size=_vocabulary,
+            num_classes=_classes,
+            length=_length,
+            dim=_track * _length.bit_length(),
+            hidden=_hidden,
+            norm=True,
+            pooling="mean",
+            block_dropout=_dropout,
+        ),
+    )
+
+# Where sequences of one's own begin, as "paramixer" and about as large: nothing published.
+register_model(
+    "chordmixer",
+    SequenceConfig(
+        context="chordmixer",
+        vocab_size=256,
+        num_classes=2,
+        length=1024,
+        dim=110,
+        hidden=96,
+        norm=True,
         pooling="mean",
         dropout=0.1,
     ),

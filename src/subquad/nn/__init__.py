@@ -6,6 +6,7 @@ from subquad.nn.causal_conv import ShortConv
 from subquad.nn.causal_convolution import CausalConvolution
 from subquad.nn.causal_ham import CausalHam
 from subquad.nn.causal_paramixer import CausalParamixer
+from subquad.nn.chordmixer import ChordMixer
 from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.contract import check_mixer
 from subquad.nn.contract_report import Check, Report
@@ -24,6 +25,7 @@ __all__ = [
     "CausalHam",
     "CausalParamixer",
     "Check",
+    "ChordMixer",
     "ConditionalBatchNorm",
     "Ham",
     "Hamburger",

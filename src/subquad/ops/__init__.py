@@ -1,4 +1,4 @@
-"""Pure functions of tensors: decompositions, sparse links, linear memories. Needs torch alone."""
+"""Pure functions of tensors: decompositions, links, rotations, linear memories. Needs torch alone."""
 
 from subquad.ops.causal_links import causal_link_chain, causal_link_mix
 from subquad.ops.cd import CD
@@ -7,6 +7,7 @@ from subquad.ops.encode import encode
 from subquad.ops.links import cdil_offsets, chord_offsets, link_mix
 from subquad.ops.memory import MemoryState, linear_memory, memory_step
 from subquad.ops.nmf import NMF
+from subquad.ops.rotate import rotate
 from subquad.ops.vq import VQ
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "linear_memory",
     "link_mix",
     "memory_step",
+    "rotate",
 ]

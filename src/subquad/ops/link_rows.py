@@ -17,7 +17,7 @@ def mix_rows(
 ) -> Tensor:
     """Return the mixed values: a row takes rows further on, weighted by its own links."""
     total = _start(values, residual, lengths)
-    for rows in _samples(values, lengths):
+    for rows in same_lengths(values, lengths):
         part, source = total[rows], values[rows].to(total.dtype)
         columns = links[rows].to(total.dtype).unsqueeze(-1).unbind(2)
         for block in _blocks(source):
@@ -32,7 +32,7 @@ def mix_rows_back(
 ) -> Tensor:
     """Return the gradient of the values: a row takes from the rows that took it, by their links."""
     total = _start(grad, residual, lengths)
-    for rows in _samples(grad, lengths):
+    for rows in same_lengths(grad, lengths):
         part, source = total[rows], grad[rows].to(total.dtype)
         columns = links[rows].to(total.dtype).unsqueeze(-1).unbind(2)
         for block in _blocks(source):
@@ -45,7 +45,7 @@ def mix_rows_back(
 def compare_rows(grad: Tensor, values: Tensor, offsets: tuple[int, ...], lengths: Tensor | None) -> Tensor:
     """Return the gradient of the links: products of a row's gradient with the rows it took."""
     total = grad.new_zeros((*grad.shape[:2], len(offsets)), dtype=precision_of(grad))
-    for rows in _samples(grad, lengths):
+    for rows in same_lengths(grad, lengths):
         part = total[rows]
         left, right = grad[rows].to(part.dtype), values[rows].to(part.dtype)
         for block in _blocks(left):
@@ -61,12 +61,12 @@ def _start(x: Tensor, residual: bool, lengths: Tensor | None) -> Tensor:
         return x.to(precision_of(x), copy=True)
     total = torch.zeros_like(x, dtype=precision_of(x))
     if residual:
-        for rows in _samples(x, lengths):
+        for rows in same_lengths(x, lengths):
             total[rows] = x[rows].to(total.dtype)
     return total
 
 
-def _samples(x: Tensor, lengths: Tensor | None) -> Iterator[tuple[slice, slice]]:
+def same_lengths(x: Tensor, lengths: Tensor | None) -> Iterator[tuple[slice, slice]]:
     """Yield what to cut out of a batch: runs of samples of one length, without their padding."""
     batch, size = x.shape[:2]
     first = 0

@@ -29,7 +29,7 @@ def test_gradients_of_each_sample(vocab_size):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning:torch")
 @pytest.mark.parametrize("dtype", [torch.qint8, torch.float16])
-@pytest.mark.parametrize("mixer", ["paramixer", "none", "transformer"])
+@pytest.mark.parametrize("mixer", ["paramixer", "none", "transformer", "chordmixer"])
 @pytest.mark.parametrize("vocab_size", [20, None])
 def test_dynamic_quantisation(vocab_size, mixer, dtype):
     network = create_model("paramixer_text", vocab_size=vocab_size, context=mixer, **SMALL).eval()

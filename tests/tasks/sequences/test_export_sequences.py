@@ -26,6 +26,7 @@ NETWORKS = {  # few factors: a conversion takes a second for each
     ),
 }
 SLOW = {
+    "chordmixer": ("chordmixer", {"vocab_size": 6, "length": 9}),
     "positions": ("paramixer_order", {"positions": True, "length": 50, "vocab_size": 6}),
     "flatten": ("paramixer_genome", {"pooling": "flatten", "vocab_size": 6, "length": 9}),
     "transformer": (

@@ -1,1 +1,1 @@
-"""Networks on sequences: Paramixer, and rivals in its place."""
+"""Networks on sequences: Paramixer and ChordMixer, and rivals in its place."""

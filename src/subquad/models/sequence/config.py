@@ -1,4 +1,4 @@
-"""The options of a network on sequences (Yu et al., CVPR 2022)."""
+"""The options of a network on sequences (Yu et al., CVPR 2022; Khalitov et al., ICLR 2023)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class SequenceConfig(NetworkConfig):
         hidden: Width of every small MLP.
         depth: Blocks.
         context: What mixes the positions: "paramixer", "none" (no mixing: what a task needs it for),
-            "transformer", or what `register_mixer` made known.
+            "transformer", "chordmixer" (rotations, with `factors` MLPs to a block), or what
+            `register_mixer` made known.
         heads: Of the rivals of Paramixer.
         protocol: "chord" (offsets 0, 1, 2, 4, ...) or "cdil" (dilated neighbours on both sides).
         links: Non-zero entries in each row of a factor, odd; for "cdil" alone.
@@ -49,7 +50,8 @@ class SequenceConfig(NetworkConfig):
         residual: What is added after each factor: "running" the value before it, "fixed" the value
             before the first factor, None nothing.
         norm: Layer norm before each block and before the readout, and a residual around each block.
-            Of the rivals, which have both in their blocks, before the readout alone.
+            Of the rivals, which have both in their blocks, before the readout alone; of "chordmixer", which
+            has residuals, before each MLP and the readout.
         start: Which links a block has before training: "random", "identity" (each position to itself)
             or "uniform" (each to all alike); see `subquad.nn.Paramixer`.
         pooling: "flatten" (all positions side by side, up to `length` of them), "cls" (the first
@@ -57,7 +59,7 @@ class SequenceConfig(NetworkConfig):
         positions: Whether a learned vector is added at each position.
         dropout: Of the embedded sequence.
         double_dropout: Whether what the first block mixes is dropped out once more, as in the original.
-        block_dropout: Of each block's output.
+        block_dropout: Of each block's output; of "chordmixer" after each linear map of the MLPs.
         embedding_range: Token vectors start uniform in plus or minus this; None: normal of variance 1.
         unused_tables: Whether to build the token and position tables that the original built without
             use, so that parameters count as published.
@@ -169,6 +171,11 @@ class SequenceConfig(NetworkConfig):
         return self.norm and self.context in ("paramixer", "none")
 
     @property
+    def drops_blocks(self) -> bool:
+        """Whether the network drops out what a block gives; "chordmixer" does inside."""
+        return self.context != "chordmixer"
+
+    @property
     def longest(self) -> int | None:
         """The most positions that it takes; None: any number."""
         return self.length if self.positions or self.pooling == "flatten" else None
@@ -180,7 +187,7 @@ class SequenceConfig(NetworkConfig):
 
     @property
     def factor_count(self) -> int:
-        """Sparse factors of a block, at least 1."""
+        """Sparse factors of a block, or its rotations, at least 1."""
         if isinstance(self.factors, int):
             return self.factors
         log = (self.length - 1).bit_length() if self.factors == "ceil" else int(math.log2(self.length))

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "subquad.mixers"
 
 # Ours, each with its paper; "none" is of no paper.
-OURS = {"paramixer": "Yu et al., CVPR 2022", "none": "", "transformer": "Vaswani et al., NeurIPS 2017"}
+OURS = {
+    "paramixer": "Yu et al., CVPR 2022",
+    "none": "",
+    "transformer": "Vaswani et al., NeurIPS 2017",
+    "chordmixer": "Khalitov et al., ICLR 2023",
+}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What mixes the positions of a sequence network: Paramixer, nothing, attention, or what is registered."""
+"""What mixes the positions of a sequence network: ours, nothing, attention, or what is registered."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from subquad.models.sequence.config import SequenceConfig
 from subquad.models.sequence.mixer_registry import registered_mixer
+from subquad.nn.chordmixer import ChordMixer
 from subquad.nn.lengths import real_positions
 from subquad.nn.paramixer import Paramixer
 from subquad.nn.reset import reset_by, start_with
@@ -35,6 +36,8 @@ def make_block(config: SequenceConfig) -> nn.Module:
         return PositionWise(config.dim, config.hidden, config.norm)
     if config.context == "transformer":
         return Transformer(config)
+    if config.context == "chordmixer":
+        return Rotations(config)
     return registered_mixer(config.context).build(config)
 
 
@@ -74,6 +77,25 @@ class Transformer(nn.Module):
         """Attend to all real positions."""
         padding = None if lengths is None else ~real_positions(lengths, values).squeeze(-1)
         return self.layer(values, src_key_padding_mask=padding)
+
+
+class Rotations(nn.Module):
+    """A ChordMixer, which reads the values alone."""
+
+    def __init__(self, config: SequenceConfig) -> None:
+        super().__init__()
+        self.mixer = ChordMixer(
+            config.dim,
+            config.hidden,
+            blocks=config.factor_count,
+            norm=config.norm,
+            dropout=config.block_dropout,
+            recompute=config.recompute,
+        )
+
+    def forward(self, values: Tensor, context: Tensor, *, lengths: Tensor | None = None) -> Tensor:
+        """Mix all real positions."""
+        return self.mixer(values, lengths=lengths)
 
 
 def _zero_bias(layer: nn.Linear) -> None:

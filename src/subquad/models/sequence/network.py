@@ -56,7 +56,7 @@ class SequenceNetwork(Network):
                 table.requires_grad_(False)  # several processes wait for every gradient
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(make_block(config) for _ in range(config.depth))
-        self.block_dropout = nn.Dropout(config.block_dropout)
+        self.block_dropout = nn.Dropout(config.block_dropout if config.drops_blocks else 0.0)
         self.norm = nn.LayerNorm(dim) if config.norm else None
         width = dim * config.length if config.pooling == "flatten" else dim
         self.classifier = nn.Linear(width, config.num_classes)
