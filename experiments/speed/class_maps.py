@@ -1,6 +1,6 @@
 """From logits to classes: all logits of an image and their largest, beside `class_map`.
 
-    OMP_NUM_THREADS=2 SUBQUAD_DATA=... python experiments/speed/class_maps.py      the table of docs/inference.md
+    OMP_NUM_THREADS=2 SUBQUAD_DATA=... python experiments/speed/class_maps.py     docs/inference.md
 
 Random weights; the photograph is one of CamVid's, resized.
 """
