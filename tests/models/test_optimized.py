@@ -202,6 +202,14 @@ def test_bfloat16_leaves_the_ham_and_the_logits_in_float32():
     assert report.steps[-1].name == "bfloat16" and 1e-4 < report.error < 0.1 and 0.5 < report.same_class <= 1
 
 
+def test_bfloat16_leaves_a_learned_dictionary_as_it_is():
+    name, options = FAMILIES["light_ham"]
+    network = shaken(create_model(name, **options, start="learned", grad_steps=2))
+    fast = optimize_for_inference(network, inputs_of(network, 64), dtype="bfloat16")
+    (ours,), (theirs,) = ([m for m in n.modules() if isinstance(m, Ham)] for n in (network, fast))
+    assert theirs.dictionary.dtype == torch.float32 and torch.equal(ours.dictionary, theirs.dictionary)
+
+
 class Less(nn.Module):
     """Takes away what a bfloat16 of that size cannot tell from its neighbours."""
 

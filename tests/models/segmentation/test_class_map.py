@@ -275,3 +275,16 @@ def test_real_pictures(shared_data, folder, classes):
             coarse = network.coarse(images)
             mixed = torch.einsum("kc,bchw->bkhw", mixtures, coarse.logits).contiguous()
             check(mixed, coarse.padded, coarse.size)
+
+
+@pytest.mark.parametrize("classes", [3, 60])
+def test_no_images_have_no_classes(classes):
+    coarse = CoarseLogits(torch.zeros(0, classes, 40, 60), (320, 480), (320, 480), False)
+    assert class_map(coarse).shape == (0, 320, 480)
+
+
+def test_another_default_device_is_of_no_matter():
+    coarse = CoarseLogits(torch.randn(1, 60, 11, 13), (88, 104), (88, 104), False)
+    expected = class_map(coarse)
+    with torch.device("meta"):
+        assert torch.equal(class_map(coarse._replace(logits=coarse.logits.clone())), expected)
