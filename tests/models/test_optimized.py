@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers import relative_error
@@ -249,6 +250,12 @@ def test_activations_behind_convolutions(activation, groups):
     assert ConvActivation.takes(conv, activation) and joined.weight is conv.weight
     with torch.inference_mode():
         torch.testing.assert_close(joined(x), activation(conv(x)), rtol=1e-4, atol=1e-5)
+    with torch.no_grad(), forward_ad.dual_level():  # a graph is not all that records derivatives
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        ours, theirs = (
+            forward_ad.unpack_dual(f(dual)).tangent for f in (joined, lambda x: activation(conv(x)))
+        )
+        torch.testing.assert_close(ours, theirs)
     assert not ConvActivation.takes(conv, nn.GELU(approximate="tanh"))
     assert not ConvActivation.takes(nn.Conv2d(8, 8, 3, padding="same"), activation)
 

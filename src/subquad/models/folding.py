@@ -136,9 +136,7 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def _takes_norm(module: nn.Module) -> bool:
-    # Weights that are computed from others, in the new way of PyTorch or the old, are not to be set.
-    is_plain = not is_parametrized(module) and "weight" in module._parameters
-    return isinstance(module, nn.Conv2d) and is_plain
+    return isinstance(module, nn.Conv2d) and not is_parametrized(module)
 
 
 def _is_folded(module: nn.Module) -> bool:
