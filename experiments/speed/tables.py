@@ -1,6 +1,6 @@
-"""Write the tables of docs/bench.md and docs/training.md from the files beside this one.
+"""Write the tables of docs/bench.md, docs/training.md and docs/inference.md from the files beside this one.
 
-python experiments/speed/tables.py solvers      or modules, models, scaling, sequences, training
+python experiments/speed/tables.py solvers      or modules, models, scaling, sequences, training, inference
 """
 
 import json
@@ -98,11 +98,25 @@ def training() -> Iterator[list[str]]:
         yield [case, *words, f"{rates[-1]['p50'] / rates[0]['p50']:.2f}", *memory]
 
 
+def inference() -> Iterator[list[str]]:
+    """Yield a row for each network: plain, optimised, in bfloat16, compiled."""
+    for name, row in read("inference").items():
+        (shape, *_), medians = row["input"], row["median_ms"]
+        if len(shape) == 4:
+            size = f"{shape[2]} x {shape[3]}"
+        else:
+            size = "one image" if name.startswith("hamgan") else f"{shape[1]:,} positions"
+        ways = [medians.get(way) for way in ("plain", "optimised", "bfloat16", "compiled")]
+        is_map = row["steps"]["optimised"] and len(shape) == 4 and name != "van_tiny"
+        same = f"{100 * row['same_class']['bfloat16']:.1f}" if is_map else ""
+        yield [name, size, *(ms({"p50": way}) if way else "" for way in ways), same]
+
+
 def main() -> None:
     """Print the table that is asked for."""
     tables = {
         "solvers": solvers, "modules": modules, "models": models, "scaling": scaling, "sequences": sequences,
-        "training": training,
+        "training": training, "inference": inference,
     }  # fmt: skip
     for row in tables[sys.argv[1]]():
         sys.stdout.write(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in row)}|\n")

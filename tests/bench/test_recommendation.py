@@ -78,3 +78,10 @@ def test_where_it_turns_is_told_if_that_is_near(attention, ham, told):
     rows = [row(ATTENTION, attention[0], fewer=attention[1]), row("ham", ham[0], fewer=ham[1])]
     turns = [s for s in recommend(rows, 4000, 10).sentences if "would be faster" in s]
     assert turns == ([] if told is None else [told])
+
+
+def test_of_several_rivals_the_fastest_is_where_attention_ends():
+    rows = row(ATTENTION, 4, fewer=0.25), row("slow", 8, fewer=4), row("quick", 5, fewer=2)
+    found = recommend(rows, 1000, 10)
+    assert found.choice == ATTENTION
+    assert any("quick would be faster" in sentence for sentence in found.sentences)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
         ("scaling", "bench"),
         ("sequences", "results"),
         ("training", "training"),
+        ("inference", "inference"),
     ],
 )
 def test_a_page_holds_what_was_measured(table, page):
