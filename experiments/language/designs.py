@@ -1,6 +1,6 @@
 """The designs that are compared: layers of mixers in one frame, at the best gate and start known of each.
 
-The frame is that of `subquad.models.LanguageNetwork`: x + mixer(norm(x)), x + MLP(norm(x)), tied embeddings.
+The frame is that of `subquad.models.LanguageNetwork`: x + mixer(norm(x)), x + MLP(norm(x)), a readout of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "paramixer": (("paramixer",), {}),
     "paramixer, ridge": (("paramixer", "ham"), {}),
     "ridge, paramixer": (("ham", "paramixer"), {}),
-    "paramixer, untied": (("paramixer",), {"tied": False}),
+    "paramixer, tied": (("paramixer",), {"tied": True}),
     "paramixer, attention": (("paramixer", "attention"), {}),
     "delta, paramixer": (("delta", "paramixer"), {}),
 }

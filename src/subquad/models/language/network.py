@@ -90,14 +90,15 @@ class LanguageNetwork(Network):
         self.config: LanguageConfig = config  # pyright: ignore[reportIncompatibleVariableOverride]
         self.embedding = nn.Embedding(config.vocab_size, config.dim)
         # Scaled up by sqrt(dim), vectors of length 1 have entries of about 1, as what the mixers add: smaller
-        # ones drown in that, and recall is learned much later. As a readout they begin with logits near 1.
+        # ones drown in that, and recall is learned much later. As a readout they start with logits of
+        # about 1, one of its own with smaller ones: a loss of little more than log(vocab_size).
         start_with(self.embedding, _unit_length)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(LanguageLayer(config, name) for name in config.mixers)
         self.norm = nn.RMSNorm(config.dim, eps=EPS)
         self.readout = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
         if self.readout is not None:
-            start_with(self.readout, _unit_length)
+            start_with(self.readout, _small)
 
     def forward(
         self,
@@ -233,7 +234,11 @@ def _joined(caches: list[Cache]) -> Cache:
     }
 
 
-def _unit_length(table: nn.Embedding | nn.Linear) -> None:
+def _small(readout: nn.Linear) -> None:
+    nn.init.normal_(readout.weight, std=0.2 * readout.weight.shape[1] ** -0.5)
+
+
+def _unit_length(table: nn.Embedding) -> None:
     nn.init.normal_(table.weight, std=table.weight.shape[1] ** -0.5)
 
 
