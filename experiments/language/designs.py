@@ -1,6 +1,6 @@
 """The designs that are compared: layers of mixers in one frame, at the best gate and start known of each.
 
-The frame is that of `subquad.models.LanguageNetwork`: x + mixer(norm(x)), x + MLP(norm(x)), a readout of its own.
+The frame is that of `subquad.models.LanguageNetwork`: x + mixer(norm(x)), x + MLP(norm(x)), own readout.
 """
 
 from __future__ import annotations

@@ -90,8 +90,7 @@ class LanguageNetwork(Network):
         self.config: LanguageConfig = config  # pyright: ignore[reportIncompatibleVariableOverride]
         self.embedding = nn.Embedding(config.vocab_size, config.dim)
         # Scaled up by sqrt(dim), vectors of length 1 have entries of about 1, as what the mixers add: smaller
-        # ones drown in that, and recall is learned much later. As a readout they start with logits of
-        # about 1, one of its own with smaller ones: a loss of little more than log(vocab_size).
+        # ones drown in that, and recall is learned much later.
         start_with(self.embedding, _unit_length)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(LanguageLayer(config, name) for name in config.mixers)
@@ -220,7 +219,9 @@ class LanguageNetwork(Network):
 
     def _logits(self, x: Tensor) -> Tensor:
         x = self.norm(x)
-        return F.linear(x, self.embedding.weight) if self.readout is None else self.readout(x)
+        if self.readout is None:  # scaled down, or each token would be taken for the next one at first
+            return F.linear(x * self.config.dim**-0.5, self.embedding.weight)
+        return self.readout(x)
 
 
 def _of_layer(cache: Cache, number: int) -> Cache:
