@@ -289,15 +289,31 @@ def test_compiles_whole(kind):
         y = module(x)
         results.append((y, *torch.autograd.grad(y.square().sum(), [x, *mixer.parameters()])))
     torch.testing.assert_close(*results)
+
+
+@pytest.mark.compile
+def test_compiles_a_step_whole():
+    mixer = trained(CausalParamixer(4, factors=2, heads=2))
     step = torch.compile(mixer.step, fullgraph=True)
     caches = mixer.init_cache(2), mixer.init_cache(2)
     with torch.no_grad():
-        for x_t in x.unbind(1)[:5]:
+        for x_t in torch.randn(5, 2, 4):
             y_t, one = step(x_t, caches[0])
             expected, other = mixer.step(x_t, caches[1])
             caches = one, other
             torch.testing.assert_close(y_t, expected)
     torch.testing.assert_close(*caches)
+
+
+def test_compiles_parts_of_any_length():
+    """For the graph alone: without a compiler behind it."""
+    mixer = trained(CausalParamixer(4, factors=3, heads=2)).requires_grad_(False)
+    part = torch.compile(mixer, fullgraph=True, dynamic=True, backend="aot_eager")
+    for n in (9, 12):
+        given = {"return_cache": True, "lengths": torch.tensor([n - 2, 3])}
+        x = torch.randn(2, n, 4)
+        found, expected = (way(x, mixer.init_cache(2), **given) for way in (part, mixer))
+        torch.testing.assert_close(found, expected)
 
 
 class Step(nn.Module):
@@ -318,6 +334,11 @@ def test_exports_for_any_length_and_step_by_step(mixer):
     ).module()
     for n in (2, 20, 37):
         same(program(x[:, :n]), whole[:, :n])
+    shapes = {"x": {1: size}, "cache": dict.fromkeys(mixer.init_cache(2)), "return_cache": None}
+    inputs = (x[:, :9].clone(), mixer.init_cache(2), True)
+    part = torch.export.export(mixer, inputs, dynamic_shapes=shapes, strict=False).module()
+    first, cache = part(x[:, :20], mixer.init_cache(2), True)
+    same(torch.cat((first, part(x[:, 20:], cache, True)[0]), 1), whole)
     cache = mixer.init_cache(2)
     with torch.no_grad():
         step = torch.export.export(Step(mixer), (x[:, 0], cache), strict=False).module()

@@ -9,7 +9,7 @@ from torch.func import functional_call, grad, hessian, jvp, vmap
 from subquad.bench.memory import memory_of
 from subquad.ops import causal_link_blocks as blocks_module
 from subquad.ops import causal_link_chain, causal_link_mix
-from subquad.ops.causal_links import causal_link_part, causal_link_step, chain_in_ordinary_operations
+from subquad.ops.causal_links import causal_link_part, causal_link_step
 
 CASES = {  # batch, n, dim, factors, heads, width of the hidden layer
     "short": (2, 1, 2, 1, 1, 1),
@@ -47,6 +47,10 @@ def by_matrices(values, logits, hidden=None, weight=None):
     return y.transpose(1, 2).flatten(2)
 
 
+def plain_chain(*arguments):
+    return causal_link_chain(*arguments, impl="reference")
+
+
 def same(found, expected):
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
@@ -79,7 +83,7 @@ def test_numbers_and_gradients_are_those_of_the_matrices(case, layout, block, de
     expected = by_matrices(*arguments)
     cotangent = torch.randn_like(expected)
     wanted = torch.autograd.grad(expected, arguments, cotangent)
-    for way in (causal_link_chain, lambda *a: chain_in_ordinary_operations(*a, *[None] * (4 - len(a)))):
+    for way in (causal_link_chain, plain_chain):
         y = way(*arguments)
         same(y, expected)
         same(torch.autograd.grad(y, arguments, cotangent), wanted)
@@ -116,7 +120,7 @@ def test_only_the_arguments_are_kept_and_little_is_beside_them(monkeypatch):
     monkeypatch.setattr(blocks_module, "_BLOCK", 2**11)
     size = 4 * arguments[0].numel()
     both = []
-    for way in (causal_link_chain, chain_in_ordinary_operations):
+    for way in (causal_link_chain, plain_chain):
 
         def run(way=way):
             y = way(*arguments)
@@ -128,7 +132,7 @@ def test_only_the_arguments_are_kept_and_little_is_beside_them(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-@pytest.mark.parametrize("way", [causal_link_chain, chain_in_ordinary_operations])
+@pytest.mark.parametrize("way", [causal_link_chain, plain_chain])
 def test_sums_are_those_of_float32_under_autocast_too(way, dtype):
     arguments = [x.detach().to(dtype).requires_grad_() for x in problem(2, 60, 6, 6, 3, 4)]
     exact = [x.detach().double().requires_grad_() for x in arguments]
@@ -159,7 +163,8 @@ def test_second_derivatives_where_the_gates_follow_the_values():
     x, logits, _, weight = problem(1, 5, 2, 2, 2, 2)
 
     def loss(x, chain):
-        return chain(x * 2, logits.detach(), x.sin(), weight.detach()).square().sum()
+        values = x * 2
+        return chain(values, logits.detach(), values.sin(), weight.detach()).square().sum()
 
     found = torch.autograd.functional.hessian(lambda x: loss(x, causal_link_chain), x.detach())
     same(found, torch.autograd.functional.hessian(lambda x: loss(x, by_matrices), x.detach()))

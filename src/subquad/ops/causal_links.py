@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from subquad.ops.causal_link_blocks import chain_by_blocks
 from subquad.ops.decompose import autocast_off
+from subquad.ops.dispatch import Impl, use_triton
+from subquad.ops.kernels.limits import obstacle_to_causal_links
 from subquad.ops.link_rows import precision_of
 from subquad.ops.transforms import is_transformed
 
@@ -23,12 +25,18 @@ SCALE = math.sqrt(2)
 
 
 def causal_link_mix(
-    values: Tensor, gates: Tensor, offset: int, *, scale: float = SCALE, before: Tensor | None = None
+    values: Tensor,
+    gates: Tensor,
+    offset: int,
+    *,
+    scale: float = SCALE,
+    before: Tensor | None = None,
+    impl: Impl = "auto",
 ) -> Tensor:
     """Multiply by one factor: y_i = scale * ((1 - a_i) * x_i + a_i * x_{i - offset}).
 
-    In ordinary operations: derivatives of any order, every transform. Sums run in float32 (float64 if
-    `values` is), whatever the precision of the arguments.
+    Derivatives of any order exist. Sums run in float32 (float64 if `values` is), whatever the precision of
+    the arguments.
 
     Args:
         values: x, (batch, n, dim); quickest where positions of a channel lie side by side.
@@ -36,12 +44,15 @@ def causal_link_mix(
         offset: At least 1.
         scale: Of the result.
         before: The rows before the first, (batch, offset, dim), the latest last; None: zeros.
+        impl: "reference" is in ordinary operations, for every transform. "triton" is a kernel for GPUs, one
+            launch each way, without `before`; "auto" takes it where it was measured to be faster, which is
+            nowhere yet.
 
     Returns:
         (batch, n, dim), of the type of `values`.
 
     Raises:
-        ValueError: If shapes do not fit, or `offset` is below 1.
+        ValueError: If shapes or `impl` do not fit, `offset` is below 1, or Triton cannot run here.
     """
     _check_values(values, gates.shape[-1])
     if gates.shape[:-1] != values.shape[:2] or offset < 1:
@@ -55,6 +66,12 @@ def causal_link_mix(
             f"{tuple(before.shape)}."
         )
     dtype = precision_of(values)
+    obstacle = obstacle_to_causal_links(values, gates) if before is None else "takes no rows before the first"
+    if use_triton(impl, values, "causal_link_mix", (*values.shape, gates.shape[-1]), obstacle):
+        from subquad.ops.kernels.causal_links import mix_causal_links  # Triton is optional
+
+        y = mix_causal_links(values, gates, offset, False)
+        return y if scale == 1 else scale * y
     with autocast_off(values):
         here = _by_head(values.to(dtype), gates.shape[-1])
         if before is None:
@@ -66,7 +83,12 @@ def causal_link_mix(
 
 
 def causal_link_chain(
-    values: Tensor, logits: Tensor, hidden: Tensor | None = None, weight: Tensor | None = None
+    values: Tensor,
+    logits: Tensor,
+    hidden: Tensor | None = None,
+    weight: Tensor | None = None,
+    *,
+    impl: Impl = "auto",
 ) -> Tensor:
     """Multiply by M factors, factor m with offset 2**m, whose gates are sigmoid(logits + weight hidden).
 
@@ -80,28 +102,36 @@ def causal_link_chain(
         logits: (M, heads); `heads` divides `dim`.
         hidden: What the gates are computed from, (batch, n, width); None: the gates are the same everywhere.
         weight: (M, heads, width), with `hidden`.
+        impl: "auto" is that; "reference" is in ordinary operations; "triton" takes the kernel of
+            `causal_link_mix` for each factor, "auto", too, where that was measured to be faster.
 
     Returns:
-        (batch, n, dim), of the type and layout of `values`; sums run in float32, in float64 if `values` is.
+        (batch, n, dim), of the type of `values`; sums run in float32, in float64 if `values` is.
 
     Raises:
-        ValueError: If shapes do not fit.
+        ValueError: If shapes or `impl` do not fit, or Triton cannot run here.
     """
     _check_chain(values, logits, hidden, weight)
     given = [x for x in (values, logits, hidden, weight) if x is not None]
-    if torch.compiler.is_compiling() or is_transformed(*given):
-        return chain_in_ordinary_operations(values, logits, hidden, weight)
-    return chain_by_blocks(values, logits, hidden, weight, chain_in_ordinary_operations)
+    obstacle = obstacle_to_causal_links(*given)
+    if use_triton(impl, values, "causal_link_chain", (*values.shape, *logits.shape), obstacle):
+        return _factor_by_factor(values, logits, hidden, weight, "triton")
+    if impl == "reference" or torch.compiler.is_compiling() or is_transformed(*given):
+        return _factor_by_factor(values, logits, hidden, weight)
+    return chain_by_blocks(values, logits, hidden, weight, _factor_by_factor)
 
 
-def chain_in_ordinary_operations(
-    values: Tensor, logits: Tensor, hidden: Tensor | None, weight: Tensor | None
+def _factor_by_factor(
+    values: Tensor,
+    logits: Tensor,
+    hidden: Tensor | None,
+    weight: Tensor | None,
+    impl: Impl = "reference",
 ) -> Tensor:
-    """Do the same as `causal_link_chain`, one factor after the other."""
     y = values.to(precision_of(values))
     with autocast_off(values):
-        for m, gates in enumerate(link_gates(y, logits, hidden, weight)):
-            y = causal_link_mix(y, gates, 2**m, scale=1)
+        for m, gates in enumerate(_gates(y, logits, hidden, weight).unbind(2)):
+            y = causal_link_mix(y, gates, 2**m, scale=1, impl=impl)
         return (y * SCALE ** len(logits)).to(values.dtype)
 
 
@@ -131,11 +161,11 @@ def causal_link_part(
     _check_chain(values, logits, hidden, weight)
     y, after = values.to(precision_of(values)), []
     with autocast_off(values):
-        for m, gates in enumerate(link_gates(y, logits, hidden, weight)):
+        for m, gates in enumerate(_gates(y, logits, hidden, weight).unbind(2)):
             size = 2**m
             rows = before[:, size - 1 : 2 * size - 1]
             after.append(_last_rows(rows, y, lengths))
-            y = causal_link_mix(y, gates, size, scale=1, before=rows)
+            y = causal_link_mix(y, gates, size, scale=1, before=rows, impl="reference")
         return (y * SCALE ** len(logits)).to(values.dtype), torch.cat(after, dim=1)
 
 
@@ -159,23 +189,24 @@ def causal_link_step(
         The mixed values, and what each factor was given now, (batch, M, dim).
     """
     with autocast_off(values):
-        y, given = values.unsqueeze(1).to(past.dtype), []
-        gates = link_gates(y, logits, None if hidden is None else hidden.unsqueeze(1), weight)
-        for m, some in enumerate(gates):
+        y, heads, given = values.to(past.dtype), logits.shape[1], []
+        hidden = None if hidden is None else hidden.unsqueeze(1)
+        gates = _gates(y.unsqueeze(1), logits, hidden, weight)[:, 0].unsqueeze(3)
+        y = y.unflatten(1, (heads, -1))
+        for earlier, some in zip(past.unflatten(2, (heads, -1)).unbind(1), gates.unbind(1), strict=True):
             given.append(y)
-            y = causal_link_mix(y, some, 1, scale=1, before=past[:, m : m + 1])
-        return (y * SCALE ** len(logits)).squeeze(1).to(values.dtype), torch.cat(given, dim=1)
+            y = torch.lerp(y, earlier, some)
+        y = y.flatten(1) * SCALE ** len(logits)
+        return y.to(values.dtype), torch.stack(given, dim=1).flatten(2)
 
 
-def link_gates(
-    values: Tensor, logits: Tensor, hidden: Tensor | None, weight: Tensor | None
-) -> tuple[Tensor, ...]:
-    """Return the gates of each factor, (batch, n, heads), in the type of `values`."""
+def _gates(values: Tensor, logits: Tensor, hidden: Tensor | None, weight: Tensor | None) -> Tensor:
+    """Return the gates, (batch, n, M, heads), in the type of `values`."""
     logits = logits.to(values.dtype)
     if hidden is None or weight is None:
-        return tuple(gates.expand(*values.shape[:2], -1) for gates in logits.sigmoid())
+        return logits.sigmoid().expand(*values.shape[:2], -1, -1)
     flat = F.linear(hidden.to(logits.dtype), weight.to(logits.dtype).flatten(0, 1), logits.flatten())
-    return flat.sigmoid().unflatten(2, logits.shape).unbind(2)
+    return flat.sigmoid().unflatten(2, logits.shape)
 
 
 def _last_rows(before: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:

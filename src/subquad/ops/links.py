@@ -12,10 +12,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from subquad.ops.dispatch import Impl, use_triton
 from subquad.ops.kernels.limits import obstacle_to_links
 from subquad.ops.link_product import Offsets, mix
+from subquad.ops.link_rows import real_rows
 from subquad.ops.link_shifts import mix_shifts
 from subquad.ops.transforms import is_known
 
@@ -62,6 +64,7 @@ def link_mix(
     *,
     residual: bool = False,
     lengths: Tensor | None = None,
+    wrap: bool = True,
     impl: Impl = "auto",
 ) -> Tensor:
     """Multiply by one sparse factor: y[b, i] = sum_k links[b, i, k] * values[b, (i + offsets[k]) % n].
@@ -79,6 +82,9 @@ def link_mix(
         lengths: How many positions of each sample count, integers of 0 to n, (batch,); each sample
             wraps at its own length. Rows past it are zero in the result, get no gradient, and are
             never read. A tensor on the CPU spares a wait for the device.
+        wrap: False: nothing is modulo the length; what is before the first position of a sample and past its
+            last counts as zero. Negative offsets are then causal. Takes as many rows more as the largest
+            offset, n at most.
         impl: "auto" adds shifted views, or looks rows up where `lengths` differ and are short, or,
             while compiling or exporting, runs the sum that the compiler fuses into one loop.
             "reference" is that sum, differentiated by PyTorch. "triton" is a kernel for GPUs, one
@@ -92,6 +98,8 @@ def link_mix(
     """
     offsets = tuple(offsets)
     _check(values, links, offsets, lengths)
+    if not wrap:
+        return _mix_without_wrapping(values, links, offsets, residual, lengths, impl)
     obstacle = obstacle_to_links(values, links, offsets)
     if use_triton(impl, values, "link_mix", (*values.shape, len(offsets)), obstacle):
         from subquad.ops.kernels.links import mix_links  # Triton is optional
@@ -102,6 +110,21 @@ def link_mix(
     if impl == "reference":
         return mix_shifts(values, links, offsets, residual, lengths)
     return mix(values, links, lengths, offsets, residual, False)
+
+
+def _mix_without_wrapping(
+    values: Tensor, links: Tensor, offsets: Offsets, residual: bool, lengths: Tensor | None, impl: Impl
+) -> Tensor:
+    """Wrap into zeros, so many that no link leads from one end to the other."""
+    n, room = values.shape[1], max(map(abs, offsets))
+    if not torch.compiler.is_compiling():  # where n may be a symbol
+        room = min(n, room)
+        offsets = tuple(max(-room, min(room, offset)) for offset in offsets)
+    if lengths is not None:
+        real = real_rows(values, lengths).unsqueeze(-1)
+        values, links, lengths = values.where(real, 0), links.where(real, 0), lengths + room
+    values, links = (F.pad(x, (0, 0, 0, room)) for x in (values, links))
+    return link_mix(values, links, offsets, residual=residual, lengths=lengths, impl=impl)[:, :n]
 
 
 def _check(values: Tensor, links: Tensor, offsets: Offsets, lengths: Tensor | None) -> None:

@@ -18,6 +18,11 @@ def obstacle_to_links(values: Tensor, links: Tensor, offsets: tuple[int, ...]) -
     return _NO_FUNCTIONAL if is_differentiated(values, links) else None
 
 
+def obstacle_to_causal_links(*tensors: Tensor | None) -> str | None:
+    """Return why the kernel of causal links cannot run, as `obstacle_to_links` does."""
+    return _NO_FUNCTIONAL if is_differentiated(*(x for x in tensors if x is not None)) else None
+
+
 def obstacle_to_nmf(x: Tensor, dictionary: Tensor) -> str | None:
     """Return why the kernel of NMF cannot run, as an error goes on after its name; None if it can."""
     if dictionary.shape[-1] > MOST_RANK:
