@@ -196,6 +196,25 @@ def test_any_gate_is_as_exact_as_the_recurrence(solver, gates):
     assert all(grad.isfinite().all() for grad in torch.autograd.grad(o.sum(), given))
 
 
+@pytest.mark.parametrize("grad", ["one_step", "full"])
+def test_a_matrix_that_rounding_broke_raises_nothing(grad):
+    """The same key and nothing forgotten: G is of rank one, and its rounding errors are above the ridge."""
+    key = F.normalize(torch.randn(4, 1, 1, 16), dim=-1).expand(4, 1, 128, 16)
+    q, v, none = (
+        torch.randn(4, 1, 128, 16),
+        torch.randn(4, 1, 1, 3).expand(4, 1, 128, 3),
+        torch.zeros(4, 1, 128),
+    )
+    beta, ridge = none + 1e5, torch.full((1, 16), 1e-4)
+    leaves = [x.clone().requires_grad_() for x in (q, key, v, beta, none, ridge)]
+    o, _ = linear_memory(*leaves[:5], ridge=leaves[5], grad=grad)
+    broken = torch.linalg.cholesky_ex(1e5 * 64 * key[:, 0, :1].mT * key[:, 0, :1] + 1e-4 * torch.eye(16)).info
+    assert broken.any()  # or this tests nothing
+    assert all(x.isfinite().all() for x in torch.autograd.grad(o.square().sum(), leaves))
+    asked, _ = linear_memory(key, key, v, beta, none, ridge=ridge)
+    torch.testing.assert_close(asked[:, :, 127], v[:, :, 127] * 2, rtol=0.05, atol=0.05)
+
+
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_runs_in_float32_under_autocast(solver):
     given, ridge = inputs(n=9, dtype=torch.float32), ridge_of(dtype=torch.float32)

@@ -20,8 +20,9 @@ def chunks_of(n: int, size: int, offset: Tensor | None) -> tuple[int, int]:
     """
     if offset is not None:  # at worst the first position is the last of a chunk
         return size, -(-(n + size - 1) // size)
-    # A short sequence is one short chunk; a compiler would make a case of its own of each length.
-    size = size if torch.compiler.is_compiling() else min(size, n)
+    if torch.compiler.is_exporting():  # for any n; it would make cases of short ones and of whole chunks
+        return size, n // size + 1
+    size = min(size, n)
     return size, -(-n // size)
 
 

@@ -11,16 +11,22 @@ from subquad.ops.transforms import is_known
 def regularised_inverse(gram: Tensor, ridge: Tensor) -> Tensor:
     """Return (gram + diag ridge)^-1, by Cholesky.
 
-    What is not positive definite, such as NaN, makes nonsense of its own matrix and raises nothing.
+    Where rounding left a matrix that is not positive definite, as in float32 some 10,000 times the same key
+    do in a memory that forgets none, the inverse of its diagonal bound, the trace of `gram` plus the ridge.
+    Nothing is raised, and NaN stays in its own matrix.
 
     Args:
         gram: Positive semi-definite, (..., size, size).
         ridge: Above 0, (..., size).
     """
     matrix = gram + torch.diag_embed(ridge)
+    bound = torch.diag_embed(ridge + gram.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True))
     if torch.compiler.is_exporting():
-        return _eliminated(matrix)
-    factor, _ = torch.linalg.cholesky_ex(matrix)
+        return _eliminated(matrix, bound)
+    factor, failed = torch.linalg.cholesky_ex(matrix)
+    if not (is_known(matrix) and matrix.is_cpu) or bool(failed.any()):
+        matrix = matrix.where((failed == 0)[..., None, None], bound)
+        factor, _ = torch.linalg.cholesky_ex(matrix)
     return torch.cholesky_inverse(factor).contiguous()
 
 
@@ -47,18 +53,19 @@ def renewed_inverse(inverse: Tensor, gram: Tensor, ridge: Tensor, starts: Tensor
     return renewed(inverse, gram, ridge, starts)
 
 
-def _eliminated(matrix: Tensor) -> Tensor:
-    """Return the inverse of a positive definite matrix by Gauss-Jordan elimination, as exact as Cholesky.
+def _eliminated(matrix: Tensor, bound: Tensor) -> Tensor:
+    """Return the inverse by Gauss-Jordan elimination, as exact as by Cholesky; of the bound where it fails.
 
     ONNX knows no factorisation. This is made of sums and products alone, one of rank one for each row; scaled
     to a diagonal of ones, no pivot is above 1, and nothing cancels.
     """
     scale = matrix.diagonal(dim1=-2, dim2=-1).rsqrt()
     scale = scale.unsqueeze(-1) * scale.unsqueeze(-2)
-    matrix = matrix * scale
+    inverse, least = matrix * scale, torch.ones_like(matrix[..., :1, :1])
     rows = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     for row, one in enumerate(rows.unbind()):
-        pivot = matrix[..., row : row + 1, row : row + 1]
-        across = (matrix[..., row : row + 1, :] + one) / pivot
-        matrix = matrix - (matrix[..., row : row + 1] - one.unsqueeze(-1)) * across
-    return matrix * scale
+        pivot = inverse[..., row : row + 1, row : row + 1]  # the square of Cholesky's, but for the scale
+        least = torch.minimum(least, pivot)
+        across = (inverse[..., row : row + 1, :] + one) / pivot
+        inverse = inverse - (inverse[..., row : row + 1] - one.unsqueeze(-1)) * across
+    return (inverse * scale).where(least > 0, rows / bound.where(rows > 0, 1))
