@@ -20,9 +20,9 @@ from subquad.tasks.segmentation.task import TASK
 
 ROOT = Path(__file__).parents[2]
 BASES = sorted((ROOT / "recipes").glob("*/base.yaml"))
-OTHER_KINDS = {  # see test_cli_sequences, test_cli_hamgan and test_classification_recipes
+OTHER_KINDS = {  # see test_cli_sequences, test_cli_language, test_cli_hamgan and test_classification_recipes
     path
-    for kind in ("sequences", "hamgan", "classification")
+    for kind in ("sequences", "hamgan", "classification", "language")
     for path in (ROOT / "recipes" / kind).glob("*.yaml")
 }
 RECIPES = sorted(set((ROOT / "recipes").rglob("*.yaml")) - set(BASES) - OTHER_KINDS)

@@ -14,6 +14,7 @@ TASKS = {
     "hamgan_baby": ("unconditional-image-generation", "class-conditional image generation"),
     "paramixer_text": ("text-classification", "classification of sequences"),
     "paramixer_adding": ("tabular-regression", "regression from sequences"),
+    "ham_lm_tiny": ("text-generation", "the next token of a text"),
 }
 SMALL = {
     "van_tiny": {"backbone": "conv_tiny"},
@@ -21,6 +22,7 @@ SMALL = {
     "hamgan_baby": {"size": 32, "width": 4, "num_classes": 3},
     "paramixer_text": {"length": 8},
     "paramixer_adding": {"length": 8},
+    "ham_lm_tiny": {"dim": 16},
 }
 
 

@@ -20,6 +20,14 @@ from subquad.ops.memory import MemoryGradient
 BYTES = 257  # tokens: the bytes, and the end of a document
 PATTERN = ("ham", "paramixer")  # of the named networks: the other way round they hardly recall
 
+PAPERS = {
+    "paramixer": "Yu et al., CVPR 2022",
+    "ham": "Geng et al., ICLR 2021",
+    "delta": "Yang et al., ICLR 2025",
+    "linear": "Yang et al., ICML 2024",
+    "attention": "Vaswani et al., NeurIPS 2017",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageConfig(NetworkConfig):
@@ -145,10 +153,15 @@ class LanguageConfig(NetworkConfig):
         """Width of the MLPs."""
         return max(1, round(self.mlp_ratio * self.dim))
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The papers that the mixers are of; the convolution is of none."""
+        return tuple(dict.fromkeys(PAPERS[name] for name in self.mixers if name in PAPERS))
+
     def usage(self) -> Usage:
         """Return how it is used, for the model card."""
         return Usage(
-            "language: the next token of a text",
+            "the next token of a text",
             "text-generation",
             f"tokens = torch.randint({self.vocab_size}, (1, 64))  # (batch, n), any n\n"
             "logits = network(tokens)  # (batch, n, tokens): of each next one\n"
