@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers import relative_error
@@ -202,6 +203,14 @@ def test_bfloat16_leaves_the_ham_and_the_logits_in_float32():
     assert report.steps[-1].name == "bfloat16" and 1e-4 < report.error < 0.1 and 0.5 < report.same_class <= 1
 
 
+def test_bfloat16_leaves_a_learned_dictionary_as_it_is():
+    name, options = FAMILIES["light_ham"]
+    network = shaken(create_model(name, **options, start="learned", grad_steps=2))
+    fast = optimize_for_inference(network, inputs_of(network, 64), dtype="bfloat16")
+    (ours,), (theirs,) = ([m for m in n.modules() if isinstance(m, Ham)] for n in (network, fast))
+    assert theirs.dictionary.dtype == torch.float32 and torch.equal(ours.dictionary, theirs.dictionary)
+
+
 class Less(nn.Module):
     """Takes away what a bfloat16 of that size cannot tell from its neighbours."""
 
@@ -241,6 +250,12 @@ def test_activations_behind_convolutions(activation, groups):
     assert ConvActivation.takes(conv, activation) and joined.weight is conv.weight
     with torch.inference_mode():
         torch.testing.assert_close(joined(x), activation(conv(x)), rtol=1e-4, atol=1e-5)
+    with torch.no_grad(), forward_ad.dual_level():  # a graph is not all that records derivatives
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        ours, theirs = (
+            forward_ad.unpack_dual(f(dual)).tangent for f in (joined, lambda x: activation(conv(x)))
+        )
+        torch.testing.assert_close(ours, theirs)
     assert not ConvActivation.takes(conv, nn.GELU(approximate="tanh"))
     assert not ConvActivation.takes(nn.Conv2d(8, 8, 3, padding="same"), activation)
 

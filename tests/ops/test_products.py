@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from helpers import relative_error
 from subquad.bench.memory import memory_of
@@ -148,3 +149,19 @@ def test_unknown_implementations_and_missing_kernels_are_told(solver):
     if isinstance(solver, VQ):
         with pytest.raises(ValueError, match=r"cannot run: VQ\(temperature=0.01\) has no kernel; use"):
             decompose(x, start, solver, steps=2, impl="triton")
+
+
+@pytest.mark.parametrize("solver", [NMF(), VQ(), CD()], ids=str)
+@pytest.mark.parametrize("positions", [50, 6000])  # by PyTorch's product, and where oneDNN would take over
+def test_derivatives_in_forward_mode_are_those_of_torch_func(solver, positions):
+    x, along = torch.rand(1, 64, positions), torch.rand(1, 64, positions)
+    start = solver.random_dictionary((1, 64, 32))
+
+    def rebuilt(x):
+        return decompose(x, start, solver, steps=2, grad_steps=2).reconstruct()
+
+    with forward_ad.dual_level():
+        tangent = forward_ad.unpack_dual(rebuilt(forward_ad.make_dual(x, along))).tangent
+    assert tangent is not None
+    _, expected = torch.func.jvp(rebuilt, (x,), (along,))
+    torch.testing.assert_close(tangent, expected, rtol=1e-3, atol=1e-5)

@@ -8,7 +8,7 @@ import platform
 
 # Numbers of mallopt, of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-_NEVER, _LARGEST = 2**31 - 1, 2**30
+_NEVER, _LARGEST, _LARGEST_BEFORE = -1, 2**30, 2**25  # glibc before 2.35 takes no threshold above the last
 _SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_", "MALLOC_ARENA_MAX")
 
 
@@ -31,5 +31,6 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # One arena: those of further threads have pieces of 64 MiB, and hand back what does not fit.
-    settings = ((_MMAP_THRESHOLD, _LARGEST), (_TRIM_THRESHOLD, _NEVER), (_ARENA_MAX, 1))
-    return all(mallopt(name, value) == 1 for name, value in settings)
+    mapped = any(mallopt(_MMAP_THRESHOLD, most) == 1 for most in (_LARGEST, _LARGEST_BEFORE))
+    others = [mallopt(name, value) == 1 for name, value in ((_TRIM_THRESHOLD, _NEVER), (_ARENA_MAX, 1))]
+    return mapped and all(others)

@@ -97,7 +97,7 @@ def neighbours(
 ) -> list[tuple[Any, Any]]:
     """Return modules that take just what another one gives, with that one; each of them used once.
 
-    What a function takes besides is not seen: a check has to follow.
+    What a function takes besides is not seen: a check has to follow. Modules with hooks are left as they are.
 
     Args:
         network: Is run once.
@@ -118,8 +118,9 @@ def neighbours(
         if inputs and id(inputs[0]) in made:
             found.append((made[id(inputs[0])][0], module))
 
-    hooks = [module.register_forward_hook(gives) for module in network.modules() if is_first(module)]
-    hooks += [module.register_forward_pre_hook(takes) for module in network.modules() if is_second(module)]
+    free = [module for module in network.modules() if not has_hooks(module)]
+    hooks = [module.register_forward_hook(gives) for module in free if is_first(module)]
+    hooks += [module.register_forward_pre_hook(takes) for module in free if is_second(module)]
     try:
         output_of(network, example)
     finally:
@@ -127,6 +128,11 @@ def neighbours(
             hook.remove()
     firsts = Counter(id(first) for first, _ in found)
     return [(a, b) for a, b in found if uses[id(a)] == uses[id(b)] == firsts[id(a)] == 1]
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Say whether somebody watches a module, or changes what goes in or comes out."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
 
 
 def _takes_norm(module: nn.Module) -> bool:

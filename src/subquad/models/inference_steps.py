@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from subquad.models.backbones.folded_pyramid import FoldedBlock
-from subquad.models.folding import affine_of, fold_norms, neighbours, places_of
+from subquad.models.folding import affine_of, fold_norms, has_hooks, neighbours, places_of
 from subquad.models.segmentation.network import SegmentationNetwork
 from subquad.nn import Ham
 from subquad.nn.conditional_norm import ConditionalBatchNorm
@@ -25,10 +25,10 @@ Change = Callable[[nn.Module, Example], int]  # returns in how many places
 def in_bfloat16(network: nn.Module, example: Example) -> int:
     """Compute in bfloat16; dictionaries of hams, and so all inside of them, and outputs are float32."""
     hams = [module for module in network.modules() if isinstance(module, Ham)]
-    dictionaries = [ham.dictionary for ham in hams]
+    dictionaries = [ham.dictionary.detach().clone() for ham in hams]  # `to` changes parameters in place
     network.to(torch.bfloat16)
     for ham, dictionary in zip(hams, dictionaries, strict=True):
-        ham.dictionary = dictionary
+        ham.dictionary.data = dictionary
     first, last = _ends(network)
     first.register_forward_pre_hook(_as_bfloat16)
     last.register_forward_hook(_as_float32)
@@ -91,6 +91,7 @@ def _fold_statistics(network: nn.Module, example: Example) -> int:
 def _fold_blocks(network: nn.Module, example: Example) -> int:
     places = places_of(network)
     found = [module for module in network.modules() if FoldedBlock.takes(module)]
+    found = [block for block in found if not any(has_hooks(part) for part in block.modules())]
     for block in found:
         parent, name = places[id(block)]
         setattr(parent, name, FoldedBlock(block))  # pyright: ignore[reportArgumentType]

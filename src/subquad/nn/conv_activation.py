@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from subquad.ops.transforms import is_dual
+
 # What oneDNN applies to each value before it is written: name, numbers, variant.
 ACTIVATIONS: dict[type[nn.Module], tuple[str, list[float], str]] = {
     nn.GELU: ("gelu", [], "none"),
@@ -49,7 +51,7 @@ class ConvActivation(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map (batch, in_channels, h, w) as the two one after the other."""
-        if not _is_fused(input):
+        if not _is_fused(input) or is_dual(input):
             return self.activation(super().forward(input))
         name, numbers, variant = ACTIVATIONS[type(self.activation)]
         convolve: Any = torch.ops.mkldnn._convolution_pointwise

@@ -71,8 +71,9 @@ class Ham(nn.Module):
             "channel" takes each channel for a column. There the start is X' `dictionary`, random
             mixtures of the channels, so that it fits images of any size.
         precision: Of the long products: "bfloat16" rounds their factors to 8 bits and adds up in float32, in
-            which all else is, too; an error of less than 1 %. Where that would not be faster, as on a CPU
-            without such instructions, the first forward pass refuses. Exports are in float32.
+            which all else is, too; an error of less than 1 % for entries of about 1. (Larger ones sharpen the
+            start, and another solution may be found that is as good.) Where that would not be faster, as on
+            a CPU without such instructions, the first forward pass refuses. Exports are in float32.
 
     Attributes:
         dictionary: The start dictionary, (heads, dim // heads, rank).

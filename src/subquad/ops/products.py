@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subquad.ops.transforms import is_known, is_transformed
+from subquad.ops.transforms import is_dual, is_known, is_transformed
 
 _CHUNK = 32  # channels that are squared at a time: what they take stays in the cache
 _PART = 2048  # positions whose codes are updated at a time
@@ -25,7 +25,7 @@ _WORTH = 2**23  # multiply-adds of a product, from which on oneDNN makes up for 
 def project(x: Tensor, dictionary: Tensor) -> Tensor:
     """Return D'X, (batch, rank, positions)."""
     if not is_known(x):
-        return dictionary.mT @ x
+        return product(dictionary.mT, x)
     if lies_by_position(x):
         return product(x.mT, dictionary).mT
     if _thin(x, dictionary):
@@ -137,7 +137,7 @@ def _thin(left: Tensor, right: Tensor) -> bool:
     needs_graph = torch.is_grad_enabled() and (left.requires_grad or right.requires_grad)
     if needs_graph or not _suits_one_dnn(left, right) or is_transformed(left, right):
         return False
-    return _is_whole(left) and _is_whole(right)
+    return _is_whole(left) and _is_whole(right) and not is_dual(left, right)
 
 
 def _is_whole(matrices: Tensor) -> bool:

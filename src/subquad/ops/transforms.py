@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.func import debug_unwrap
 
 
@@ -19,6 +20,11 @@ def is_known(x: Tensor) -> bool:
 def is_transformed(*tensors: Tensor) -> bool:
     """Say whether a transform of `torch.func` sees one of these tensors."""
     return not torch.compiler.is_compiling() and any(debug_unwrap(x) is not x for x in tensors)
+
+
+def is_dual(*tensors: Tensor) -> bool:
+    """Say whether one of these tensors carries a derivative of `torch.autograd.forward_ad`."""
+    return any(forward_ad.unpack_dual(x).tangent is not None for x in tensors)
 
 
 def is_differentiated(*tensors: Tensor) -> bool:

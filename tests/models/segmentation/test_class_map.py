@@ -275,3 +275,16 @@ def test_real_pictures(shared_data, folder, classes):
             coarse = network.coarse(images)
             mixed = torch.einsum("kc,bchw->bkhw", mixtures, coarse.logits).contiguous()
             check(mixed, coarse.padded, coarse.size)
+
+
+@pytest.mark.parametrize("classes", [3, 60])
+def test_no_images_have_no_classes(classes):
+    coarse = CoarseLogits(torch.zeros(0, classes, 40, 60), (320, 480), (320, 480), False)
+    assert class_map(coarse).shape == (0, 320, 480)
+
+
+def test_another_default_device_is_of_no_matter(way):
+    coarse = CoarseLogits(torch.randn(1, 60, 12, 14), (96, 112), (96, 112), False)
+    with torch.device("meta"):
+        found = class_map(coarse)
+    assert torch.equal(found, coarse.resized().argmax(1).byte())

@@ -7,7 +7,7 @@ from PIL import Image
 
 from subquad import create_model, save_model
 from subquad.bench.timing import Timing
-from subquad.models import InferenceReport, SegmentationNetwork
+from subquad.models import InferenceReport, SegmentationNetwork, inference_steps, optimized
 from subquad.tasks.segmentation.commands import fast
 from subquad.tasks.segmentation.labels import for_inference
 
@@ -108,3 +108,20 @@ def test_for_inference_gives_an_optimised_network():
     network = for_inference(create_model("light_ham_van_tiny_d256", num_classes=3))
     assert isinstance(network, SegmentationNetwork)
     assert isinstance(network._inference_report, InferenceReport) and not network._inference_report.refused
+
+
+def test_for_inference_looks_at_a_second_size(monkeypatch):
+    """A step that is right at the first size alone is not taken."""
+    network = create_model("light_ham_van_tiny_d256", num_classes=3)
+
+    def wrong(copy, example):
+        def otherwise(module, inputs, output):
+            return output if inputs[0].shape[-1] == example[0].shape[-1] else 2 * output
+
+        copy.register_forward_hook(otherwise)
+        return 1
+
+    monkeypatch.setattr(inference_steps, "STEPS", {**inference_steps.STEPS, "wrong elsewhere": wrong})
+    monkeypatch.setattr(optimized, "STEPS", inference_steps.STEPS)
+    found = for_inference(network)
+    assert found is network and not found._forward_hooks

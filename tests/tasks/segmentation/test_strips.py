@@ -272,3 +272,15 @@ def test_a_compiler_gets_the_plain_way():
     coarse, labels = some_pixels()
     compiled = torch.compile(LossOptions().evaluate_coarse, backend="eager", fullgraph=True)
     assert compiled(coarse, labels) == LossOptions().evaluate(coarse.resized(), labels)
+
+
+def test_transforms_take_the_logits_as_a_whole():
+    coarse, labels = some_pixels()
+    options = OPTIONS["labelled"]
+
+    def loss(logits):
+        return options.evaluate_coarse(coarse._replace(logits=logits), labels)
+
+    logits = coarse.logits.detach().requires_grad_()
+    (expected,) = torch.autograd.grad(loss(logits), logits)
+    torch.testing.assert_close(torch.func.grad(loss)(logits.detach()), expected, rtol=1e-4, atol=1e-7)

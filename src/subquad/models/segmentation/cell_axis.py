@@ -56,9 +56,9 @@ def cell_axes(
     if not all(map(_is_exact, places)):
         # A ratio such as 65 / 517 is rounded, and how depends on what the compiler of the kernel made of
         # it: the kernel itself is asked, by a map in which the rows, or the columns, are 0 and 1 in turn.
-        turns = torch.zeros(1, min(channels, 4), *coarse)
-        turns[:, 0] = torch.arange(coarse[0])[:, None] % 2
-        turns[:, 1] = torch.arange(coarse[1]) % 2
+        turns = torch.zeros(1, min(channels, 4), *coarse, device="cpu")
+        turns[:, 0] = torch.arange(coarse[0], device="cpu")[:, None] % 2
+        turns[:, 1] = torch.arange(coarse[1], device="cpu") % 2
         answer = F.interpolate(
             turns.contiguous(memory_format=memory_format),
             size=padded,
@@ -81,7 +81,7 @@ def cell_axes(
 
 def _places(positions: int, pixels: int, align_corners: bool) -> Tensor:
     """Return the place of each pixel on a map, float64: a position is a whole number."""
-    steps = torch.arange(pixels, dtype=torch.float64)
+    steps = torch.arange(pixels, dtype=torch.float64, device="cpu")
     if align_corners:
         return steps * ((positions - 1) / (pixels - 1) if pixels > 1 else 0.0)
     return (steps + 0.5) * (positions / pixels) - 0.5

@@ -151,13 +151,13 @@ class _Cells:
 
 def _pixels(axis: CellAxis, cell: Tensor) -> Tensor:
     """Return as many pixels of each cell along an axis: the last again where there are fewer."""
-    steps = torch.arange(int(axis.pixels.max()))
+    steps = torch.arange(int(axis.pixels.max()), device="cpu")
     return axis.first[cell][:, None] + torch.minimum(steps, axis.pixels[cell][:, None] - 1)
 
 
 def _corners_of(positions: int) -> tuple[Tensor, Tensor]:
     """Return the positions before and after each cell."""
-    cells = torch.arange(positions + 1)
+    cells = torch.arange(positions + 1, device="cpu")
     return (cells - 1).clamp_min(0), cells.clamp_max(positions - 1)
 
 

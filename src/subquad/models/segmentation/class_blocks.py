@@ -58,7 +58,7 @@ def running_maximum(scores: Iterator[tuple[int, Tensor]]) -> Tensor:
         int64 (batch, H, W).
     """
     best: Tensor | None = None
-    at = torch.empty(0)
+    at = torch.empty(0, device="cpu")
     for first, block in scores:
         top, found = block.max(dim=1)
         del block  # makes room for the next

@@ -32,7 +32,8 @@ def class_map(coarse: CoarseLogits) -> Tensor:
     Returns:
         (batch, H, W), uint8, or int64 if there are more than 255 classes.
     """
-    if coarse.logits.device.type != "cpu":  # resizing is no bottleneck there, and its kernels are others
+    # Elsewhere resizing is no bottleneck, and its kernels are others.
+    if coarse.logits.device.type != "cpu" or not len(coarse.logits):
         return classes_of(coarse.resized())
     return torch.cat([_of_one(coarse._replace(logits=one)) for one in coarse.logits.split(1)])
 

@@ -72,13 +72,15 @@ def classes_at(coarse: CoarseLogits, ratios: Ratios, y: Tensor, x: Tensor) -> Te
     axes = list(zip((y, x), ratios, logits.shape[2:], part, strict=True))
     starts = [((at + ratio // 2) // ratio - 1).clamp(0, side - few) for at, ratio, side, few in axes]
     inside = [at - start * ratio for (at, ratio, _, _), start in zip(axes, starts, strict=True)]
-    rows, columns = (start[:, None] + torch.arange(few) for start, few in zip(starts, part, strict=True))
+    rows, columns = (
+        start[:, None] + torch.arange(few, device="cpu") for start, few in zip(starts, part, strict=True)
+    )
     found = torch.empty_like(y)
     step = max(VALUES // (logits.shape[1] * part_pixels(coarse, ratios)), 1)
-    for some in torch.arange(len(y)).split(step):
+    for some in torch.arange(len(y), device="cpu").split(step):
         parts = logits[0][:, rows[some][:, :, None], columns[some][:, None]].movedim(1, 0)
         resized = _resized(parts, coarse, ratios)
-        values = resized[torch.arange(len(some)), :, inside[0][some], inside[1][some]]
+        values = resized[torch.arange(len(some), device="cpu"), :, inside[0][some], inside[1][some]]
         found[some] = most_likely(values, dim=1)
     return found
 

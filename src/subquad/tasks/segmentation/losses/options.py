@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from subquad.models.segmentation.coarse import CoarseLogits
+from subquad.ops.transforms import is_transformed
 from subquad.tasks.segmentation.losses.cross_entropy import (
     Normalize,
     hard_labels,
@@ -82,15 +83,15 @@ class LossOptions:
     ) -> Tensor:
         """Return what `evaluate` says of the resized logits, without resizing all of them at once.
 
-        Dice and Lovász need the probabilities of all pixels together, and a compiler fuses better than this:
-        for them the logits are resized as a whole.
+        Dice and Lovász need the probabilities of all pixels together, a compiler fuses better than this, and
+        the transforms of `torch.func` want every operation: for them the logits are resized as a whole.
 
         Args:
             coarse: Logits of images (batch, channels, H, W).
             labels: Class indices (batch, H, W); 255 is ignored.
             class_weights: (classes,), of the cross-entropy.
         """
-        if self.dice or self.lovasz or torch.compiler.is_compiling():
+        if self.dice or self.lovasz or torch.compiler.is_compiling() or is_transformed(coarse.logits):
             return self.evaluate(coarse.resized(), labels, class_weights)
         if self.ohem_threshold is not None:
             kept = self.ohem_kept * len(labels)
