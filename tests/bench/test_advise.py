@@ -1,6 +1,7 @@
 """`subquad advise` measures every mixer, predicts what would take too long, and recommends one."""
 
 import json
+from collections import Counter
 from math import prod
 
 import pytest
@@ -38,15 +39,27 @@ def test_what_is_to_be_written_is_what_was_measured():
 
     for mixer in MAPS + SEQUENCES:
         written = eval(mixer.write, {"subquad": subquad, "torch": torch})
-        built = mixer.build(40)
-        built = built.attention if mixer.name == ATTENTION else built
-        assert repr(written) == repr(built), mixer.name
+        assert repr(written) == repr(mixer.build(40)), mixer.name
+
+
+@pytest.mark.parametrize("channels", [512, 1024, 100])
+def test_what_is_to_be_written_takes_the_input(channels):
+    import subquad.nn
+    import subquad.ops
+
+    for mixers, spatial in ((mixers_of_maps(channels), (4, 5)), (mixers_of_sequences(channels, 40), (40,))):
+        for mixer in mixers:
+            shape = (1, *spatial, channels) if mixer.channels_last else (1, channels, *spatial)
+            with torch.device("meta"):
+                block = eval(mixer.write, {"subquad": subquad, "torch": torch}).eval()
+                assert block(torch.empty(shape)).shape == shape, mixer.name
 
 
 def test_fewer_positions_are_fourths():
     assert fewer_positions((128, 64)) == [(16, 8), (32, 16), (64, 32)][1:]
     assert fewer_positions((4096,)) == [(256,), (1024,)]
     assert fewer_positions((16, 16)) == []
+    assert fewer_positions((16, 16), batch=64) == [(4, 4), (8, 8)]
 
 
 def test_a_prediction_knows_what_grows():
@@ -67,6 +80,21 @@ def test_a_prediction_knows_what_grows():
 def test_a_pass_that_was_disturbed_does_not_make_more_of_them_free():
     ham = MAPS[1]
     assert predicted(ham, [Run(256, 9.0, 1), Run(1024, 4.0, 4)], 4096).seconds == pytest.approx(4 + 3)
+
+
+def test_small_maps_that_take_long_are_not_run_twenty_times(monkeypatch):
+    """Where no fewer positions are worth a run, one pass of all of them tells how many there may be."""
+    passes = []
+
+    def counted(self, mixer, spatial):
+        return lambda: passes.append(mixer.name)
+
+    monkeypatch.setattr(Trial, "_way", counted)
+    monkeypatch.setattr(trials, "seconds_of", lambda way, device: [way(), 1.0][1])
+    rows, _ = Trial(1, 16, (16, 16), False, 2.0, CPU, 2**30).measure(MAPS, None)
+    assert all(row.time is None and row.ms == 1000 and not row.fewer for row in rows)
+    assert all("--seconds 36 leaves time" in row.skipped for row in rows)
+    assert set(Counter(passes).values()) == {2}  # for the time, and for the memory
 
 
 def test_what_would_take_too_long_or_too_much_is_predicted(monkeypatch):
@@ -108,7 +136,9 @@ def test_the_command_prints_every_row_and_writes(arguments, shape, tmp_path, cap
     monkeypatch.setattr(advise, "why_not_bfloat16", lambda kind: "slow")
     file = tmp_path / "advice.json"
     assert main(["advise", *arguments, "--seconds=0.5", f"--json={file}"]) == 0
-    out = " ".join(capsys.readouterr().out.split())
+    told = capsys.readouterr()
+    assert f"wrote {file}\n" in told.err
+    out = " ".join(told.out.split())
     written = json.loads(file.read_text())
     assert written["shape"] == shape and written["training"] == ("--training" in arguments)
     assert len(written["rows"]) == 5
@@ -124,7 +154,7 @@ def test_the_command_prints_every_row_and_writes(arguments, shape, tmp_path, cap
     [
         ([], "--length N of a sequence, got neither"),
         (["--shape=1,2,3,4", "--length=4"], "got --shape 1,2,3,4 and --length 4"),
-        (["--shape=1,2,3"], "four whole numbers such as 1,512,128,128, got '1,2,3'"),
+        (["--shape=1,2,3"], "four whole numbers such as 1,512,128,128, each at least 1, got '1,2,3'"),
         (["--shape=a,b"], "got 'a,b'"),
         (["--shape=1,-2,3,4"], "got '1,-2,3,4'"),
         (["--shape=1,8,0,4"], "got '1,8,0,4'"),
@@ -133,8 +163,8 @@ def test_the_command_prints_every_row_and_writes(arguments, shape, tmp_path, cap
         (["--shape=1,8,4,4", "--dim=3"], "--dim and --batch are of a sequence"),
         (["--shape=64,4096,99999,99999"], "GiB needs 4 times as much at least"),
         ([f"--shape=1,1,{10**30},1"], "GiB needs 4 times as much at least"),
-        (["--length=0"], "got 0, 64 and 1"),
-        (["--length=8", "--dim=-1"], "got 8, -1 and 1"),
+        (["--length=0"], "length must be at least 1, got 0"),
+        (["--length=8", "--dim=-1"], "dim must be at least 1, got -1"),
         (["--length=8", "--seconds=0"], "seconds must be above 0, got 0"),
         (["--length=8", "--seconds=nan"], "expected float, got 'nan'"),
         (["--length=60000000", "--batch=9000"], "GiB needs 4 times as much at least"),

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from subquad.bench import bench_modules
+from subquad.bench.memory import mib
 from subquad.bench.module_bench import MODULES, PUBLISHED, _multiply_adds
 from subquad.bench.modules import (
     AdaptivePyramid,
@@ -151,8 +152,8 @@ def test_the_command_prints_rows_and_writes(tmp_path, capsys):
     file, picture = tmp_path / "modules.json", tmp_path / "modules.png"
     small = ["--dim=8", "--height=6", "--width=5", "--repeats=1"]
     assert main(["bench", "modules", *small, f"--json={file}", f"--plot={picture}"]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith("measuring modules ...\n")
+    out, err = capsys.readouterr()
+    assert out.startswith("measuring modules ...\n") and err == f"wrote {file}\nwrote {picture}\n"
     written = json.loads(file.read_text())
     assert [row["module"] for row in written["rows"]] == [*MODULES]
     assert all(row["training_memory"] > row["inference_memory"] > 0 for row in written["rows"])
@@ -162,3 +163,34 @@ def test_the_command_prints_rows_and_writes(tmp_path, capsys):
 def test_an_unknown_module_is_one_sentence(capsys):
     assert main(["bench", "modules", "--only", "DANe"]) == 2
     assert "there is no module 'DANe'. Did you mean 'DANet'?" in capsys.readouterr().err
+    assert main(["bench", "modules", "--only", "foo"]) == 2
+    assert "There are attention, n x n; attention, fused; DANet;" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "quoted"),
+    [
+        (["modules", "--budget=0"], "budget must be above 0 seconds, got 0"),
+        (["modules", "--budget=-1"], "budget must be above 0 seconds, got -1"),
+        (["scaling", "--budget=0"], "budget must be above 0 seconds, got 0"),
+        (["mixing", "--curve", "--budget=0"], "budget must be above 0 seconds, got 0"),
+        (["modules", "--height=1", "--width=1"], "give a height or a width of at least 2, got 1 and 1"),
+        (["modules", "--dim=0"], "dim must be at least 1, got 0"),
+        (["scaling", "--dim=0"], "subquad bench: dim must be at least 1, got 0"),
+        (["scaling", "--sequence_dim=0"], "subquad bench: sequence_dim must be at least 1, got 0"),
+        (["solvers", "--positions=-5"], "positions must be at least 1, got -5"),
+        (["solvers", "--repeats=0"], "repeats must be at least 1, got 0"),
+        (["mixing", "--tokens=9", "--dim=0"], "dim must be at least 1, got 0"),
+    ],
+)
+def test_wrong_numbers_are_one_sentence_that_names_the_option(arguments, quoted, capsys):
+    assert main(["bench", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert quoted in told and told.count("\n") == 1
+
+
+def test_two_positions_are_enough_and_little_memory_is_told(capsys):
+    small = ["--dim=8", "--height=1", "--width=2", "--repeats=1"]
+    assert main(["bench", "modules", *small]) == 0
+    assert mib(2**18) == "0.2" and mib(2**20) == "1" and mib(2**31) == "2,048"
+    assert "0.0" in capsys.readouterr().out  # and not 0

@@ -91,8 +91,9 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
     ("arguments", "quoted"),
     [
         (["mixin"], "'mixin'. Did you mean 'mixing'?"),
-        ([], "`subquad bench` knows `mixing`, `solvers`, `modules`, `models`, `scaling`, got ''"),
-        (["mixing", "--links=1"], "links 2, got 4, 16384, 32, 1"),
+        ([""], "`subquad bench` knows `mixing`, `solvers`, `modules`, `models`, `scaling`, got ''"),
+        (["mixing", "--links=1"], "links must be 2 to 64, got 1"),
+        (["mixing", "--links=65", "--length=64"], "links must be 2 to 64, got 65"),
         (["mixing", "--device=warp"], "--device warp cannot be used"),
         (["mixing", "--curve", "--smallest=5", "--largest=4"], "got 5 and 4"),
         (["mixing", "--curve", "--protocol=dil"], "got 'dil'"),
@@ -103,3 +104,14 @@ def test_the_command_prints_and_writes(tmp_path, capsys):
 def test_wrong_options_are_one_sentence(arguments, quoted, capsys):
     assert main(["bench", *arguments]) == 2
     assert quoted in capsys.readouterr().err
+
+
+def test_the_most_links_are_mixed():
+    result = bench_mixing(batch=1, length=5, dim=2, links=64, repeats=1, compile=False)
+    assert max(row.error for row in result.rows) < 1e-5
+
+
+def test_without_a_name_there_is_the_list(capsys):
+    assert main(["bench"]) == 0
+    told = capsys.readouterr().out
+    assert "usage: subquad bench WHAT" in told and "  scaling " in told

@@ -3,7 +3,7 @@
 import pytest
 
 from subquad.bench import Curves, Dots, Timing
-from subquad.bench.plot import draw
+from subquad.bench.plot import _plain_ticks, draw
 
 
 def test_charts_become_one_picture(tmp_path):
@@ -20,3 +20,12 @@ def test_charts_become_one_picture(tmp_path):
         assert len(two.getcolors(2**20) or ()) > 20
     with pytest.raises(ValueError, match="needs no picture; leave out --plot"):
         draw([], tmp_path / "none.png", "")
+
+
+def test_a_short_axis_has_more_than_three_marks():
+    from matplotlib.figure import Figure
+
+    panel = Figure().subplots()
+    panel.set(xscale="log", xlim=(33, 370))
+    _plain_ticks(panel.xaxis)
+    assert [tick for tick in panel.get_xticks() if 33 < tick < 370] == [50, 70, 100, 200, 300]

@@ -1,5 +1,7 @@
 """What to take is a function of the numbers: the fastest that hears of all, of equals attention."""
 
+import dataclasses
+
 import pytest
 
 from subquad.bench.mixers import ATTENTION
@@ -85,3 +87,25 @@ def test_of_several_rivals_the_fastest_is_where_attention_ends():
     found = recommend(rows, 1000, 10)
     assert found.choice == ATTENTION
     assert any("quick would be faster" in sentence for sentence in found.sentences)
+
+
+def test_a_ratio_below_one_is_not_called_faster():
+    rows = row(ATTENTION, 5, memory=8 * GIB), row("ham", 10)
+    told = recommend(rows, 1000, 2 * GIB).sentences[0]
+    assert told == "Take ham: 10 ms; attention takes 8.0 GiB of the 2.0 GiB there are."
+    rows = row(ATTENTION, 30, memory=8 * GIB), row("ham", 10)
+    told = recommend(rows, 1000, 2 * GIB).sentences[0]
+    assert "3.0 times faster than attention, which takes 8.0 GiB of the 2.0 GiB there are." in told
+
+
+def test_what_does_not_fit_is_no_rival():
+    rows = row(ATTENTION, 5, fewer=1), row("huge", 1, fewer=0.5, memory=9 * GIB), row("ham", 9, fewer=4)
+    sentences = recommend(rows, 1000, 2 * GIB).sentences
+    assert "no other that is global and fits into the memory is clearly faster (ham: 9 ms)" in sentences[0]
+    assert not any("huge" in sentence for sentence in sentences)
+
+
+def test_the_axes_of_the_input_are_told():
+    one = dataclasses.replace(row("ham", 5), takes="(batch, channels, length)")
+    told = recommend([one], 10, 10).sentences[-2]
+    assert told == "Write write(ham), which takes (batch, channels, length)."

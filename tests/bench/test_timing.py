@@ -1,5 +1,6 @@
 """The harness: who runs when, what is measured, and when the machine counts as quiet."""
 
+import subprocess
 from collections import Counter
 from itertools import pairwise
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from subquad.bench import Timing, Watch, environment, side_by_side
+from subquad.bench.environment import _commit
 from subquad.bench.timing import quantiles, turns
 
 CPU = torch.device("cpu")
@@ -60,10 +62,24 @@ def test_a_slow_way_ends_at_its_budget():
     assert str(timings["slow"]) == "4,000 (once)"
 
 
-def watched(loads, seconds, timings=None):
-    """Return what a watch says of loads before and after, so many seconds apart."""
-    clock, load = iter([0.0, seconds]), iter(loads)
-    watch = Watch(CPU, clock=lambda: next(clock), load=lambda: next(load))
+def test_no_round_begins_after_the_total():
+    now, runs = [0.0], []
+
+    def run(name):
+        runs.append(name)
+        now[0] += 2.0
+
+    ways = {name: lambda name=name: run(name) for name in "ab"}
+    side_by_side(ways, repeats=9, device=CPU, total=7, warm_up=False, clock=lambda: now[0])
+    assert runs == list("abba")
+    with pytest.raises(ValueError, match="budget must be above 0 seconds, got 0"):
+        side_by_side(ways, repeats=1, device=CPU, budget=0)
+
+
+def watched(loads, seconds, timings=None, own=0.0):
+    """Return what a watch says of loads before and after, so many seconds apart, of which we had our own."""
+    clock, load, had = iter([0.0, seconds]), iter(loads), iter([5.0, 5.0 + own])
+    watch = Watch(CPU, clock=lambda: next(clock), load=lambda: next(load), own=lambda: next(had))
     return watch.environment(timings)
 
 
@@ -71,22 +87,23 @@ STEADY, WILD = Timing(9, 10, 11), Timing(8, 10, 13)
 
 
 @pytest.mark.parametrize(
-    ("loads", "seconds", "timings", "reason"),
+    ("loads", "seconds", "own", "timings", "reason"),
     [
-        ((0.1, 0.9), 60, {"a": STEADY}, ""),  # 1.4 meanwhile: one thread of ours, and hardly another
-        ((0.1, 1.1), 60, {}, "the load was 1.7 while our own threads, 1, explain no more than that many"),
-        ((0.1, 1.1), 600, {}, ""),
-        ((3.0, 1.7), 60, {}, ""),  # what ran before is forgotten by and by
-        ((3.0, 2.7), 60, {}, "the load was 2.5 while our own threads, 1, explain no more than that many"),
-        ((0.1, 1.1), 5, {}, ""),  # too short for the system's average
-        ((0.6, 0.6), 5, {}, "the load was 0.6 before the measurement began"),
-        ((None, None), 60, {}, ""),
-        ((0.0, 0.1), 60, {"a": STEADY, "b": WILD}, "b took 8 to 13 ms, 50% of its median"),
+        ((0.1, 0.9), 60, 60, {"a": STEADY}, ""),  # 1.4 meanwhile: one of ours, and hardly another
+        ((0.1, 1.1), 60, 60, {}, "others kept 0.7 cores busy meanwhile"),
+        ((0.1, 1.1), 600, 600, {}, ""),
+        ((3.0, 1.7), 60, 60, {}, ""),  # what ran before is forgotten by and by
+        ((3.0, 2.7), 60, 60, {}, "others kept 1.5 cores busy meanwhile"),
+        ((0.0, 2.0), 600, 600, {}, "others kept 1.0 cores busy meanwhile"),  # however many threads we have
+        ((0.0, 2.0), 600, 1200, {}, ""),
+        ((0.1, 1.1), 5, 0, {}, ""),  # too short for the system's average
+        ((0.6, 0.6), 5, 5, {}, "the load was 0.6 before the measurement began"),
+        ((None, None), 60, 60, {}, ""),
+        ((0.0, 0.1), 60, 6, {"a": STEADY, "b": WILD}, "b took 8 to 13 ms, 50% of its median"),
     ],
 )
-def test_the_machine_is_quiet_or_it_says_why_not(loads, seconds, timings, reason, monkeypatch):
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    found = watched(loads, seconds, timings)
+def test_the_machine_is_quiet_or_it_says_why_not(loads, seconds, own, timings, reason):
+    found = watched(loads, seconds, timings, own)
     assert (found.reason, found.quiet) == (reason, not reason)
     assert (found.load, found.load_after, found.seconds) == (*loads, seconds)
 
@@ -95,3 +112,18 @@ def test_an_environment_tells_versions_and_device():
     found = environment(CPU)
     assert found.torch == torch.__version__ and found.python.startswith("3.") and found.device
     assert found.commit is None or len(found.commit.rstrip("+")) >= 7
+
+
+def test_a_commit_is_of_the_package_and_not_of_a_repository_around_it(tmp_path):
+    """An installed package in an ignored folder of somebody's repository has no commit."""
+    ours, installed = (tmp_path / where / "subquad" / "bench" / "it.py" for where in ("src", "venv"))
+    for file in (ours, installed):
+        file.parent.mkdir(parents=True)
+        file.write_text("")
+    (tmp_path / ".gitignore").write_text("venv\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "--no-gpg-sign", "-m", "one"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    assert len(_commit(ours) or "") >= 7 and _commit(installed) is None
+    ours.write_text("changed")
+    assert str(_commit(ours)).endswith("+")

@@ -44,6 +44,7 @@ def test_classes_alone(call, trained, tmp_path):
     path = tmp_path / "model.onnx"
     result = call("export", trained.run, "--output", path, "--answer", "classes", "--preprocess")
     assert result.code == 0, result.err
+    assert "file and network agree in the classes of 100.000 %" in result.out and "logit" not in result.out
     pictures = torch.randint(0, 256, (1, 3, 50, 60), dtype=torch.uint8)
     (classes,) = onnxruntime.InferenceSession(str(path)).run(["classes"], {"images": pictures.numpy()})
     assert (classes == predict_labels(load_model(trained.weights), pictures).numpy()).mean() >= 0.9999

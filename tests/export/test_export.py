@@ -1,6 +1,7 @@
 """An exported network gives the network's answers, or there is no file."""
 
 import builtins
+import copy
 import json
 import logging
 
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from subquad import create_model
 from subquad.export import export_onnx, export_torch, onnx_graph, report
+from subquad.export.trace import trace
 from subquad.models import Classifier, ClassifierConfig, NetworkConfig
 from tensor_sizes import Sizes
 
@@ -169,9 +171,41 @@ def test_a_family_without_a_tracer_is_told_so(tmp_path):
         export_onnx(network, tmp_path / "a.onnx")
 
 
+def test_a_network_that_gives_classes_is_called_by_its_own_name(tmp_path):
+    with pytest.raises(ValueError, match="a Small does not tell how many channels"):
+        export_torch(Small(), tmp_path / "a", answer="classes")
+    with pytest.raises(ValueError, match="a Small does not tell its normalisation"):
+        export_torch(Small(), tmp_path / "a", in_channels=3, preprocess=True, answer="classes")
+    network = small()
+    network.config = copy.copy(network.config)
+    object.__setattr__(network.config, "tracer", None)
+    with pytest.raises(ValueError, match="a LightHam does not; torch.export"):
+        export_torch(network, tmp_path / "a", answer="classes")
+
+
+def test_an_example_that_is_too_small_for_a_graph_of_any_size():
+    """At 10 x 10 the coarse map has one pixel, which is a graph of its own: of 32 x 32 at most."""
+
+    class Coarse(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, stride=32, padding=1)
+
+        def forward(self, images):
+            return F.interpolate(self.conv(images), images.shape[2:], mode="bilinear")
+
+    with pytest.raises(ValueError, match="traced at 10 x 10 does not take 200 x 200: .* give a larger size"):
+        trace(Coarse(), size=(10, 10), in_channels=3)
+    assert trace(Coarse(), size=(40, 50), in_channels=3).smallest == 33
+
+
 def test_a_classifier(tmp_path):
     network = Classifier(ClassifierConfig(backbone="conv_tiny", num_classes=7))
     assert export_onnx(network, tmp_path / "a.onnx").passed
+    result = export_torch(network, tmp_path / "a.pt2", answer="classes")
+    assert result.passed and torch.export.load(tmp_path / "a.pt2").module()(
+        torch.ones(2, 3, 40, 50)
+    ).shape == (2,)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +292,8 @@ def test_classes_are_those_of_the_largest_logits(tmp_path):
     nn.init.normal_(network.head.classifier.weight)
     result = export_onnx(network, tmp_path / "model.onnx", answer="classes")
     assert result.passed and result.agreement >= 0.9999
+    assert result.columns == ("shape", "same class", "twice the same")  # there are no logits to compare
+    assert all(len(row) == 3 for row in result.rows()) and "max error" not in str(result)
     assert export_torch(network, tmp_path / "model.pt2", answer="classes").passed
     (output,) = onnx.load(tmp_path / "model.onnx").graph.output
     axes = [axis.dim_param for axis in output.type.tensor_type.shape.dim]

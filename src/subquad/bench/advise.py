@@ -9,6 +9,7 @@ from math import prod
 import torch
 
 from subquad.base.memory import free_memory
+from subquad.bench.checks import check_numbers
 from subquad.bench.environment import Environment, Watch
 from subquad.bench.mixers import Mixer, mixers_of_maps, mixers_of_sequences
 from subquad.bench.recommendation import MixerRow, gib, recommend
@@ -120,8 +121,7 @@ def advise_sequences(
     Raises:
         ValueError: As `advise_maps`.
     """
-    if min(length, dim, batch) < 1:
-        raise ValueError(f"length, dim and batch must be at least 1, got {length}, {dim} and {batch}.")
+    check_numbers({"length": length, "dim": dim, "batch": batch})
     trial = _trial(batch, dim, (length,), training, seconds, device)
     mixers = mixers_of_sequences(dim, length, bfloat16=not why_not_bfloat16(trial.device.type))
     return _advise(trial, mixers, (batch, length, dim), tell)

@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 
+from subquad.bench.checks import check_budget, check_numbers
 from subquad.bench.environment import Environment, Watch
 from subquad.bench.result import Chart, Curves, Table
 from subquad.bench.timing import Tell, Timing, side_by_side, within
@@ -103,6 +104,8 @@ def mixing_curve(
         device: Such as "cpu" or "cuda".
         tell: Is told how far it is.
     """
+    check_numbers({"dim": dim, "repeats": repeats})
+    check_budget(budget)
     if not 0 <= smallest <= largest:
         raise ValueError(f"smallest must be 0 to largest, got {smallest} and {largest}.")
     if protocol not in ("chord", "cdil"):

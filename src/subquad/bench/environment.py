@@ -15,7 +15,7 @@ import torch
 
 from subquad.bench.timing import Timing
 
-MOST_OTHERS = 0.5  # processes beside ours that a quiet machine may have had
+MOST_OTHERS = 0.5  # cores that others may have kept busy on a quiet machine
 MOST_SPREAD = 0.25  # of a timing, as a share of its median
 FEWEST_SECONDS = 20.0  # in less, the system's load says more about what was before
 _LOAD_SECONDS = 60.0  # the system forgets all but 1/e of its load in so many
@@ -34,7 +34,7 @@ class Environment:
         commit: Of a source tree under git, with "+" where the package was changed since; None elsewhere.
         load: Processes that wanted the machine in the last minute, at the start. None where the system
             does not tell.
-        load_after: The same at the end, our own threads among them.
+        load_after: The same at the end, this process among them.
         seconds: That it took.
         quiet: Whether nothing says that others used the machine.
         reason: Why it was not quiet; "" if it was.
@@ -58,6 +58,11 @@ def system_load() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
+def own_seconds() -> float:
+    """Return the seconds of processors that this process had so far, and its children that have ended."""
+    return sum(os.times()[:4])
+
+
 class Watch:
     """Looks at the machine before and after a measurement.
 
@@ -65,6 +70,7 @@ class Watch:
         device: That is measured.
         clock: Seconds.
         load: Processes that want the machine.
+        own: Seconds of processors that we had so far.
     """
 
     def __init__(
@@ -73,9 +79,10 @@ class Watch:
         *,
         clock: Callable[[], float] = time.perf_counter,
         load: Callable[[], float | None] = system_load,
+        own: Callable[[], float] = own_seconds,
     ) -> None:
-        self.device, self._clock, self._load = device, clock, load
-        self._begun, self._before = clock(), load()
+        self.device, self._clock, self._load, self._own = device, clock, load, own
+        self._begun, self._before, self._had = clock(), load(), own()
 
     def environment(self, timings: Mapping[str, Timing] | None = None) -> Environment:
         """Return what is known about this machine, this version, and the time since the watch began.
@@ -87,11 +94,10 @@ class Watch:
 
         seconds, after = self._clock() - self._begun, self._load()
         is_gpu = self.device.type == "cuda"
-        threads = torch.get_num_threads()
-        reason = _busy(self._before, after, seconds, threads) or _spread(timings or {})
+        reason = _busy(self._before, after, seconds, self._own() - self._had) or _spread(timings or {})
         return Environment(
             device=torch.cuda.get_device_name(self.device) if is_gpu else _processor(),
-            threads=threads,
+            threads=torch.get_num_threads(),
             python=platform.python_version(),
             torch=torch.__version__,
             subquad=subquad.__version__,
@@ -109,20 +115,20 @@ def environment(device: torch.device) -> Environment:
     return Watch(device).environment()
 
 
-def _busy(before: float | None, after: float | None, seconds: float, threads: int) -> str:
+def _busy(before: float | None, after: float | None, seconds: float, own: float) -> str:
     """Say how others were busy: by the load meanwhile if that took long enough, else by the one before.
 
     The system's load is a mean that forgets; what it forgot and what came to it tell the load in between.
+    Ours is what we had of the processors: threads that wait, as most do where Python alone is at work, are no
+    load, and to count them would hide as many of others.
     """
     if before is None or after is None:
         return ""
     if seconds < FEWEST_SECONDS:
         return f"the load was {before} before the measurement began" if before > MOST_OTHERS else ""
     kept = math.exp(-seconds / _LOAD_SECONDS)
-    meanwhile = (after - before * kept) / (1 - kept)
-    if meanwhile <= threads + MOST_OTHERS:
-        return ""
-    return f"the load was {meanwhile:.1f} while our own threads, {threads}, explain no more than that many"
+    others = (after - before * kept) / (1 - kept) - own / seconds
+    return f"others kept {others:.1f} cores busy meanwhile" if others > MOST_OTHERS else ""
 
 
 def _spread(timings: Mapping[str, Timing]) -> str:
@@ -143,10 +149,15 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def _commit() -> str | None:
-    package = Path(__file__).parents[1]
+def _commit(module: Path = Path(__file__)) -> str | None:
+    """Return the commit that a module of the package is of; None if git does not keep it.
+
+    An installed package may lie in a folder that somebody else's repository ignores.
+    """
+    package = module.parents[1]
     git = ["git", "-C", str(package)]
     try:
+        subprocess.run([*git, "ls-files", "--error-unmatch", str(module)], capture_output=True, check=True)
         commit = subprocess.run(
             [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
         ).stdout.strip()

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 
 import torch
 
+from subquad.bench.checks import check_numbers
 from subquad.bench.environment import Environment, Watch
 from subquad.bench.result import Chart, Table
 from subquad.bench.timing import seconds_of
@@ -51,8 +52,7 @@ def long_forward(tokens: int = 2**20, *, dim: int = 32) -> LongForward:
         tokens: Positions, at least 1.
         dim: Channels.
     """
-    if tokens < 1:
-        raise ValueError(f"tokens must be at least 1, got {tokens}.")
+    check_numbers({"tokens": tokens, "dim": dim})
     place = torch.device("cpu")
     watch = Watch(place)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:

@@ -23,6 +23,12 @@ class Memory(NamedTuple):
     scratch: int
 
 
+def mib(count: float) -> str:
+    """Return a number of bytes as MiB, with a decimal below one."""
+    size = count / 2**20
+    return f"{size:.1f}" if size < 1 else f"{size:,.0f}"
+
+
 def peak_memory(way: Callable[[], object], device: torch.device) -> int:
     """Run once, and return the most bytes that it held at a time; see `memory_of`."""
     return memory_of(way, device).peak

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from subquad.nn import Hamburger, Paramixer, SelfAttention
 from subquad.nn.paramixer import LinkProtocol
@@ -44,28 +44,6 @@ class Mixer(NamedTuple):
         return positions * (1 + positions / self.linear_until) if self.linear_until else positions
 
 
-class AttentionBlock(nn.Module):
-    """x + projection of self-attention, as in a Transformer without its norms.
-
-    Args:
-        channels: Of the input and the output.
-        dim: Of queries, keys and values, all heads together.
-        heads: Must divide `dim`.
-        flat: Whether inputs are (batch, channels, length).
-    """
-
-    def __init__(self, channels: int, dim: int, heads: int, *, flat: bool) -> None:
-        super().__init__()
-        conv = nn.Conv1d if flat else nn.Conv2d
-        self.narrow = nn.Identity() if dim == channels else conv(channels, dim, 1)
-        self.attention = SelfAttention(dim, heads)
-        self.projection = conv(dim, channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Mix all positions."""
-        return x + self.projection(self.attention(self.narrow(x)))
-
-
 def mixers_of_maps(channels: int, *, bfloat16: bool = False) -> tuple[Mixer, ...]:
     """Return the blocks for feature maps, the usual choice among equals first.
 
@@ -100,15 +78,28 @@ def mixers_of_sequences(channels: int, length: int, *, bfloat16: bool = False) -
 
 
 def _attention(channels: int, *, flat: bool) -> Mixer:
+    """Return self-attention and the projection behind it, as in a Transformer without norm and shortcut."""
     dim = min(channels, WIDEST)
     heads = dim // HEAD_DIM if dim % HEAD_DIM == 0 else 1
+    conv = nn.Conv1d if flat else nn.Conv2d
+
+    def build(_: int) -> nn.Module:
+        narrow = [conv(channels, dim, 1)] if dim < channels else []
+        return nn.Sequential(*narrow, SelfAttention(dim, heads), conv(dim, channels, 1))
+
+    layer = f"torch.nn.{conv.__name__}"
+    parts = [
+        *[f"{layer}({channels}, {dim}, 1)"] * (dim < channels),
+        f"subquad.nn.SelfAttention({dim}, heads={heads})",
+        f"{layer}({dim}, {channels}, 1)",
+    ]
     return Mixer(
         ATTENTION,
         "every pair, exactly",
         True,
         2 * channels,  # four projections against two products
-        f"subquad.nn.SelfAttention({dim}, heads={heads})",
-        lambda _: AttentionBlock(channels, dim, heads, flat=flat),
+        f"torch.nn.Sequential({', '.join(parts)})",
+        build,
     )
 
 

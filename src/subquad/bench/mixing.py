@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from subquad.bench.checks import check_numbers
 from subquad.bench.environment import Environment, Watch
 from subquad.bench.result import Chart, Dots, Table
 from subquad.bench.timing import Tell, Timing, side_by_side
@@ -16,6 +17,7 @@ from subquad.ops import chord_offsets, link_mix
 
 Mix = Callable[[Tensor, Tensor], Tensor]
 
+MOST_LINKS = 64  # of CHORD, whose last offset is then 2**62; the next but one would be beyond 64 bits
 ORIGINAL = "gather, multiply, scatter-add"
 
 
@@ -95,16 +97,15 @@ def bench_mixing(
         batch: Sequences.
         length: Positions n of each.
         dim: Channels.
-        links: Links of a row, at least 2.
+        links: Links of a row, 2 to 64.
         repeats: Rounds; each runs every way once.
         compile: Also time `link_mix` under `torch.compile`, which needs a C++ compiler.
         device: Such as "cpu" or "cuda".
         tell: Is told how far it is.
     """
-    if min(batch, length, dim) < 1 or links < 2:
-        raise ValueError(
-            f"batch, length and dim must be at least 1 and links 2, got {batch}, {length}, {dim}, {links}."
-        )
+    check_numbers({"batch": batch, "length": length, "dim": dim, "repeats": repeats})
+    if not 2 <= links <= MOST_LINKS:
+        raise ValueError(f"links must be 2 to {MOST_LINKS}, got {links}: their offsets are powers of two.")
     place = torch.device(device)
     offsets = chord_offsets(links - 1)
     generator = torch.Generator().manual_seed(0)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from subquad.base.suggest import did_you_mean
+from subquad.bench.checks import check_numbers
 from subquad.bench.contenders import CONTENDERS, REFERENCE, Contender, is_installed
 from subquad.bench.environment import Environment, Watch
-from subquad.bench.memory import peak_memory
+from subquad.bench.memory import mib, peak_memory
 from subquad.bench.result import Chart, Dots, Table
 from subquad.bench.timing import Tell, Timing, side_by_side
 from subquad.models import SegmentationNetwork, optimize_for_inference
@@ -100,7 +101,7 @@ class ModelsBench:
         return row.name, row.form, str(row.time), f"{self.images_a_second(row):.1f}", told
 
     def _costs(self) -> Table:
-        memory = {(row.name, row.form): f"{row.memory / 2**20:.0f}" for row in self.rows}
+        memory = {(row.name, row.form): mib(row.memory) for row in self.rows}
         rows = [
             (
                 row.name,
@@ -115,15 +116,14 @@ class ModelsBench:
         return Table("What they cost; memory beside weights and images, at its highest", columns, rows)
 
     def _aim(self) -> str:
-        ours = [row for row in self.rows if row.name == AIMED]
-        reference = self.reference()
-        if not ours or reference is None:
-            return ""
-        best = min(ours, key=lambda row: row.time.p50)
-        return (
-            f"{best.name}, {best.form}: {best.time.p50 / reference.time.p50:.2f} of the time of {REFERENCE}, "
-            f"{reference.form}."
-        )
+        """Say where the network that is aimed at stands beside the reference, form by form."""
+        times = {(row.name, row.form): row.time.p50 for row in self.rows}
+        found = [
+            f"{times[AIMED, form] / times[REFERENCE, form]:.2f} {form}"
+            for form in FORMS
+            if (AIMED, form) in times and (REFERENCE, form) in times
+        ]
+        return f"{AIMED} takes of the time of {REFERENCE}: {', '.join(found)}." if found else ""
 
 
 @torch.inference_mode()
@@ -217,10 +217,8 @@ def _check(size: int, batch: int, classes: int, repeats: int) -> None:
     if size < STRIDE or size % STRIDE:
         near = max(STRIDE, round(size / STRIDE) * STRIDE)
         raise ValueError(f"size must be a multiple of {STRIDE}, got {size}; {near} is one.")
-    if batch < 1 or classes < 2 or repeats < 1:
-        raise ValueError(
-            f"batch and repeats must be at least 1 and classes 2, got {batch}, {repeats} and {classes}."
-        )
+    check_numbers({"batch": batch, "repeats": repeats})
+    check_numbers({"classes": classes}, least=2)
 
 
 def _chosen(only: Sequence[str]) -> list[Contender]:

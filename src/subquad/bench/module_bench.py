@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from subquad.base.suggest import did_you_mean
 from subquad.bench import modules
+from subquad.bench.checks import check_budget, check_numbers
 from subquad.bench.environment import Environment, Watch
-from subquad.bench.memory import Memory, memory_of
+from subquad.bench.memory import Memory, memory_of, mib
 from subquad.bench.result import Chart, Dots, Table
 from subquad.bench.timing import Tell, Timing, side_by_side, within
 from subquad.nn import Hamburger
@@ -104,7 +105,7 @@ class ModuleBench:
             counted = f"{row.parameters / 2**20:.3g}", f"{row.multiply_adds / 1e9:.3g}"
             published = row.published or ("", "") if said else ()
             costs.append((row.module, *counted, *(str(value) for value in published)))
-            memory = (f"{size / 2**20:,.0f}" for size in (row.training_memory, row.inference_memory))
+            memory = mib(row.training_memory), mib(row.inference_memory)
             measured.append((row.module, str(row.training), str(row.inference), *memory))
         title = f"batch {self.batch}, {self.dim} x {self.height} x {self.width}, {self.repeats} rounds"
         columns = ("module", "parameters, 2^20", "multiply-adds, 10^9", *("published", "published") * said)
@@ -149,14 +150,21 @@ def bench_modules(
         budget: Seconds; a module that took so many in all of its rounds takes part in no more of them.
         device: Such as "cpu" or "cuda".
         tell: Is told how far it is.
+
+    Raises:
+        ValueError: If a number is out of range, or there is no module of a name.
     """
-    if min(batch, dim, height, width) < 1:
+    check_numbers({"batch": batch, "dim": dim, "height": height, "width": width, "repeats": repeats})
+    check_budget(budget)
+    if batch * height * width < 2:
         raise ValueError(
-            f"batch, dim, height and width must be at least 1, got {batch}, {dim}, {height}, {width}."
+            "one map of one position has no other to hear of and no variance to norm it by; give a height or "
+            f"a width of at least 2, got {height} and {width}."
         )
     for name in only:
         if name not in MODULES:
-            raise ValueError(f"there is no module {name!r}.{did_you_mean(name, MODULES)}")
+            hint = did_you_mean(name, MODULES)
+            raise ValueError(f"there is no module {name!r}.{hint} There are {'; '.join(MODULES)}.")
     place = torch.device(device)
     watch = Watch(place)
     x = torch.randn(batch, dim, height, width, generator=torch.Generator().manual_seed(0)).to(place)

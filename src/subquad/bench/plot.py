@@ -95,11 +95,12 @@ def _dots(panel: Axes, chart: Dots) -> None:
 
 
 def _plain_ticks(axis: Axis) -> None:
-    """Write 1, 2, 5, 10 on a logarithmic axis, and no powers."""
+    """Write 1, 2, 5, 10 on a logarithmic axis, 3 and 7 too on a short one, and no powers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    few = (1, 2, 3, 5, 7) if high < 15 * low else (1, 2, 5)
+    axis.set_major_locator(LogLocator(subs=few if high < 300 * low else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axis.set_minor_locator(NullLocator())
 

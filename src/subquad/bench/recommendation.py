@@ -10,6 +10,7 @@ from subquad.bench.mixers import ATTENTION
 from subquad.bench.timing import Timing
 
 EQUAL = 1.1  # times as long is as fast: no reason to take another
+CLEAR = 1.05  # times as long is worth to be said
 NEAR = 16  # times as many positions, or as few, is near
 
 
@@ -28,6 +29,7 @@ class MixerRow:
         fewer: Milliseconds with a fourth of the positions; None if they were not measured.
         memory: The most bytes held at a time beside weights and input; predicted if it was skipped.
         skipped: Why; "" if it was measured.
+        takes: The axes of its input, such as "(batch, channels, length)".
     """
 
     name: str
@@ -40,6 +42,7 @@ class MixerRow:
     fewer: float | None
     memory: int
     skipped: str = ""
+    takes: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,12 @@ def recommend(rows: Sequence[MixerRow], positions: int, memory: int) -> Recommen
         )
     fastest = min(row.ms for row in fitting)
     chosen = next(row for row in fitting if row.ms <= EQUAL * fastest)
-    others = [row for row in wide if row is not chosen]
+    others = [row for row in fitting if row is not chosen]
+    left_out = [row for row in wide if row.memory > memory]
     sentences = [
-        _why(chosen, others, memory),
+        _why(chosen, others, left_out, memory),
         *_where_it_turns(chosen, others, positions),
-        f"Write {chosen.write}.",
+        f"Write {chosen.write}{f', which takes {chosen.takes}' if chosen.takes else ''}.",
         f"Not known from this: which of them is best for your data; {PAGES}",
     ]
     return Recommendation(chosen.name, tuple(sentences))
@@ -110,16 +114,28 @@ def _power(row: MixerRow) -> float:
     return math.log(row.ms / row.fewer, 4) if row.fewer else math.nan
 
 
-def _why(chosen: MixerRow, others: Sequence[MixerRow], memory: int) -> str:
-    attention = next((row for row in others if row.name == ATTENTION), None)
+def _why(chosen: MixerRow, others: Sequence[MixerRow], left_out: Sequence[MixerRow], memory: int) -> str:
+    """Say what is taken and why, next to attention.
+
+    Args:
+        chosen: The one to take.
+        others: That could be taken.
+        left_out: That do not fit into the memory.
+        memory: Bytes that may be held.
+    """
+    take = f"Take {chosen.name}: {_ms(chosen)}"
+    attention = next((row for row in (*others, *left_out) if row.name == ATTENTION), None)
     if attention is None:
         second = min(others, key=lambda row: row.ms, default=None)
         told = "" if second is None else f" ({second.name}: {_ms(second)})"
-        return f"Take {chosen.name}: {_ms(chosen)}, and no other that is global is clearly faster{told}."
-    told = f"Take {chosen.name}: {_ms(chosen)}, {attention.ms / chosen.ms:.1f} times faster than attention"
-    if attention.memory > memory:
-        return f"{told}, which takes {gib(attention.memory)} of the {gib(memory)} there are."
-    return f"{told} ({_ms(attention)})."
+        fits = " and fits into the memory" if left_out else ""
+        return f"{take}, and no other that is global{fits} is clearly faster{told}."
+    times = attention.ms / chosen.ms
+    faster = f"{times:.1f} times faster than attention" if times >= CLEAR else ""
+    if attention in left_out:
+        needs = f"takes {gib(attention.memory)} of the {gib(memory)} there are."
+        return f"{take}, {faster}, which {needs}" if faster else f"{take}; attention {needs}"
+    return f"{take}, {faster} ({_ms(attention)})." if faster else f"{take} (attention: {_ms(attention)})."
 
 
 def _where_it_turns(chosen: MixerRow, others: Sequence[MixerRow], positions: int) -> list[str]:

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import nn
 
+from subquad.bench.checks import check_budget, check_numbers
 from subquad.bench.curve import Curve, first_faster, mixing_curve
 from subquad.bench.environment import Environment, Watch
 from subquad.bench.modules import LinearAttention, SoftmaxAttention
@@ -135,6 +136,8 @@ def bench_scaling(
         device: Such as "cpu" or "cuda".
         tell: Is told how far it is.
     """
+    check_numbers({"dim": dim, "sequence_dim": sequence_dim, "repeats": repeats})
+    check_budget(budget)
     if not 0 <= smallest <= largest:
         raise ValueError(f"smallest must be 0 to largest, got {smallest} and {largest}.")
     if not 0 <= shortest <= longest:

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from subquad.bench.checks import check_numbers
 from subquad.bench.environment import Environment, Watch
 from subquad.bench.memory import Memory, memory_of
 from subquad.bench.plain import PLAIN, plain_ham
@@ -135,11 +136,8 @@ def bench_solvers(
         device: Such as "cpu" or "cuda".
         tell: Is told how far it is.
     """
-    if min(batch, dim, positions, rank, steps) < 1:
-        raise ValueError(
-            f"batch, dim, positions, rank and steps must be at least 1, got {batch}, {dim}, {positions}, "
-            f"{rank}, {steps}."
-        )
+    sizes = {"batch": batch, "dim": dim, "positions": positions, "rank": rank, "steps": steps}
+    check_numbers(sizes | {"repeats": repeats})
     place = torch.device(device)
     watch = Watch(place)
     shape = (batch, dim, *_sides(positions))

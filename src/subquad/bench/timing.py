@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
+from subquad.bench.checks import check_budget, check_numbers
+
 Clock = Callable[[], float]
 Tell = Callable[[str], object]  # is told how far a measurement is
 
@@ -37,6 +39,7 @@ def side_by_side(
     repeats: int,
     device: torch.device,
     budget: float = math.inf,
+    total: float = math.inf,
     warm_up: bool = True,
     tell: Tell | None = None,
     clock: Clock = time.perf_counter,
@@ -51,12 +54,13 @@ def side_by_side(
         repeats: Rounds, at least 1.
         device: What to wait for before the clock stops.
         budget: Seconds; a way that took so many in all of its rounds takes part in no more of them.
+        total: Seconds of all rounds, after which none begins.
         warm_up: Whether each way runs once before; False where it did already.
         tell: Is told how far it is.
         clock: Seconds.
     """
-    if repeats < 1:
-        raise ValueError(f"repeats must be at least 1, got {repeats}.")
+    check_numbers({"repeats": repeats})
+    check_budget(min(budget, total))
     names = list(ways)
     for name, way in ways.items() if warm_up else ():
         if tell is not None:
@@ -64,6 +68,8 @@ def side_by_side(
         way()
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(repeats):
+        if sum(map(sum, seconds.values())) >= total:
+            break
         for place in turns(turn, len(names)):
             name = names[place]
             if sum(seconds[name]) >= budget:

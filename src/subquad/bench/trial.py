@@ -16,7 +16,8 @@ from subquad.bench.mixers import Mixer
 from subquad.bench.recommendation import MixerRow, gib
 from subquad.bench.timing import Tell, Timing, seconds_of, side_by_side
 
-FEWEST = 256  # positions that are worth a run before all of them are
+FEWEST = 256  # positions, of all samples, that are worth a run before all of them are
+SHORTEST = 16  # of one sample
 MOST_REPEATS = 20
 FEWER = ", a fourth"  # behind the name of what is timed with so many of the positions
 
@@ -36,7 +37,7 @@ class Sketch(NamedTuple):
         mixer: Which.
         parameters: Of the block.
         fewer: A pass with a fourth of the positions, measured or predicted; zeros if those are too few.
-        expected: A pass with all of them, predicted; zeros as well.
+        expected: A pass with all of them, predicted; measured if a fourth of them are too few.
     """
 
     mixer: Mixer
@@ -79,34 +80,38 @@ class Trial:
         running = [sketch for sketch in sketches if not skipped[sketch.mixer.name]]
         whole = {sketch.mixer.name: self._way(sketch.mixer, self.spatial) for sketch in running}
         ways = dict(whole)
-        if fewer_positions(self.spatial):
+        if fewer_positions(self.spatial, self.batch):
             ways |= {
                 f"{one.mixer.name}{FEWER}": self._way(one.mixer, fourth(self.spatial)) for one in running
             }
         expected = sum(sketch.expected.seconds + sketch.fewer.seconds for sketch in running)
         # Besides the rounds, each runs to warm up and for its memory.
         repeats = int(min(MOST_REPEATS, max(1.0, self.seconds / 2 / max(expected, 1e-6) - 2)))
-        timings = side_by_side(ways, repeats=repeats, device=self.device, tell=tell)
+        total = self.seconds / 2  # where the prediction was too low
+        timings = side_by_side(ways, repeats=repeats, device=self.device, total=total, tell=tell)
         memory = {name: peak_memory(way, self.device) for name, way in whole.items()}
-        return tuple(_row(one, timings, memory, skipped[one.mixer.name]) for one in sketches), repeats
+        rows = (
+            _row(one, timings, memory, skipped[one.mixer.name], self._takes(one.mixer)) for one in sketches
+        )
+        return tuple(rows), repeats
 
     def _sketch(self, mixer: Mixer, share: float) -> Sketch:
         """Run a mixer with few positions, then with four times as many, as long as its share lasts."""
         runs: list[Run] = []
-        for spatial in fewer_positions(self.spatial):
+        sizes = fewer_positions(self.spatial, self.batch)
+        for spatial in sizes or [self.spatial]:
             if self._why_not(predicted(mixer, runs, prod(spatial)), share):
                 break
             runs.append(self._run(mixer, spatial, share))
         parameters = sum(p.numel() for p in mixer.build(prod(self.spatial)).parameters())
-        sizes = prod(fourth(self.spatial)), prod(self.spatial)
-        fewer, expected = (predicted(mixer, runs, positions) for positions in sizes)
-        return Sketch(mixer, parameters, fewer, expected)
+        fewer = predicted(mixer, runs if sizes else [], prod(fourth(self.spatial)))
+        return Sketch(mixer, parameters, fewer, predicted(mixer, runs, prod(self.spatial)))
 
     def _run(self, mixer: Mixer, spatial: tuple[int, ...], share: float) -> Run:
         """Return the quickest of a few passes: it is to tell what one takes, not what disturbs it."""
         way = self._way(mixer, spatial)
-        seconds = [seconds_of(way, self.device) for _ in range(2)]
-        while len(seconds) < 4 and sum(seconds) < share / 4:
+        seconds = [seconds_of(way, self.device)]
+        while len(seconds) < 4 and sum(seconds) < (share if len(seconds) < 2 else share / 4):
             seconds.append(seconds_of(way, self.device))
         return Run(prod(spatial), min(seconds), peak_memory(way, self.device))
 
@@ -118,6 +123,12 @@ class Trial:
             needed = math.ceil(self.seconds * 3 * run.seconds / share)
             return f"a pass would take about {run.seconds:.3g} s; --seconds {needed} leaves time for it"
         return ""
+
+    def _takes(self, mixer: Mixer) -> str:
+        """Return the axes of a mixer's input."""
+        if len(self.spatial) == 2:
+            return "(batch, channels, height, width)"
+        return "(batch, length, channels)" if mixer.channels_last else "(batch, channels, length)"
 
     def _way(self, mixer: Mixer, spatial: tuple[int, ...]) -> Callable[[], object]:
         """Return what runs a mixer once with so many positions."""
@@ -145,11 +156,16 @@ class Trial:
         return step
 
 
-def fewer_positions(spatial: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Return sizes with a fourth of the positions, a fourth of that, ..., the smallest first."""
+def fewer_positions(spatial: tuple[int, ...], batch: int = 1) -> list[tuple[int, ...]]:
+    """Return sizes with a fourth of the positions, a fourth of that, ..., the smallest first.
+
+    Args:
+        spatial: (height, width), or (length,).
+        batch: Samples: of many, few positions each are work enough to tell what a pass takes.
+    """
     sizes: list[tuple[int, ...]] = []
     size = fourth(spatial)
-    while prod(size) >= FEWEST:
+    while batch * prod(size) >= FEWEST and prod(size) >= SHORTEST:
         sizes.insert(0, size)
         size = fourth(size)
     return sizes
@@ -181,7 +197,9 @@ def predicted(mixer: Mixer, runs: Sequence[Run], positions: int) -> Run:
     return Run(positions, seconds, int(last.memory * (positions / last.positions) ** growth))
 
 
-def _row(sketch: Sketch, timings: dict[str, Timing], memory: dict[str, int], skipped: str) -> MixerRow:
+def _row(
+    sketch: Sketch, timings: dict[str, Timing], memory: dict[str, int], skipped: str, takes: str
+) -> MixerRow:
     mixer, time = sketch.mixer, timings.get(sketch.mixer.name)
     fewer = timings.get(f"{mixer.name}{FEWER}")
     return MixerRow(
@@ -195,4 +213,5 @@ def _row(sketch: Sketch, timings: dict[str, Timing], memory: dict[str, int], ski
         fewer=1e3 * sketch.fewer.seconds if fewer is None else fewer.p50,
         memory=memory.get(mixer.name, sketch.expected.memory),
         skipped=skipped,
+        takes=takes,
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from subquad.engine.options import add_device, add_json, add_optional
-from subquad.engine.outputs import check_scores, write_scores
+from subquad.engine.outputs import check_scores
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import doing, note
 
@@ -38,7 +37,7 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Measure, print the table and the advice, write the file."""
-    from subquad.cli.bench import print_result
+    from subquad.cli.bench import print_result, write_numbers
 
     options = parser().parse_args(arguments)
     shape = _checked_shape(options)
@@ -46,8 +45,7 @@ def main(arguments: list[str]) -> None:
     with doing("measuring mixers"):
         result = _measure(options, shape)
     print_result(result)
-    command = f"subquad advise {' '.join(arguments)}"
-    write_scores(options.json, WRITES, {"command": command, **dataclasses.asdict(result)})
+    write_numbers(options.json, WRITES, f"subquad advise {' '.join(arguments)}", result)
 
 
 def _checked_shape(options: Any) -> tuple[int, ...] | None:
@@ -62,7 +60,8 @@ def _checked_shape(options: Any) -> tuple[int, ...] | None:
     parts = options.shape.split(",")
     if len(parts) != 4 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise ValueError(
-            f"--shape must be B,C,H,W: four whole numbers such as 1,512,128,128, got {options.shape!r}."
+            f"--shape must be B,C,H,W: four whole numbers such as 1,512,128,128, each at least 1, got "
+            f"{options.shape!r}."
         )
     return tuple(map(int, parts))
 

@@ -73,7 +73,7 @@ def parser(what: str = "mixing") -> Parser:
 
 def main(arguments: list[str]) -> None:
     """Measure, print the table, write the files."""
-    what, *rest = arguments or [""]
+    what, *rest = arguments or ["--help"]
     if what in ("-h", "--help"):
         sys.stdout.write(_help())
         return
@@ -87,11 +87,26 @@ def main(arguments: list[str]) -> None:
         result = BENCHES[what].measure(options)
     print_result(result)
     command = f"subquad bench {' '.join(arguments)}"
-    write_scores(options.json, WRITES, {"command": command, **dataclasses.asdict(result)})
+    write_numbers(options.json, WRITES, command, result)
     if options.plot is not None:
         from subquad.bench.plot import draw
 
         draw(result.charts(), options.plot, _environment_line(result.environment))
+        sys.stderr.write(f"wrote {options.plot}\n")
+
+
+def write_numbers(path: str | None, writer: str, command: str, result: Result) -> None:
+    """Write what a measurement found to the file of `--json`, if it is asked for, and say so.
+
+    Args:
+        path: Of the file; None: nothing is asked for.
+        writer: See `write_scores`.
+        command: As it was given.
+        result: Of any measurement.
+    """
+    if path is not None:
+        write_scores(path, writer, {"command": command, **dataclasses.asdict(result)})
+        sys.stderr.write(f"wrote {path}\n")
 
 
 def _check_plot(path: str | None) -> None:

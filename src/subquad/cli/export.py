@@ -36,7 +36,8 @@ def parser() -> Parser:
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
         default=None,
-        help="Of the image that is traced, 192 256 if not given; the file takes any size whatever it is.",
+        help="Of the image that is traced, 192 256 if not given; whatever it is, the file takes any size, or "
+        "a small one is refused.",
     )
     add_optional(p, "opset", int, "Version of ONNX's operators; PyTorch's default if not given.")
     p.add_argument(
@@ -79,8 +80,9 @@ def main(arguments: list[str]) -> None:
             )
     with doing(f"exporting {options.checkpoint}"):
         report, weights = export(options, path)
-    columns = ("shape", "max error", "largest logit", "same class", "twice the same")
-    print_table(f"{path}: the file against the network", columns, report.rows())
+    print_table(f"{path}: the file against the network", report.columns, report.rows())
+    if options.answer == "classes":
+        sys.stdout.write(f"file and network agree in the classes of {100 * report.agreement:.3f} %\n")
     sys.stdout.write(f"weights: {weights}\n{report.takes}\n")
     sys.stdout.write(f"wrote {path} and {report.report_path}\n")
 

@@ -56,6 +56,11 @@ def answering(network: nn.Module, answer: AnswerKind) -> nn.Module:
     return ClassMaps(network)
 
 
+def name_of(network: nn.Module) -> str:
+    """Return the class of a network in messages: the user's, not that of what is put around it here."""
+    return type(network.network if isinstance(network, ClassMaps) else network).__name__
+
+
 def _is_in_parts(network: nn.Module) -> TypeGuard[SegmentationNetwork]:
     return isinstance(network, SegmentationNetwork) and network.has_coarse_logits
 

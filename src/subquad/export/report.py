@@ -24,9 +24,9 @@ class ShapeCheck:
 
     Attributes:
         shape: Of the input, (batch, channels, height, width) or (batch, positions, ...).
-        error: Largest absolute difference of the logits; NaN counts as infinite; 0 of a file that gives
+        error: Largest absolute difference of the logits; NaN counts as infinite; None of a file that gives
             classes.
-        scale: Largest absolute logit of the network itself; 0 of one that gives classes.
+        scale: Largest absolute logit of the network itself; None of one that gives classes.
         agreement: Share of decisions (of pixels or sequences) with the same most probable class.
         repeatable: Whether the file gave the same bytes twice.
         decisions: Pixels, or sequences.
@@ -34,8 +34,8 @@ class ShapeCheck:
     """
 
     shape: tuple[int, ...]
-    error: float
-    scale: float
+    error: float | None
+    scale: float | None
     agreement: float
     repeatable: bool
     decisions: int
@@ -43,6 +43,8 @@ class ShapeCheck:
 
     def passed(self, tolerance: float) -> bool:
         """Whether answers and bytes count as the same: the error in units of `unit`, or of a larger scale."""
+        if self.error is None or self.scale is None:  # classes, of which so many must agree in all
+            return self.repeatable
         return self.error <= tolerance * max(self.unit, self.scale) and self.repeatable
 
 
@@ -84,22 +86,30 @@ class ExportReport:
         """The file that this report is written to, beside the exported one."""
         return self.path.with_name(f"{self.path.name}.report.json")
 
-    def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return the table: shape, max error, largest logit, same class, twice the same."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what `rows` tells."""
+        logits = ("max error", "largest logit") if self._has_logits else ()
+        return ("shape", *logits, "same class", "twice the same")
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the table, a row for each input; of classes without what there is of logits alone."""
         return [
             (
                 " x ".join(map(str, check.shape)),
-                f"{check.error:.1e}",
-                f"{check.scale:.2g}",
+                *((f"{check.error:.1e}", f"{check.scale:.2g}") if self._has_logits else ()),
                 f"{100 * check.agreement:.3f} %",
                 "yes" if check.repeatable else "no",
             )
             for check in self.checks
         ]
 
+    @property
+    def _has_logits(self) -> bool:
+        return all(check.error is not None for check in self.checks)
+
     def __str__(self) -> str:
-        titles = ("shape", "max error", "largest logit", "same class", "twice the same")
-        return "\n".join("  ".join(f"{cell:>16}" for cell in row) for row in [titles, *self.rows()])
+        return "\n".join("  ".join(f"{cell:>16}" for cell in row) for row in [self.columns, *self.rows()])
 
     def to_json(self) -> str:
         """Return what is written beside the file."""
@@ -203,7 +213,7 @@ def _check(
     if not expected.is_floating_point():  # classes
         is_like = first.shape == expected.shape and first.dtype == expected.dtype
         agreement = float((first == expected).double().mean()) if is_like else 0.0
-        return ShapeCheck(shape, 0.0, 0.0, agreement, repeatable, expected.numel(), unit)
+        return ShapeCheck(shape, None, None, agreement, repeatable, expected.numel(), unit)
     decisions = expected[:, 0].numel()
     if first.shape != expected.shape:
         return ShapeCheck(shape, torch.inf, float(expected.abs().max()), 0.0, False, decisions, unit)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from subquad.base.plugins import load
+from subquad.export.class_maps import name_of
 from subquad.models import ImageConfig
 
 
@@ -79,7 +80,7 @@ def trace(
     if where is None:
         raise ValueError(
             f"only networks whose configuration names a tracer, as those that map images or sequences to "
-            f"logits do, are exported like this, and a {type(network).__name__} does not; torch.export takes "
+            f"logits do, are exported like this, and a {name_of(network)} does not; torch.export takes "
             f"it as it is, see docs/export.md."
         )
     return load(where)(network, size=size, in_channels=in_channels, preprocess=preprocess)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from subquad.export.class_maps import name_of
 from subquad.export.graph import graph_of
 from subquad.models import ImageConfig
 
@@ -132,26 +133,46 @@ def trace_images(
             numbers, or if `in_channels` or the normalisation is unknown.
     """
     config = getattr(network, "config", None)
-    config = config if isinstance(config, ImageConfig) else None
+    config, name = config if isinstance(config, ImageConfig) else None, name_of(network)
     channels = in_channels if config is None else config.in_channels
     if channels is None:
-        raise ValueError(
-            f"a {type(network).__name__} does not tell how many channels its images have; give in_channels."
-        )
+        raise ValueError(f"a {name} does not tell how many channels its images have; give in_channels.")
     network = copy.deepcopy(network).cpu().float().eval()
     if preprocess:
         if config is None:
             raise ValueError(
-                f"a {type(network).__name__} does not tell its normalisation; wrap it in a module that "
-                f"normalises, and export that."
+                f"a {name} does not tell its normalisation; wrap it in a module that normalises, and export "
+                f"that."
             )
         network = Preprocessed(network, *config.normalization).eval()
     images = torch.zeros(
         2, channels, *(size or USUAL_SIZE), dtype=torch.uint8 if preprocess else torch.float32
     )
     anything = {0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC}
-    program = graph_of(network, (images,), (anything,), f"{type(network).__name__} for any image size")
-    return TracedImages(network, program, config, channels, preprocess, _smallest(program, images[:1]))
+    program = graph_of(network, (images,), (anything,), f"{name} for any image size")
+    smallest = _smallest(program, images[:1])
+    _check_larger(program, images[:1])
+    return TracedImages(network, program, config, channels, preprocess, smallest)
+
+
+def _check_larger(program: ExportedProgram, images: Tensor) -> None:
+    """Raise ValueError unless a graph of a small example takes larger images, too.
+
+    A map of one pixel, somewhere inside, is a case of its own to PyTorch: the graph is then of images that
+    are as small, and ONNX, which keeps no guards, would not say so.
+    """
+    height, width = images.shape[2:]
+    times = -(-min(USUAL_SIZE) // min(height, width))
+    if times < 2:
+        return
+    try:
+        with torch.no_grad():
+            program.module()(images.repeat(1, 1, times, times))
+    except Exception as error:  # of a guard
+        raise ValueError(
+            f"the network traced at {height} x {width} does not take {times * height} x {times * width}: the "
+            f"example is too small; give a larger size, or none for {USUAL_SIZE[0]} x {USUAL_SIZE[1]}."
+        ) from error
 
 
 def _smallest(program: ExportedProgram, images: Tensor) -> int:

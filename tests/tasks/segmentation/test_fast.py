@@ -77,7 +77,31 @@ def test_a_machine_without_bfloat16(call, checkpoint, photo, tmp_path, monkeypat
 def test_a_first_picture_that_cannot_be_read(call, checkpoint, tmp_path):
     (tmp_path / "photo.png").write_bytes(b"none")
     result = call("predict", checkpoint, tmp_path / "photo.png", "--output", tmp_path / "out", "--fast")
-    assert result.code == 2 and "--fast changes nothing, as the first picture cannot be read" in result.err
+    assert result.code == 2 and "--fast changes nothing, as no picture can be read" in result.err
+
+
+def test_the_next_picture_decides_where_the_first_cannot_be_read(
+    call, checkpoint, photo, tmp_path, monkeypatch
+):
+    with_gain(monkeypatch, 1.5)
+    monkeypatch.setattr(fast, "LEAST_AGREEMENT", 0.0)
+    (photo.parent / "pictures").mkdir()
+    photo.rename(photo.parent / "pictures" / "b.png")
+    (photo.parent / "pictures" / "a.png").write_bytes(b"none")
+    folder = photo.parent / "pictures"
+    result = call("predict", checkpoint, folder, "--output", tmp_path / "out", "--fast")
+    assert result.code == 2 and "--fast computes in bfloat16" in result.err and "a.png" in result.err
+
+
+@pytest.mark.parametrize("output", ["file", "file/below"])
+def test_an_output_that_is_a_file_is_told_before_anything_is_read(
+    call, checkpoint, photo, tmp_path, output, monkeypatch
+):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr("subquad.tasks.asking.load_model", lambda path: pytest.fail("the network was read"))
+    result = call("predict", checkpoint, photo, "--output", tmp_path / output)
+    told = f"--output {tmp_path / output} is to be a folder, but {tmp_path / 'file'} is a file; give another"
+    assert result.code == 2 and told in result.err
 
 
 def test_for_inference_gives_an_optimised_network():

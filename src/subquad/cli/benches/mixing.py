@@ -21,14 +21,16 @@ def add_options(p: Parser) -> None:
     p.add_argument("--batch", type=int, default=4, help="Sequences.")
     p.add_argument("--length", type=int, default=16384, help="Positions of each.")
     p.add_argument("--dim", type=int, default=32, help="Channels, of every measurement.")
-    p.add_argument("--links", type=int, default=15, help="Links of a row.")
+    p.add_argument("--links", type=int, default=15, help="Links of a row, 2 to 64.")
     p.add_argument("--repeats", type=int, default=20, help="Rounds; each runs every way once.")
     p.add_argument("--compile", type=bool, default=True, help="Also compiled; needs a C++ compiler.")
     p.add_argument("--curve", action="store_true", help="Time over length, next to attention.")
     p.add_argument("--smallest", type=int, default=10, help="Power of two of the first length of the curve.")
     p.add_argument("--largest", type=int, default=20, help="Power of two of its last length.")
     p.add_argument("--protocol", type=str, default="chord", help='Of the curve: "chord" or "cdil".')
-    p.add_argument("--budget", type=float, default=20.0, help="Seconds one run of attention may take.")
+    p.add_argument(
+        "--budget", type=float, default=20.0, help="Seconds one run of attention may take, above 0."
+    )
     p.add_argument(
         "--tokens",
         type=int,

@@ -28,7 +28,7 @@ def add_options(p: Parser) -> None:
         "--budget",
         type=float,
         default=10.0,
-        help="Seconds of all rounds of a module, after which it is left out.",
+        help="Seconds, above 0, of all rounds of a module, after which it is left out.",
     )
 
 

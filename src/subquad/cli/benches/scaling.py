@@ -25,7 +25,7 @@ def add_options(p: Parser) -> None:
     p.add_argument("--longest", type=int, default=20, help="Power of two of their last length.")
     p.add_argument("--sequence_dim", type=int, default=32, help="Channels of the sequences.")
     p.add_argument("--repeats", type=int, default=5, help="Rounds at each size.")
-    p.add_argument("--budget", type=float, default=10.0, help="Seconds one run of a rival may take.")
+    p.add_argument("--budget", type=float, default=10.0, help="Seconds one run of a rival may take, above 0.")
 
 
 def measure(options: Any, tell: Tell) -> Result:

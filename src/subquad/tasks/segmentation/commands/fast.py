@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ def fast(network: SegmentationNetwork, options: Any) -> SegmentationNetwork:
 
     Args:
         network: Of `for_inference`.
-        options: Of the command; the first picture decides.
+        options: Of the command; the first picture that can be read decides.
     """
     picture = _first(options, network.config.in_channels)
     if picture is None:
-        chosen, told = network, "changes nothing, as the first picture cannot be read"
+        chosen, told = network, "changes nothing, as no picture can be read"
     elif why := why_not_bfloat16(next(network.parameters()).device.type):
         chosen, told = network, f"stays in float32: for bfloat16, {why}"
     else:
@@ -71,19 +72,18 @@ def in_half(network: SegmentationNetwork, shown: Tensor) -> tuple[SegmentationNe
 
 
 def _first(options: Any, bands: int) -> Tensor | None:
-    """Return the first picture, or the first frame, uint8 (channels, H, W); None if it cannot be read."""
+    """Return the first picture that can be read, or the first frame, uint8 (channels, H, W); or None."""
     most = PICTURE_PIXELS if options.max_pixels is None else options.max_pixels
     source = Path(options.images)
-    if not is_video(options.images):
-        images = find_images(source)
-        source = (listed(images, Path(options.list), options.images) if options.list else images)[0]
-    try:
-        if not is_video(options.images):
-            return read_image(source, most, bands)
-        with opened(source, most) as clip:
+    if is_video(options.images):
+        with suppress(OSError, ValueError), opened(source, most) as clip:
             return torch.from_numpy(next(clip.frames()).pixels).movedim(2, 0)
-    except (OSError, ValueError):  # which the prediction tells in its own words
         return None
+    images = find_images(source)
+    for image in listed(images, Path(options.list), options.images) if options.list else images:
+        with suppress(OSError, ValueError):  # which the prediction tells in its own words
+            return read_image(image, most, bands)
+    return None
 
 
 def _middle(shown: Tensor) -> Tensor:

@@ -80,6 +80,10 @@ def add_options(p: Parser) -> None:
 
 def _check(options: Any) -> None:
     """Raise ValueError for options that nothing can be made with, before anything is read."""
+    folder = Path(options.output)
+    first = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not first.is_dir():
+        raise ValueError(f"--output {folder} is to be a folder, but {first} is a file; give another name.")
     if not 0 <= options.opacity <= 1:
         raise ValueError(f"--opacity must be 0 to 1, got {options.opacity}.")
     if not options.tile and options.share_dictionary:
