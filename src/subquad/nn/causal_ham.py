@@ -47,7 +47,8 @@ class CausalHam(CausalHeads):
 
     Sequences of more than some 1,000 positions are computed, and in training computed once more for the
     backward pass, part by part. Beside the input and the output that holds the state at each part and what
-    one part takes. Derivatives of any order exist, in all transforms of `torch.func`.
+    one part takes. Derivatives of any order exist, in all transforms of `torch.func`. What is exported takes
+    any length from two chunks on, but the one it was shown with solver="gradient".
 
     Args:
         dim: Channels.
@@ -55,7 +56,9 @@ class CausalHam(CausalHeads):
         solver: "ridge": as above, G being that at the start of a chunk of positions. "gradient": instead,
             each position takes one gradient step on the loss |S' k - v|^2 (the gated delta rule), and o = S'
             q. "none": o = S' q (gated linear attention); a SiLU is before the lengths of q and k.
-        chunk: Positions that share an inverse, for "ridge"; of speed alone for the others.
+        chunk: Positions that share an inverse, for "ridge". In the first chunk it is that of the ridge alone:
+            what is to be recalled within n positions needs chunks several times shorter. Of speed alone for
+            the others.
         conv: Positions that the short convolution sees; 0: none.
         gate: Whether the output is gated, silu(W_z x).
         grad: What is differentiated of "ridge". With c = (G + diag ridge)^-1 q, the codes: "one_step" takes G
