@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.nn.causal import Cache
-from subquad.nn.causal_heads import CausalHeads, finite_rows
+from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
 from subquad.ops.transforms import is_known, is_transformed
 
 _BASE = 10_000.0  # of the angles of rotary positions, as in the paper
@@ -72,16 +72,16 @@ class CausalAttention(CausalHeads):
         q, k, v = (each.transpose(1, 2) for each in projected)
         if cache is None:
             place = torch.arange(x.shape[1], device=x.device)
-            q, k = self._turned(q, place), self._turned(k, place)
+            q, k = self._turned(q, k, place)
             # Padding comes last: no position that counts sees it.
             o = F.scaled_dot_product_attention(q, k, v, is_causal=True)
             t = torch.zeros(len(x), dtype=torch.int64, device=x.device) + _counted(x, lengths)
             after = {"key": k, "value": v, "t": t}
         else:
             o, after = self._continue(q, k, v, cache, lengths)
-        y = self._finish(o.transpose(1, 2), x).where(~lost, torch.nan)
+        y = with_lost_rows(self._finish(o.transpose(1, 2), x), lost)
         if keep:
-            after["value"] = after["value"].where(~lost[:, -1:, :, None], torch.nan)
+            after["value"] = with_lost_rows(after["value"], None if lost is None else lost[:, -1:, :, None])
         return y, after | ({} if tail is None else {"tail": tail})
 
     def _continue(
@@ -90,7 +90,7 @@ class CausalAttention(CausalHeads):
         """Attend to what is in a cache, too; return what was read, (batch, heads, n, size), and the cache."""
         t, n = cache["t"], q.shape[2]
         place = t.unsqueeze(1) + torch.arange(n, device=t.device)
-        q, k = self._turned(q, place), self._turned(k, place)
+        q, k = self._turned(q, k, place)
         known = is_known(t)
         end = int(t.max()) + n if known else cache["key"].shape[2] + n
         key, value = (_written(cache[name], new, place, end) for name, new in (("key", k), ("value", v)))
@@ -103,19 +103,23 @@ class CausalAttention(CausalHeads):
             read.append(F.scaled_dot_product_attention(some, *seen, attn_mask=mask))
         return torch.cat(read, dim=2), {"key": key, "value": value, "t": t + _counted(place, lengths)}
 
-    def _turned(self, x: Tensor, place: Tensor) -> Tensor:
+    def _turned(self, q: Tensor, k: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Turn pairs of channels of (batch, heads, n, size); `place` is (n,), or (batch, n)."""
         if not self.rotary:
-            return x
-        half = x.shape[3] // 2
+            return q, k
+        half = q.shape[3] // 2
         # In float64: an angle at position 65,536 has three digits behind the point in float32.
-        speed = _BASE ** (-torch.arange(half, device=x.device, dtype=torch.float64) / half)
+        speed = _BASE ** (-torch.arange(half, device=q.device, dtype=torch.float64) / half)
         angle = place.unsqueeze(-1) * speed
         angle = angle if place.dim() == 1 else angle.unsqueeze(1)
-        sums = torch.promote_types(x.dtype, torch.float32)
+        sums = torch.promote_types(q.dtype, torch.float32)
         cos, sin = angle.cos().to(sums), angle.sin().to(sums)
-        first, second = x.to(sums).split(half, dim=3)
-        return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=3).to(x.dtype)
+
+        def turned(x: Tensor) -> Tensor:
+            first, second = x.to(sums).split(half, dim=3)
+            return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=3).to(x.dtype)
+
+        return turned(q), turned(k)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from subquad.nn.causal import Cache
-from subquad.nn.causal_heads import CausalHeads, finite_rows
+from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
 from subquad.ops.decompose import autocast_off
 from subquad.ops.memory import (
     MemoryGradient,
@@ -47,7 +47,8 @@ class CausalHam(CausalHeads):
 
     Sequences of more than some 1,000 positions are computed, and in training computed once more for the
     backward pass, part by part. Beside the input and the output that holds the state at each part and what
-    one part takes. Derivatives of any order exist, in all transforms of `torch.func`.
+    one part takes. Derivatives of any order exist, in all transforms of `torch.func`. What is exported takes
+    any length from two chunks on, but the one it was shown with solver="gradient".
 
     Args:
         dim: Channels.
@@ -55,7 +56,9 @@ class CausalHam(CausalHeads):
         solver: "ridge": as above, G being that at the start of a chunk of positions. "gradient": instead,
             each position takes one gradient step on the loss |S' k - v|^2 (the gated delta rule), and o = S'
             q. "none": o = S' q (gated linear attention); a SiLU is before the lengths of q and k.
-        chunk: Positions that share an inverse, for "ridge"; of speed alone for the others.
+        chunk: Positions that share an inverse, for "ridge". In the first chunk it is that of the ridge alone:
+            what is to be recalled within n positions needs chunks several times shorter. Of speed alone for
+            the others.
         conv: Positions that the short convolution sees; 0: none.
         gate: Whether the output is gated, silu(W_z x).
         grad: What is differentiated of "ridge". With c = (G + diag ridge)^-1 q, the codes: "one_step" takes G
@@ -139,10 +142,11 @@ class CausalHam(CausalHeads):
         in_parts = not torch.compiler.is_compiling() and x.shape[1] > _PART
         mix = self._mix_parts if in_parts else self._mix_part
         y, tail, state = mix(x, tail, state, offset, lengths)
-        y = y.where(~lost, torch.nan)
+        y = with_lost_rows(y, lost)
         if not keep:
             return y, {}
-        state = state._replace(memory=state.memory.where(~lost[:, -1, :, None, None], torch.nan))
+        lost = None if lost is None else lost[:, -1, :, None, None]
+        state = state._replace(memory=with_lost_rows(state.memory, lost))
         t = torch.zeros(len(x), dtype=torch.int64, device=x.device) if cache is None else cache["t"]
         t = t + (x.shape[1] if lengths is None else lengths.to(x.device))
         return y, _stored(state) | ({} if tail is None else {"tail": tail}) | {"t": t}
