@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.nn.causal import Cache
-from subquad.nn.causal_heads import CausalHeads, finite_rows
+from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
 from subquad.ops.transforms import is_known, is_transformed
 
 _BASE = 10_000.0  # of the angles of rotary positions, as in the paper
@@ -79,9 +79,9 @@ class CausalAttention(CausalHeads):
             after = {"key": k, "value": v, "t": t}
         else:
             o, after = self._continue(q, k, v, cache, lengths)
-        y = self._finish(o.transpose(1, 2), x).where(~lost, torch.nan)
+        y = with_lost_rows(self._finish(o.transpose(1, 2), x), lost)
         if keep:
-            after["value"] = after["value"].where(~lost[:, -1:, :, None], torch.nan)
+            after["value"] = with_lost_rows(after["value"], None if lost is None else lost[:, -1:, :, None])
         return y, after | ({} if tail is None else {"tail": tail})
 
     def _continue(

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from subquad.nn.causal import Cache
-from subquad.nn.causal_heads import CausalHeads, finite_rows
+from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
 from subquad.ops.decompose import autocast_off
 from subquad.ops.memory import (
     MemoryGradient,
@@ -139,10 +139,11 @@ class CausalHam(CausalHeads):
         in_parts = not torch.compiler.is_compiling() and x.shape[1] > _PART
         mix = self._mix_parts if in_parts else self._mix_part
         y, tail, state = mix(x, tail, state, offset, lengths)
-        y = y.where(~lost, torch.nan)
+        y = with_lost_rows(y, lost)
         if not keep:
             return y, {}
-        state = state._replace(memory=state.memory.where(~lost[:, -1, :, None, None], torch.nan))
+        lost = None if lost is None else lost[:, -1, :, None, None]
+        state = state._replace(memory=with_lost_rows(state.memory, lost))
         t = torch.zeros(len(x), dtype=torch.int64, device=x.device) if cache is None else cache["t"]
         t = t + (x.shape[1] if lengths is None else lengths.to(x.device))
         return y, _stored(state) | ({} if tail is None else {"tail": tail}) | {"t": t}

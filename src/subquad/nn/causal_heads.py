@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from subquad.nn.causal import CausalMixer
 from subquad.nn.causal_conv import ShortConv
 from subquad.nn.precision import in_range
+from subquad.ops.transforms import is_known
 
 
 class CausalHeads(CausalMixer):
@@ -69,8 +70,8 @@ class CausalHeads(CausalMixer):
         return {"tail": torch.zeros(batch, self.conv.width - 1, 3 * self.dim, device=device, dtype=dtype)}
 
 
-def finite_rows(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rows without NaN and infinity, and from where on what is computed of them is none.
+def finite_rows(x: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return rows without NaN and infinity, and from where on what is computed of them is lost.
 
     A product with zero does not keep NaN out: within a product of matrices, a row that is not finite would
     reach those before it.
@@ -79,9 +80,16 @@ def finite_rows(x: Tensor) -> tuple[Tensor, Tensor]:
         x: (batch, n, dim).
 
     Returns:
-        `x` with zeros for each row that is not finite, and whether a row or one before it is not, (batch, n,
-        1).
+        `x` with zeros for each row that is not finite, and whether a row or one before it is not,
+        (batch, n, 1); None where all are, and one may look.
     """
     sums = x.sum(-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
     broken = ~sums.isfinite()
+    if is_known(x) and x.is_cpu and not bool(broken.any()):
+        return x, None
     return x.where(~broken, 0), broken.cumsum(1) > 0
+
+
+def with_lost_rows(y: Tensor, lost: Tensor | None) -> Tensor:
+    """Return what was computed, NaN where it is lost; `lost` fits the axes of `y`."""
+    return y if lost is None else y.where(~lost, torch.nan)

@@ -136,7 +136,8 @@ def linear_memory(
     if q.dim() != 4:
         raise ValueError(f"q must be (batch, heads, positions, key size), got {tuple(q.shape)}.")
     offset = offset if solver == "ridge" else None
-    size, count = chunks_of(q.shape[2], chunk, offset)
+    # A triangular solve costs the size of a chunk at each position.
+    size, count = chunks_of(q.shape[2], min(chunk, 32) if solver == "gradient" else chunk, offset)
     with autocast_off(q):
         sums = torch.promote_types(q.dtype, torch.float32)
         log_gamma = log_gamma.to(sums).clamp_min(CLOSED)
