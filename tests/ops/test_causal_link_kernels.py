@@ -31,7 +31,7 @@ def test_numbers_and_gradients_are_those_of_the_reference(n, offset, heads, dim,
     values, gates, cotangent = problem(n, heads, dim)
     both = []
     for impl in ("triton", "reference"):
-        y = causal_link_mix(values, gates, min(offset, 10**5) if impl == "reference" else offset, impl=impl)
+        y = causal_link_mix(values, gates, offset, impl=impl)
         both.append((y, *torch.autograd.grad(y, (values, gates), cotangent)))
     for found, expected in zip(*both, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

@@ -74,10 +74,11 @@ def causal_link_mix(
         return y if scale == 1 else scale * y
     with autocast_off(values):
         here = _by_head(values.to(dtype), gates.shape[-1])
-        if before is None:
-            longer = F.pad(here, (offset, 0))
+        if before is None:  # more zeros than rows are of no use
+            earlier = here.new_zeros(*here.shape[:3], torch.sym_min(offset, values.shape[1]))
         else:
-            longer = torch.cat((_by_head(before.to(dtype), gates.shape[-1]), here), dim=-1)
+            earlier = _by_head(before.to(dtype), gates.shape[-1])
+        longer = torch.cat((earlier, here), dim=-1)
         y = torch.lerp(here, longer[..., : values.shape[1]], gates.to(dtype).mT.unsqueeze(2))
         return (y if scale == 1 else scale * y).flatten(1, 2).mT.to(values.dtype)
 
