@@ -102,6 +102,21 @@ def test_it_starts_without_a_prejudice(tied):
         assert (network.readout is None) == tied
 
 
+@pytest.mark.usefixtures("toy")
+def test_layers_see_their_tokens_and_add_less_the_more_they_are():
+    seen = []
+    for depth in (2, 32):
+        network = model_config("ham_lm_tiny", pattern=("toy",), depth=depth).build()
+        network.layers[0].register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].std().item()))
+        network(torch.randint(257, (4, 64)))
+        narrow = network.layers[0].mlp[2]
+        for _ in range(2):  # as it was built, and as it is reset
+            expected = 1 / math.sqrt(3 * narrow.in_features * 2 * depth)
+            assert narrow.weight.std().item() == pytest.approx(expected, rel=0.05)
+            narrow.reset_parameters()
+    assert seen == pytest.approx([0.02 * math.sqrt(128)] * 2, rel=0.05)
+
+
 def test_wrong_tokens_are_named(network):
     for tokens, said in {
         (2, 3, 4): r"\(batch, n\).*\(2, 3, 4\)",

@@ -6,6 +6,8 @@ from safetensors.torch import load_file, save_file
 
 from subquad import save_model
 from subquad.models import LanguageConfig, create_model
+from subquad.tasks.language.commands.generate import Sample
+from subquad.tasks.language.data import ByteTokens
 from subquad.tasks.language.writing import Place, Sampling, Until, read, write
 from toy_language import toy  # noqa: F401
 
@@ -88,20 +90,49 @@ def test_a_prompt_in_parts_is_the_prompt(text_of, tmp_path):
     assert "The wall is" + file == whole
 
 
-def test_it_stops_before_a_word_and_at_the_end_of_a_document(text_of, weights):
+def test_it_stops_before_a_word(text_of):
     whole = text_of("--prompt=The", "--tokens=40", "--seed=5")
     stop = whole[12:15]
     assert (
         text_of("--prompt=The", "--tokens=40", "--seed=5", f"--stop={stop}") == whole[: whole.index(stop, 3)]
     )
-    from subquad import load_model
 
-    network = load_model(weights)
-    with torch.no_grad():
-        network.embedding.weight[END] = 5 * network.norm.weight
-        network.embedding.weight[END] = network.embedding.weight[ord("T")] * 50
-    save_model(network, weights)
-    assert len(text_of("--prompt=The", "--tokens=40", "--temperature=0")) < 40
+
+def test_a_document_ends_and_nothing_comes_after_it():
+    sample = Sample(ByteTokens().decoder(), "stop", END)
+    assert [sample.feed(token) for token in (*b"ab", 0xC3)] == ["a", "b", ""]
+    assert sample.feed(END) == "\N{REPLACEMENT CHARACTER}" and sample.is_over
+    assert sample.feed(ord("c")) == "" and sample.finish() == ""
+
+
+class Even:
+    """A network that finds all tokens alike."""
+
+    def __init__(self):
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def parameters(self):
+        return iter([self.weight])
+
+    def prefill(self, tokens, cache=None):
+        return torch.zeros(len(tokens), 50), {}
+
+    def step(self, tokens, cache):
+        return torch.zeros(len(tokens), 50), cache
+
+
+def test_each_choice_has_a_chance_of_its_own():
+    def texts(seed, count=40, batch=2):
+        place = read(Even(), torch.tensor([1]), batch=batch, seed=seed)
+        found = [write(Even(), place, Sampling()).tolist() for _ in range(count)]
+        return [list(text) for text in zip(*found, strict=True)], place
+
+    (first, second), place = texts(0)
+    assert min(len({*first}), len({*second})) > 20 and first != second
+    assert texts(1)[0][0] != first
+    place = read(Even(), torch.tensor([2]), texts(0, 15)[1])  # a prompt in between
+    assert (place.written, place.seed) == (15, 0)
+    assert [int(write(Even(), place, Sampling())[0]) for _ in range(25)] == first[15:]
 
 
 def test_words_that_stop_are_kept_back_until_they_are_none():

@@ -103,7 +103,7 @@ def test_the_last_part_is_held_out_between_documents_or_inside_of_one(tmp_path):
     assert {split: text.documents for split, text in texts.items()} == {"train": 14, "val": 4, "test": 2}
     assert bytes(texts["test"].tokens[1:11].astype(np.uint8)) == b"0000000018"
     (tmp_path / "one.txt").write_text("ä" * 500)  # two bytes each
-    texts = open_texts(options(tmp_path / "one.txt", val_fraction=0.1, test_fraction=0.0999))[1]
+    texts = open_texts(options(tmp_path / "one.txt", val_fraction=0.1, test_fraction=0.101))[1]
     assert {split: text.bytes for split, text in texts.items()} == {"train": 800, "val": 100, "test": 100}
 
 

@@ -136,7 +136,9 @@ def test_tokens_of_a_network():
         tokens_of("tokenizer", "[]", "n")
 
 
-@pytest.mark.parametrize("text", ["", "a", "word " * 50, "x" * 100, "ä" * 99, "a\n" * 40 + "b" * 33])
+@pytest.mark.parametrize(
+    "text", ["", "a", "word " * 50, "x" * 100, "ä" * 99, "x" + "ä" * 99, "a\n" * 40 + "b" * 33]
+)
 def test_pieces_are_whole_characters_and_lose_nothing(text):
     pieces = [piece.decode() for piece in in_pieces(text.encode(), 10)]
     assert "".join(pieces) == text
