@@ -36,7 +36,7 @@ def network_of(pattern):
     return network.eval()
 
 
-@pytest.mark.parametrize("pattern", [("paramixer", "ham"), ("attention",)], ids=" ".join)
+@pytest.mark.parametrize("pattern", [("paramixer", "ham"), ("attention", "convolution")], ids=" ".join)
 def test_onnxruntime_writes_the_same_text(pattern, tmp_path, call):
     network = network_of(pattern)
     save_model(network, tmp_path / "n.safetensors")
