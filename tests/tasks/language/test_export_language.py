@@ -33,6 +33,8 @@ def network_of(pattern):
     ).build()
     with torch.no_grad():
         network.readout.weight.mul_(20)
+        for layer in network.layers:  # or each token would be followed by itself
+            layer.mlp[2].weight.mul_(20)
     return network.eval()
 
 
