@@ -9,9 +9,6 @@ does not recall, but knows which values were told, is right in 1/P.
 
 from __future__ import annotations
 
-import argparse
-
-import designs
 import torch
 import training
 from torch import nn
@@ -33,17 +30,8 @@ def sequences(count: int, pairs: int, generator: torch.Generator) -> training.Ba
 
 def main() -> None:
     """Train each design with each seed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--designs", nargs="+", default=list(designs.DESIGNS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--lrs", nargs="+", type=float, default=[3e-3])
-    parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--heads", type=int, default=4)
-    parser.add_argument("--depth", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=16)
+    parser = training.parser(__doc__, "recall", steps=700, dim=64, batch=16)
     parser.add_argument("--chunk", type=int, default=16, help="Positions between two inverses of ridge.")
-    parser.add_argument("--name", default="recall")
     options = parser.parse_args()
     sizes = {
         "dim": options.dim, "depth": options.depth, "heads": options.heads, "context": LENGTH,
@@ -58,24 +46,11 @@ def main() -> None:
             found[f"recall_{pairs}"] = float(right.sum() / (targets >= 0).sum())
         return found
 
-    for seed in options.seeds:
-        for design in options.designs:
-            for lr in options.lrs:
-                torch.manual_seed(seed)
-                network = designs.network(design, **sizes)
-                draw = torch.Generator().manual_seed(1000 + seed)
+    def batch(draw: torch.Generator) -> training.Batch:
+        pairs = PAIRS[int(torch.randint(len(PAIRS), (), generator=draw))]
+        return sequences(options.batch, pairs, draw)
 
-                def batch(draw: torch.Generator = draw) -> training.Batch:
-                    pairs = PAIRS[int(torch.randint(len(PAIRS), (), generator=draw))]
-                    return sequences(options.batch, pairs, draw)
-
-                about = {"design": design, "seed": seed, **sizes, "parameters": training.parameters(network)}
-                report = range(100, options.steps + 1, 100)
-                run = training.train(
-                    network, batch, steps=options.steps, lr=lr, report=report, evaluate=recalled
-                )
-                for found in run:
-                    training.write(options.name, {**about, **found})
+    training.compare(options, sizes, batch, recalled, range(100, options.steps + 1, 100))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ offset tells. Chosen before any design was trained on it.
 
 from __future__ import annotations
 
-import argparse
 import math
 
-import designs
 import text
 import torch
 import training
@@ -38,16 +36,9 @@ def repeated(split: str, count: int, generator: torch.Generator) -> tuple[torch.
 
 def main() -> None:
     """Train each design with each seed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--designs", nargs="+", default=list(designs.DESIGNS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--lrs", nargs="+", type=float, default=[3e-3])
-    parser.add_argument("--steps", type=int, default=2000)
-    parser.add_argument("--dim", type=int, default=128)
-    parser.add_argument("--depth", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=8)
+    parser = training.parser(__doc__, "repeats", steps=2000, dim=128, batch=8)
     options = parser.parse_args()
-    sizes = {"dim": options.dim, "depth": options.depth, "heads": 4, "context": CONTEXT}
+    sizes = {"dim": options.dim, "depth": options.depth, "heads": options.heads, "context": CONTEXT}
     windows, counted = repeated("test", 256, torch.Generator().manual_seed(1))
 
     def bits(network: nn.Module) -> dict[str, float]:
@@ -64,22 +55,12 @@ def main() -> None:
         per_byte = math.log(2) * len(windows) * PASSAGE / 2
         return {"bits_first": first / per_byte, "bits_again": again / per_byte}
 
-    for seed in options.seeds:
-        for design in options.designs:
-            for lr in options.lrs:
-                torch.manual_seed(seed)
-                network = designs.network(design, **sizes)
-                draw = torch.Generator().manual_seed(1000 + seed)
+    def batch(draw: torch.Generator) -> training.Batch:
+        tokens, _ = repeated("train", options.batch, draw)
+        return tokens[:, :-1], tokens[:, 1:]
 
-                def batch(draw: torch.Generator = draw) -> training.Batch:
-                    tokens, _ = repeated("train", options.batch, draw)
-                    return tokens[:, :-1], tokens[:, 1:]
-
-                about = {"design": design, "seed": seed, **sizes, "parameters": training.parameters(network)}
-                report = sorted({options.steps // 4, options.steps // 2, options.steps})
-                run = training.train(network, batch, steps=options.steps, lr=lr, report=report, evaluate=bits)
-                for found in run:
-                    training.write("repeats", {**about, **found})
+    report = sorted({options.steps // 4, options.steps // 2, options.steps})
+    training.compare(options, sizes, batch, bits, report)
 
 
 if __name__ == "__main__":

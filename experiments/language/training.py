@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import platform
@@ -9,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import designs
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -71,6 +74,59 @@ def train(
                 return
 
 
+def compare(
+    options: Any,
+    sizes: dict[str, Any],
+    draw_batch: Callable[[torch.Generator], Batch],
+    evaluate: Callable[[nn.Module], dict[str, float]],
+    report: Iterable[int],
+) -> None:
+    """Train each design with each seed and learning rate; a line of results for each of `report`.
+
+    Args:
+        options: Of the command, see `parser`.
+        sizes: Of all networks.
+        draw_batch: Gives the next batch.
+        evaluate: Of a network.
+        report: After which steps.
+    """
+    for seed in options.seeds:
+        for design in options.designs:
+            for lr in options.lrs:
+                torch.manual_seed(seed)
+                network = designs.network(design, **sizes)
+                about = {"design": design, "seed": seed, **sizes, "batch": options.batch}
+                about["parameters"] = sum(p.numel() for p in network.parameters())
+                draw = torch.Generator().manual_seed(1000 + seed)
+                run = train(
+                    network,
+                    partial(draw_batch, draw),
+                    steps=options.steps,
+                    lr=lr,
+                    report=report,
+                    evaluate=evaluate,
+                )
+                for found in run:
+                    write(options.name, {**about, **found})
+
+
+def parser(
+    description: str | None, name: str, *, steps: int, dim: int, batch: int
+) -> argparse.ArgumentParser:
+    """Return the options that all comparisons have; the numbers are their defaults."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("--designs", nargs="+", default=list(designs.DESIGNS))
+    made.add_argument("--seeds", nargs="+", type=int, default=[0])
+    made.add_argument("--lrs", nargs="+", type=float, default=[3e-3])
+    made.add_argument("--steps", type=int, default=steps, help="Of the whole schedule.")
+    made.add_argument("--dim", type=int, default=dim)
+    made.add_argument("--depth", type=int, default=2)
+    made.add_argument("--heads", type=int, default=4)
+    made.add_argument("--batch", type=int, default=batch)
+    made.add_argument("--name", default=name, help="Of the file of results.")
+    return made
+
+
 def write(name: str, row: dict[str, Any]) -> None:
     """Add a line to results/NAME.jsonl, with the commit and the device."""
     commit = subprocess.run(
@@ -81,8 +137,3 @@ def write(name: str, row: dict[str, Any]) -> None:
     with (HERE / "results" / f"{name}.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
     sys.stderr.write(json.dumps(row) + "\n")
-
-
-def parameters(network: nn.Module) -> int:
-    """Return how many there are."""
-    return sum(p.numel() for p in network.parameters())

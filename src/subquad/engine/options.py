@@ -45,6 +45,16 @@ def add_device(p: Parser) -> None:
     p.add_argument("--device", type=str, default="cpu", help="Such as cpu or cuda.")
 
 
+def add_compile(p: Parser) -> None:
+    """Add whether the network is compiled in training."""
+    p.add_argument(
+        "--compile",
+        type=bool,
+        default=False,
+        help="Compile the network with torch.compile: half a minute or more at the start, faster steps.",
+    )
+
+
 def add_json(p: Parser, what: str) -> None:
     """Add `--json`; `subquad.engine.outputs.check_scores` minds it, `write_scores` writes it.
 

@@ -121,3 +121,8 @@ class CausalMixer(nn.Module, ABC):
                 f"expected (batch, positions, {self.dim}) with a sample and a position at least, got "
                 f"{tuple(x.shape)}; build {type(self).__name__}(dim=...) with the channels of the input."
             )
+
+
+def counted(x: Tensor, lengths: Tensor | None) -> Tensor | int:
+    """Return how many positions count of (batch, n, ...): of all samples, or of each."""
+    return x.shape[1] if lengths is None else lengths.to(x.device)

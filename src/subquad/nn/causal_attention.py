@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.nn.causal import Cache
+from subquad.nn.causal import Cache, counted
 from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
 from subquad.ops.transforms import is_known, is_transformed
 
@@ -75,7 +75,7 @@ class CausalAttention(CausalHeads):
             q, k = self._turned(q, k, place)
             # Padding comes last: no position that counts sees it.
             o = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            t = torch.zeros(len(x), dtype=torch.int64, device=x.device) + _counted(x, lengths)
+            t = torch.zeros(len(x), dtype=torch.int64, device=x.device) + counted(x, lengths)
             after = {"key": k, "value": v, "t": t}
         else:
             o, after = self._continue(q, k, v, cache, lengths)
@@ -101,7 +101,7 @@ class CausalAttention(CausalHeads):
             its = its[:1] if alike else its
             mask = None if alike and n == 1 else (rows <= its.unsqueeze(2)).unsqueeze(1)
             read.append(F.scaled_dot_product_attention(some, *seen, attn_mask=mask))
-        return torch.cat(read, dim=2), {"key": key, "value": value, "t": t + _counted(place, lengths)}
+        return torch.cat(read, dim=2), {"key": key, "value": value, "t": t + counted(place, lengths)}
 
     def _turned(self, q: Tensor, k: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Turn pairs of channels of (batch, heads, n, size); `place` is (n,), or (batch, n)."""
@@ -124,11 +124,6 @@ class CausalAttention(CausalHeads):
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
         return f"{self.dim}, heads={self.heads}, rotary={self.rotary}"
-
-
-def _counted(x: Tensor, lengths: Tensor | None) -> Tensor | int:
-    """Return how many positions count of (batch, n, ..)."""
-    return x.shape[1] if lengths is None else lengths.to(x.device)
 
 
 def _written(rows: Tensor, new: Tensor, place: Tensor, end: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from subquad.nn.causal import Cache
+from subquad.nn.causal import Cache, counted
 from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
 from subquad.ops.decompose import autocast_off
 from subquad.ops.memory import (
@@ -148,8 +148,8 @@ class CausalHam(CausalHeads):
         lost = None if lost is None else lost[:, -1, :, None, None]
         state = state._replace(memory=with_lost_rows(state.memory, lost))
         t = torch.zeros(len(x), dtype=torch.int64, device=x.device) if cache is None else cache["t"]
-        t = t + (x.shape[1] if lengths is None else lengths.to(x.device))
-        return y, _stored(state) | ({} if tail is None else {"tail": tail}) | {"t": t}
+        after = {"t": t + counted(x, lengths)}
+        return y, _stored(state) | ({} if tail is None else {"tail": tail}) | after
 
     def _mix_parts(
         self,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.nn.causal import Cache, CausalMixer
+from subquad.nn.causal import Cache, CausalMixer, counted
 from subquad.nn.causal_conv import ShortConv
 from subquad.nn.link_rings import as_rings, in_order, put, slots
 from subquad.nn.paramixer import number_of_factors
@@ -112,7 +112,7 @@ class CausalLinkMixer(CausalMixer):
         t = cache["t"]
         before = in_order(cache["rings"], t, self.factors)
         y, rows = causal_link_part(y, before, *gating, lengths=lengths)
-        t = t + (x.shape[1] if lengths is None else lengths.to(t.device))
+        t = t + counted(x, lengths)
         after = {"rings": as_rings(rows, t, self.factors), "tail": tail, "t": t}
         return self._gated(y, z).to(x.dtype), after
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from subquad.nn.lengths import real_positions, resolve_lengths
+from subquad.nn.paramixer import number_of_factors
 from subquad.nn.reset import start_with
 from subquad.nn.tracing import one_node
 from subquad.ops import chord_offsets, rotate
@@ -64,7 +65,7 @@ class ChordMixer(nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
-        blocks = _number_of_blocks(blocks, length)
+        blocks = number_of_factors(blocks, length, "blocks")
         _check_arguments(dim, hidden, blocks, dropout)
         self.dim, self.hidden, self.recompute = dim, hidden, recompute
         self.offsets = chord_offsets(blocks)
@@ -127,19 +128,6 @@ class ChordMixer(nn.Module):
 def _xavier(layer: nn.Linear) -> None:
     nn.init.xavier_uniform_(layer.weight)
     nn.init.zeros_(layer.bias)
-
-
-def _number_of_blocks(blocks: int | None, length: int | None) -> int:
-    if (blocks is None) == (length is None):
-        raise ValueError(
-            f"give either blocks or the length they are made for, got blocks={blocks} and length={length}."
-        )
-    if blocks is not None:
-        return blocks
-    assert length is not None
-    if length < 1:
-        raise ValueError(f"length must be at least 1, got {length}.")
-    return max(1, (length - 1).bit_length())
 
 
 def _check_arguments(dim: int, hidden: int, blocks: int, dropout: float) -> None:

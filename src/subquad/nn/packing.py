@@ -40,8 +40,7 @@ def unpacked(x: Tensor, segment_ids: Tensor) -> Documents:
             f"segment_ids must be integers {tuple(x.shape[:2])}, one a position, got {segment_ids.dtype} "
             f"{tuple(segment_ids.shape)}."
         )
-    starts = torch.ones_like(segment_ids, dtype=torch.bool)
-    starts[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
+    starts = segment_starts(segment_ids)
     row = starts.flatten().cumsum(0) - 1
     lengths = row.bincount()
     first = starts.flatten().nonzero().squeeze(1)
@@ -50,6 +49,13 @@ def unpacked(x: Tensor, segment_ids: Tensor) -> Documents:
     padded = x.new_zeros(len(lengths), longest, *x.shape[2:]).index_put((row, position), x.flatten(0, 1))
     shape = segment_ids.shape
     return Documents(padded, lengths.cpu(), row.view(shape), position.view(shape))
+
+
+def segment_starts(segment_ids: Tensor) -> Tensor:
+    """Return where a document starts, (batch, n): with each row, and where the number changes."""
+    starts = torch.ones_like(segment_ids, dtype=torch.bool)
+    starts[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
+    return starts
 
 
 def together(y: Tensor, documents: Documents) -> Tensor:

@@ -188,7 +188,7 @@ class Paramixer(nn.Module):
         )
 
 
-def number_of_factors(factors: int | None, length: int | None) -> int:
+def number_of_factors(factors: int | None, length: int | None, name: str = "factors") -> int:
     """Return the number of factors, given or for a length: the smallest M with 2**M >= `length`, at least 1.
 
     Raises:
@@ -196,7 +196,7 @@ def number_of_factors(factors: int | None, length: int | None) -> int:
     """
     if (factors is None) == (length is None):
         raise ValueError(
-            f"give either factors or the length they are made for, got factors={factors} and length={length}."
+            f"give either {name} or the length they are made for, got {name}={factors} and length={length}."
         )
     if factors is not None:
         return factors

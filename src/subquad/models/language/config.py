@@ -15,6 +15,7 @@ from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
 from subquad.models.language.mixers import MIXERS
 from subquad.nn.causal_link_mixer import GateStart
+from subquad.nn.paramixer import number_of_factors
 from subquad.ops.memory import MemoryGradient
 
 BYTES = 257  # tokens: the bytes, and the end of a document
@@ -141,7 +142,7 @@ class LanguageConfig(NetworkConfig):
     @property
     def factor_count(self) -> int:
         """Factors of "paramixer" and "convolution"."""
-        return self.factors or max(1, (self.context - 1).bit_length())
+        return number_of_factors(self.factors, None if self.factors else self.context)
 
     @property
     def mixers(self) -> tuple[str, ...]:

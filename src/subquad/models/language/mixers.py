@@ -16,24 +16,17 @@ if TYPE_CHECKING:
     from subquad.models.language.config import LanguageConfig
 
 
-def _paramixer(config: LanguageConfig) -> CausalMixer:
-    return CausalParamixer(
-        config.dim,
-        factors=config.factor_count,
-        heads=config.paramixer_heads,
-        conv=config.conv,
-        start=config.start,  # pyright: ignore[reportArgumentType]  it says itself which it has
-    )
+def _links(mixer: type[CausalParamixer | CausalConvolution]) -> Callable[[LanguageConfig], CausalMixer]:
+    def make(config: LanguageConfig) -> CausalMixer:
+        return mixer(
+            config.dim,
+            factors=config.factor_count,
+            heads=config.paramixer_heads,
+            conv=config.conv,
+            start=config.start,  # pyright: ignore[reportArgumentType]  it says itself which it has
+        )
 
-
-def _convolution(config: LanguageConfig) -> CausalMixer:
-    return CausalConvolution(
-        config.dim,
-        factors=config.factor_count,
-        heads=config.paramixer_heads,
-        conv=config.conv,
-        start=config.start,
-    )
+    return make
 
 
 def _ham(solver: MemorySolver) -> Callable[[LanguageConfig], CausalMixer]:
@@ -56,10 +49,10 @@ def _attention(config: LanguageConfig) -> CausalMixer:
 
 
 MIXERS: dict[str, Callable[[LanguageConfig], CausalMixer]] = {
-    "paramixer": _paramixer,
+    "paramixer": _links(CausalParamixer),
     "ham": _ham("ridge"),
     "delta": _ham("gradient"),
     "linear": _ham("none"),
     "attention": _attention,
-    "convolution": _convolution,
+    "convolution": _links(CausalConvolution),
 }

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from subquad.engine.learner import Learner
 from subquad.engine.optimizer import OptimizerOptions
 from subquad.models import LanguageConfig
+from subquad.nn.packing import segment_starts
 from subquad.tasks.language.data.windows import LanguageBatch
 from subquad.tasks.language.scores import LanguageScores, LanguageSums
 
@@ -93,6 +94,4 @@ def tokens_before(tokens: Tensor, segment_ids: Tensor | None) -> Tensor:
     numbers = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)
     if segment_ids is None:
         return numbers + 1
-    is_first = torch.ones_like(segment_ids, dtype=torch.bool)
-    is_first[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
-    return numbers - numbers.where(is_first, 0).cummax(1).values + 1
+    return numbers - numbers.where(segment_starts(segment_ids), 0).cummax(1).values + 1

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from subquad.engine.optimizer import OptimizerOptions
-from subquad.engine.options import defaults_of
+from subquad.engine.options import add_compile, defaults_of
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
 from subquad.engine.run import evaluate
@@ -51,12 +51,7 @@ class Language(Task):
         p.add_class_arguments(LanguageModelOptions, "model")
         _add_data(p)
         p.add_class_arguments(OptimizerOptions, "optimizer")
-        p.add_argument(
-            "--compile",
-            type=bool,
-            default=False,
-            help="Compile the network with torch.compile: half a minute or more at the start, faster steps.",
-        )
+        add_compile(p)
         p.usual += ["compile", *FILES, "data.context", "data.vocab_size", "model.pattern"]
 
     def open_data(self, options: Any, config: Any = None) -> LanguageData:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from subquad.engine.classes import check_same_classes
 from subquad.engine.optimizer import OptimizerOptions
-from subquad.engine.options import defaults_of
+from subquad.engine.options import add_compile, defaults_of
 from subquad.engine.parsing import Parser
 from subquad.engine.run import evaluate
 from subquad.engine.trainer_options import add_trainer_options
@@ -47,12 +47,7 @@ class Sequences(Task):
         p.add_class_arguments(SequenceModelOptions, "model")
         _add_data(p)
         p.add_class_arguments(OptimizerOptions, "optimizer")
-        p.add_argument(
-            "--compile",
-            type=bool,
-            default=False,
-            help="Compile the network with torch.compile: half a minute or more at the start, faster steps.",
-        )
+        add_compile(p)
         p.usual += ["compile", *FILES]
 
     def older_defaults(self, saved: Mapping[str, Any], options: Any) -> dict[str, Any]:
