@@ -54,7 +54,7 @@ class CausalHam(CausalHeads):
         dim: Channels.
         heads: Memories side by side, of `dim / heads` squared numbers each; must divide `dim`.
         solver: "ridge": as above, G being that at the start of a chunk of positions. "gradient": instead,
-            each position takes one gradient step on the loss |S' k - v|^2 (the gated delta rule), and o = S'
+            each position takes one gradient step on the square of S' k - v (the gated delta rule), and o = S'
             q. "none": o = S' q (gated linear attention); a SiLU is before the lengths of q and k.
         chunk: Positions that share an inverse, for "ridge". In the first chunk it is that of the ridge alone:
             what is to be recalled within n positions needs chunks several times shorter. Of speed alone for
