@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "subquad"
 # Where a room stands in its row, in columns; what is not named here goes to the right of the others.
 COLUMNS = {
     "cli": 0, "segmentation": 1, "sequences": 2, "generation": 3, "classification": 4, "tasks": 2.5,
-    "export": 0.4, "engine": 2.65, "bench": -0.3, "explain": 1.5, "models": 2.35, "nn": 1.35, "data": 3.5,
+    "export": 0.4, "engine": 2.65, "bench": -0.6, "explain": 1.5, "models": 2.35, "nn": 1.35, "data": 3.5,
     "ops": 1.35, "base": 2.9,
 }  # fmt: skip
 COLUMN, ROW, WIDTH, HEIGHT = 236, 152, 200, 92

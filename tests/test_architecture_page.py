@@ -6,7 +6,7 @@ from pathlib import Path
 
 import subquad
 from cli_helpers import fit_arguments
-from rooms import PICTURE, arrows, draw, levels, rooms
+from rooms import HEIGHT, PICTURE, WIDTH, arrows, draw, levels, rooms
 from subquad.cli.main import main
 
 ROOT = Path(subquad.__file__).parent
@@ -15,6 +15,13 @@ PAGE = (PICTURE.parent / "architecture.md").read_text()
 
 def test_the_picture_is_that_of_the_code():
     assert PICTURE.read_text() == draw(), "the rooms have changed: `make rooms` draws them anew"
+
+
+def test_no_room_hides_another():
+    boxes = [(int(x), int(y)) for x, y in re.findall(rf'<rect x="(\d+)" y="(\d+)" width="{WIDTH}"', draw())]
+    assert len(boxes) == len(rooms())
+    for first, (x, y) in enumerate(boxes):
+        assert not [1 for a, b in boxes[:first] if abs(x - a) < WIDTH and abs(y - b) < HEIGHT]
 
 
 def test_arrows_are_imports_that_no_way_round_implies():
