@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from subquad.nn import CausalAttention
 from subquad.nn import causal_attention as causal_attention_module
@@ -97,6 +98,16 @@ def test_nothing_comes_from_the_future(mixer):
             assert again[:, 6:].isnan().all()
             _, cache = mixer(changed[:, :8], return_cache=True)
             assert mixer(x[:, 8:], cache).isnan().all()  # it stays lost
+
+
+@pytest.mark.parametrize("rotary", [True, False])
+def test_the_fused_kernel_takes_it(rotary):
+    mixer = CausalAttention(16, heads=2, rotary=rotary)
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):  # which stops where it would not be taken
+        mixer(torch.randn(2, 40, 16, requires_grad=True)).sum().backward()
+        _, cache = mixer(torch.randn(2, 40, 16), return_cache=True)
+        for _ in range(3):
+            _, cache = mixer.step(torch.randn(2, 16), cache)
 
 
 def test_packed_documents_are_what_each_is_alone(mixer):

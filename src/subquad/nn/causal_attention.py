@@ -72,7 +72,9 @@ class CausalAttention(CausalHeads):
         q, k, v = (each.transpose(1, 2) for each in projected)
         if cache is None:
             place = torch.arange(x.shape[1], device=x.device)
-            q, k = self._turned(q, k, place)
+            # The fused kernels take channels side by side alone; of other layouts PyTorch makes, without a
+            # word, all scores at once. The short convolution leaves positions side by side.
+            q, k, v = (each.contiguous() for each in (*self._turned(q, k, place), v))
             # Padding comes last: no position that counts sees it.
             o = F.scaled_dot_product_attention(q, k, v, is_causal=True)
             t = torch.zeros(len(x), dtype=torch.int64, device=x.device) + counted(x, lengths)
