@@ -1,4 +1,4 @@
-"""What a mixer costs: forward and backward over length, and a token decoded after so many others.
+"""What a mixer costs: time and memory of forward and backward, and a token decoded after so many others.
 
     OMP_NUM_THREADS=1 python experiments/language/cost.py
 
@@ -16,7 +16,7 @@ import torch
 import training
 from torch import nn
 
-from subquad.bench import Watch, side_by_side
+from subquad.bench import Watch, peak_memory, side_by_side
 from subquad.nn import CausalAttention, CausalHam, CausalParamixer
 
 DIM = 128
@@ -33,12 +33,15 @@ def mixers(length: int) -> dict[str, nn.Module]:
     }
 
 
-def passes(length: int, repeats: int) -> None:
-    """Time forward and backward passes."""
+def passes(length: int) -> tuple[torch.Tensor, dict[str, Callable[[], object]]]:
+    """Return an input and forward and backward passes of it."""
     x = torch.randn(1, length, DIM, requires_grad=True)
-    ways: dict[str, Callable[[], object]] = {
-        name: lambda m=mixer: m(x).square().mean().backward() for name, mixer in mixers(length).items()
-    }
+    return x, {name: lambda m=mixer: m(x).square().mean().backward() for name, mixer in mixers(length).items()}
+
+
+def times_of(length: int, repeats: int) -> None:
+    """Time forward and backward passes."""
+    x, ways = passes(length)
     watch = Watch(x.device)
     times = side_by_side(ways, repeats=repeats, device=x.device)
     environment = asdict(watch.environment(times))
@@ -46,6 +49,18 @@ def passes(length: int, repeats: int) -> None:
         ratio = timing.p50 / times["attention"].p50
         row = {"mixer": name, "length": length, "ms": asdict(timing), "to_attention": round(ratio, 4)}
         training.write("cost", {"what": "forward and backward", **row, "environment": environment})
+
+
+def memory_of(length: int) -> None:
+    """Tell the most bytes that forward and backward passes hold; the gradients are there before."""
+    x, ways = passes(length)
+    peaks = {}
+    for name, way in ways.items():
+        way()
+        peaks[name] = peak_memory(way, x.device)
+        row = {"mixer": name, "length": length, "peak": peaks[name]}
+        ratio = round(peaks[name] / peaks["attention"], 4)
+        training.write("cost", {"what": "memory", **row, "to_attention": ratio})
 
 
 def decoding(lengths: list[int], tokens: int) -> None:
@@ -82,8 +97,10 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=20)
     options = parser.parse_args()
     for length in options.lengths:
-        passes(length, options.repeats)
+        times_of(length, options.repeats)
     decoding(options.after, options.tokens)
+    for length in options.lengths:
+        memory_of(length)
 
 
 if __name__ == "__main__":
