@@ -36,7 +36,8 @@ def mixers(length: int) -> dict[str, nn.Module]:
 def passes(length: int) -> tuple[torch.Tensor, dict[str, Callable[[], object]]]:
     """Return an input and forward and backward passes of it."""
     x = torch.randn(1, length, DIM, requires_grad=True)
-    return x, {name: lambda m=mixer: m(x).square().mean().backward() for name, mixer in mixers(length).items()}
+    made = mixers(length).items()
+    return x, {name: lambda m=mixer: m(x).square().mean().backward() for name, mixer in made}
 
 
 def times_of(length: int, repeats: int) -> None:
