@@ -16,15 +16,14 @@ DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "attention": (("attention",), {}),
     "linear": (("linear",), {}),
     "delta": (("delta",), {}),
-    "ridge": (("ham",), {"grad": "full"}),
-    "ridge, one-step": (("ham",), {"grad": "one_step"}),
+    "ridge": (("ham",), {}),  # with the one-step gradient
+    "ridge, full": (("ham",), {"grad": "full"}),
     "convolution": (("convolution",), {}),  # the control: its weights do not depend on the data
     "paramixer": (("paramixer",), {}),
-    "paramixer, ridge": (("paramixer", "ham"), {}),
     "ridge, paramixer": (("ham", "paramixer"), {}),
-    "paramixer, tied": (("paramixer",), {"tied": True}),
-    "paramixer, attention": (("paramixer", "attention"), {}),
+    "paramixer, ridge": (("paramixer", "ham"), {}),
     "delta, paramixer": (("delta", "paramixer"), {}),
+    "attention, paramixer": (("attention", "paramixer"), {}),
 }
 
 

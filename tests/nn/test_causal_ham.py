@@ -49,7 +49,8 @@ def written(mixer, x):
         o = (s.mT @ (inverse @ query if mixer.solver == "ridge" else query)).squeeze(-1)
         outputs.append(o / (o.square().mean(-1, keepdim=True) + 1e-5).sqrt() * mixer.norm.weight)
     o = torch.stack(outputs, dim=1).flatten(2)
-    return (o * F.silu(x @ mixer.gate.weight.mT) if mixer.gate else o) @ mixer.output.weight.mT
+    opened = F.silu(x @ mixer.gate.weight.mT + mixer.gate.bias) if mixer.gate else 1
+    return (o * opened) @ mixer.output.weight.mT
 
 
 @pytest.mark.parametrize("length", [1, 3, 13])

@@ -37,7 +37,7 @@ def sequence(n, batch=2, dim=8):
 
 def written_out(mixer, x):
     """Compute the block as its docstring writes it, position by position."""
-    v, z = F.linear(x, mixer.input.weight).chunk(2, -1)
+    v, z = F.linear(x, mixer.input.weight, mixer.input.bias).chunk(2, -1)
     y, _ = mixer.conv(v)
     if isinstance(mixer, CausalParamixer):
         gates = mixer.gates(mixer.hidden(x)).unflatten(2, (mixer.factors, mixer.heads)).sigmoid()

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.packing import together, unpacked
 
+_OPEN = 1.2784645  # silu of it is 1
+
 # What a mixer remembers of the positions so far: tensors by name, the samples first in each.
 Cache = dict[str, Tensor]
 
@@ -121,6 +123,17 @@ class CausalMixer(nn.Module, ABC):
                 f"expected (batch, positions, {self.dim}) with a sample and a position at least, got "
                 f"{tuple(x.shape)}; build {type(self).__name__}(dim=...) with the channels of the input."
             )
+
+
+@torch.no_grad()
+def start_open(gate: nn.Linear, first: int = 0) -> None:
+    """Let silu of a linear map be about 1 at first, from output `first` on; the other outputs have no bias.
+
+    About 0, where it would start without a bias, silu lets through each channel with half of a random
+    number: training then has to undo that before a memory's values can be read.
+    """
+    nn.init.zeros_(gate.bias[:first])
+    nn.init.constant_(gate.bias[first:], _OPEN)
 
 
 def counted(x: Tensor, lengths: Tensor | None) -> Tensor | int:

@@ -18,7 +18,7 @@ class CausalAttention(CausalHeads):
     """Attend to all positions so far, O(n^2), in PyTorch's fused form; its cache grows with them.
 
     q, k, v = conv(W x); o = softmax of q k' / sqrt(size of a head) over what is not later, times v; the
-    output is W_o (o * silu(W_z x)).
+    output is W_o (o * silu(W_z x + b)).
 
     Args:
         dim: Channels.
@@ -26,7 +26,7 @@ class CausalAttention(CausalHeads):
         rotary: Turn q and k by angles that grow with the position, so that their products depend on how far
             apart they are; `dim / heads` must be even. Any length runs, seen in training or not.
         conv: Positions that a short causal convolution of q, k and v sees, as `CausalHam` has it; 0: none.
-        gate: Whether the output is gated, silu(W_z x).
+        gate: Whether the output is gated, silu(W_z x + b), which is 1 at first.
 
     References:
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017. Su et al., "RoFormer: Enhanced Transformer

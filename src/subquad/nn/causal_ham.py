@@ -40,7 +40,7 @@ class CausalHam(CausalHeads):
     beta = sigmoid and log gamma = logsigmoid of a linear map of x. What a position asks for, q, is a column
     [q; ?] of which the lower part is missing, and the columns [k; v] so far are its dictionary. Its codes by
     least squares with a ridge, the code step of `CD` in closed form, complete it: o = S' (G + diag ridge)^-1
-    q. The output is W_o (rmsnorm(o) * silu(W_z x)), with the norm over each head.
+    q. The output is W_o (rmsnorm(o) * silu(W_z x + b)), with the norm over each head.
 
     This is the family of online ridge regression and fast weights, which others found from other sides
     (test-time regression, MesaNet, DeltaNet, gated linear attention).
@@ -60,7 +60,7 @@ class CausalHam(CausalHeads):
             what is to be recalled within n positions needs chunks several times shorter. Of speed alone for
             the others.
         conv: Positions that the short convolution sees; 0: none.
-        gate: Whether the output is gated, silu(W_z x).
+        gate: Whether the output is gated, silu(W_z x + b), which is 1 at first.
         grad: What is differentiated of "ridge". With c = (G + diag ridge)^-1 q, the codes: "one_step" takes G
             for a constant. o = S' c stays linear in the values, and its derivatives by v and q (through the
             inverse) and by the ridge are exact; k, beta and gamma get those by way of S, not those by way of

@@ -6,22 +6,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.nn.causal import CausalMixer
+from subquad.nn.causal import CausalMixer, start_open
 from subquad.nn.causal_conv import ShortConv
 from subquad.nn.precision import in_range
+from subquad.nn.reset import start_with
 from subquad.ops.transforms import is_known
 
 
 class CausalHeads(CausalMixer):
     """Queries, keys and values of several heads in front of a mixer, and a gated map behind it.
 
-    q, k, v = conv(W x), and the output is W_o (o * silu(W_z x)).
+    q, k, v = conv(W x), and the output is W_o (o * silu(W_z x + b)).
 
     Args:
         dim: Channels.
         heads: Must divide `dim`.
         conv: Positions that a short causal convolution of q, k and v sees; 0: none.
-        gate: Whether there is W_z.
+        gate: Whether there is W_z; b is such that silu starts near 1.
     """
 
     def __init__(self, dim: int, heads: int, conv: int, gate: bool) -> None:
@@ -33,7 +34,9 @@ class CausalHeads(CausalMixer):
         self.heads = heads
         self.query_key_value = nn.Linear(dim, 3 * dim, bias=False)
         self.conv = ShortConv(3 * dim, conv) if conv else None
-        self.gate = nn.Linear(dim, dim, bias=False) if gate else None
+        self.gate = nn.Linear(dim, dim) if gate else None
+        if self.gate is not None:
+            start_with(self.gate, start_open)
         self.output = nn.Linear(dim, dim, bias=False)
 
     def _project(

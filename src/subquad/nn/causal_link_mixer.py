@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.nn.causal import Cache, CausalMixer, counted
+from subquad.nn.causal import Cache, CausalMixer, counted, start_open
 from subquad.nn.causal_conv import ShortConv
 from subquad.nn.link_rings import as_rings, in_order, put, slots
 from subquad.nn.paramixer import number_of_factors
+from subquad.nn.reset import start_with
 from subquad.ops.causal_links import causal_link_chain, causal_link_part, causal_link_step
 from subquad.ops.link_rows import precision_of
 
@@ -43,9 +45,10 @@ class CausalLinkMixer(CausalMixer):
 
     With the factors of `subquad.ops.causal_link_chain`::
 
-        v, z = W_i x        y = chain of the factors of ShortConv(v)        out = W_o (rmsnorm(y) * silu(z))
+        v, z = W_i x + b    y = chain of the factors of ShortConv(v)    out = W_o (rmsnorm(y) * silu(z))
 
-    The factors and the norm run in float32 under any autocast (float64 if the input is).
+    b starts as 0 for v, and for z where silu is 1. The factors and the norm run in float32 under any autocast
+    (float64 if the input is).
 
     Args:
         dim: Channels.
@@ -64,7 +67,8 @@ class CausalLinkMixer(CausalMixer):
             most = max(h for h in range(1, dim + 1) if dim % h == 0 and h <= max(1, heads))
             raise ValueError(f"heads must divide dim, got heads={heads} and dim={dim}; take heads={most}.")
         self.heads = heads
-        self.input = nn.Linear(dim, 2 * dim, bias=False)
+        self.input = nn.Linear(dim, 2 * dim)
+        start_with(self.input, partial(start_open, first=dim))
         self.conv = ShortConv(dim, conv)
         self.output = nn.Linear(dim, dim, bias=False)
 

@@ -19,7 +19,7 @@ class CausalParamixer(CausalLinkMixer):
 
     With a_m = sigmoid(f_m(x)), one gate for all channels of a head, and nothing before the start::
 
-        v, z = W_i x        y = ShortConv(v)
+        v, z = W_i x + b    y = ShortConv(v)
         y_i <- sqrt(2) ((1 - a_mi) y_i + a_mi y_{i - 2**m})     for m = 0 .. M-1
         out = W_o (rmsnorm(y) * silu(z))
 

@@ -96,8 +96,9 @@ class LanguageNetwork(Network):
         self.layers = nn.ModuleList(LanguageLayer(config, name) for name in config.mixers)
         self.norm = nn.RMSNorm(config.dim, eps=EPS)
         self.readout = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
+        # Of vectors of that length too: a readout of small ones leaves little gradient to what is before it.
         if self.readout is not None:
-            start_with(self.readout, _small)
+            start_with(self.readout, _unit_length)
 
     def forward(
         self,
@@ -235,11 +236,7 @@ def _joined(caches: list[Cache]) -> Cache:
     }
 
 
-def _small(readout: nn.Linear) -> None:
-    nn.init.normal_(readout.weight, std=0.2 * readout.weight.shape[1] ** -0.5)
-
-
-def _unit_length(table: nn.Embedding) -> None:
+def _unit_length(table: nn.Embedding | nn.Linear) -> None:
     nn.init.normal_(table.weight, std=table.weight.shape[1] ** -0.5)
 
 
