@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 def main() -> None:
     """Train each design with each seed."""
-    parser = training.parser(__doc__, "characters", steps=400, dim=128, batch=8)
+    parser = training.parser(__doc__, "characters", "search_characters", steps=400, dim=128, batch=8)
     parser.add_argument("--context", type=int, default=256)
     parser.add_argument("--validation", type=int, default=128, help="Windows of the test split.")
     options = parser.parse_args()

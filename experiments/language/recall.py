@@ -30,7 +30,7 @@ def sequences(count: int, pairs: int, generator: torch.Generator) -> training.Ba
 
 def main() -> None:
     """Train each design with each seed."""
-    parser = training.parser(__doc__, "recall", steps=700, dim=64, batch=16)
+    parser = training.parser(__doc__, "recall", "search_recall", steps=700, dim=64, batch=16)
     parser.add_argument("--chunk", type=int, default=16, help="Positions between two inverses of ridge.")
     options = parser.parse_args()
     sizes = {

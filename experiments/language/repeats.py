@@ -36,7 +36,7 @@ def repeated(split: str, count: int, generator: torch.Generator) -> tuple[torch.
 
 def main() -> None:
     """Train each design with each seed."""
-    parser = training.parser(__doc__, "repeats", steps=2000, dim=128, batch=8)
+    parser = training.parser(__doc__, "repeats", "search_characters", steps=2000, dim=128, batch=8)
     options = parser.parse_args()
     sizes = {"dim": options.dim, "depth": options.depth, "heads": options.heads, "context": CONTEXT}
     windows, counted = repeated("test", 256, torch.Generator().manual_seed(1))

@@ -92,7 +92,7 @@ def compare(
     """
     for seed in options.seeds:
         for design in options.designs:
-            for lr in options.lrs:
+            for lr in options.lrs or [searched(options.search, design)]:
                 torch.manual_seed(seed)
                 network = designs.network(design, **sizes)
                 about = {"design": design, "seed": seed, **sizes, "batch": options.batch}
@@ -110,14 +110,25 @@ def compare(
                     write(options.name, {**about, **found})
 
 
+def searched(name: str, design: str) -> float:
+    """Return the learning rate that was the best of a design in results/NAME.jsonl, after the last step."""
+    lines = (HERE / "results" / f"{name}.jsonl").read_text().splitlines()
+    rows = [row for row in map(json.loads, lines) if row["design"] == design and row["step"] == row["steps"]]
+    if not rows:
+        raise SystemExit(f"{name}.jsonl has no learning rate of {design!r}; give --lrs.")
+    best = max(rows, key=lambda row: -row["bits"] if "bits" in row else row["recall_16"])
+    return best["lr"]
+
+
 def parser(
-    description: str | None, name: str, *, steps: int, dim: int, batch: int
+    description: str | None, name: str, search: str, *, steps: int, dim: int, batch: int
 ) -> argparse.ArgumentParser:
     """Return the options that all comparisons have; the numbers are their defaults."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("--designs", nargs="+", default=list(designs.DESIGNS))
     made.add_argument("--seeds", nargs="+", type=int, default=[0])
-    made.add_argument("--lrs", nargs="+", type=float, default=[3e-3])
+    made.add_argument("--lrs", nargs="+", type=float, help="Without: the best of --search, of each design.")
+    made.add_argument("--search", default=search, help="File of results with learning rates.")
     made.add_argument("--steps", type=int, default=steps, help="Of the whole schedule.")
     made.add_argument("--dim", type=int, default=dim)
     made.add_argument("--depth", type=int, default=2)
