@@ -26,7 +26,8 @@ def test_two_processes_train_and_agree_with_one(tmp_path):
     text.write_text(TEXT * 3)
     folder = tmp_path / "run"
     trained = run(
-        "fit", "--task=language", f"--data.file={text}", *SIZES, "--data.batch_size=8", "--trainer.max_steps=3",
+        "fit", "--task=language", f"--data.file={text}", *SIZES, "--data.batch_size=8",
+        "--trainer.max_steps=3",
         f"--output={folder}", *TWO,
     )  # fmt: skip
     assert trained.stdout.count("what the past is worth") == 1  # one of them speaks
