@@ -33,6 +33,13 @@ def test_the_card_names_the_task(name):
     assert f'pipeline_tag: "{hub_tag}"' in card and f" for {task}, with " in card
 
 
+def test_tokens_are_no_classes():
+    card = model_card(on_meta("ham_lm_tiny"), "mine")
+    assert "with 257 tokens and" in card and "lasses" not in card
+    card = model_card(on_meta("van_tiny"), "mine")
+    assert "with the backbone `van_tiny`, 1000 classes and" in card and "## Classes" in card
+
+
 def test_each_named_network_tells_its_use_and_its_sources():
     for name in list_models():
         config = model_config(name)

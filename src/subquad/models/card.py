@@ -47,14 +47,13 @@ def model_card(
         f"# {name}",
         f"A {type(network).__name__} of the family `{config.family}` for {usage.task}, with "
         + (f"the backbone `{backbone}`, " if backbone else "")
-        + f"{config.num_classes} classes and {parameters:,} parameters.",
+        + f"{config.num_classes} {usage.outputs} and {parameters:,} parameters.",
         description.strip(),
         "## Use",
         "```python\nimport torch\nfrom subquad.models import from_pretrained\n\n"
         f'network = from_pretrained("{name}")\n{usage.code}```',
         *usage.sections,
-        "## Classes",
-        _classes(config),
+        *(("## Classes", _classes(config)) if usage.outputs == "classes" else ()),
         "## Metrics",
         _table(("metric", "value"), [(key, f"{value:g}") for key, value in (metrics or {}).items()])
         or "None were given.",

@@ -34,12 +34,14 @@ class Usage(NamedTuple):
         hub_tag: What the Hub calls that, if it does.
         code: Python that uses `network`; torch is imported already.
         sections: On what goes in and comes out, in Markdown.
+        outputs: What it tells apart.
     """
 
     task: str = "a task of its own"
     hub_tag: str | None = None
     code: str = ""
     sections: tuple[str, ...] = ()
+    outputs: str = "classes"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -176,6 +176,7 @@ class LanguageConfig(NetworkConfig):
                     "numbers": "numbers that mean no text.",
                 }[self.tokens],
             ),
+            outputs="tokens",
         )
 
     def replaced(self, **overrides: Any) -> Self:
