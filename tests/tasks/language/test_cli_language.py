@@ -68,10 +68,29 @@ def test_a_tokenizer_is_learned_and_travels_with_the_weights(text, tmp_path, cal
     )
     assert tested.code == 0, tested.err
     scores = json.loads((tmp_path / "s.json").read_text())
+    assert scores["lossless"] and "no other tokenizer" not in trained.out + tested.out
     assert scores["bytes"] > 1.5 * scores["tokens"]
     assert scores["bits_per_byte"] == pytest.approx(
         scores["loss"] / 0.6931472 * scores["tokens"] / scores["bytes"]
     )
+
+
+def test_scores_of_a_tokenizer_that_loses_text_say_so(text, tmp_path, call):  # noqa: F811
+    """By far the best bits per byte, of a text that is hardly told."""
+    pytest.importorskip("tokenizers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    tokenizer = Tokenizer(models.WordLevel({"<unk>": 0, "the": 1}, "<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "t.json"))
+    run = tmp_path / "run"
+    trained = call(*fit(text, run, f"--data.tokenizer={tmp_path / 't.json'}"))
+    assert trained.code == 0, trained.err
+    tested = call("test", run, "--json", run / "scores.json")
+    assert json.loads((run / "scores.json").read_text())["lossless"] is False
+    predicted = call("predict", run, text, f"--output={tmp_path / 'p.csv'}")
+    for result in (trained, tested, predicted):
+        assert "compare with those of no other tokenizer" in result.out
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(text, tmp_path, call, monkeypatch):  # noqa: F811

@@ -121,3 +121,13 @@ def test_numbers_that_are_none_are_no_score():
     learner.validation_step(collate([Windows(text_of(20), 8, seed=None)[0]]), 0)
     with pytest.raises(ValueError, match="numbers that are not finite.*so there is no score"):
         learner.on_validation_epoch_end()
+
+
+def test_a_score_of_lost_text_says_so():
+    logits = torch.zeros(1, 2)
+    for lossless in (True, False):
+        sums = LanguageSums(1.0, lossless)
+        sums.update(logits, torch.tensor([0]), torch.tensor([1]), 4)
+        scores = sums.scores()
+        assert scores.to_json()["lossless"] == lossless
+        assert any("compare with those of no other" in table.title for table in scores.tables()) != lossless

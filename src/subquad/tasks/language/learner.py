@@ -24,6 +24,7 @@ class LanguageLearner(Learner):
         optimizer: Hyper-parameters of training.
         seed: Of the steps' randomness.
         bytes_per_token: Of the text of evaluations.
+        lossless: Whether its tokens give it back.
 
     Attributes:
         scores: Of the last evaluation; None before.
@@ -38,10 +39,11 @@ class LanguageLearner(Learner):
         optimizer: OptimizerOptions | None = None,
         seed: int = 0,
         bytes_per_token: float = 1.0,
+        lossless: bool = True,
     ) -> None:
         super().__init__(network, seed, optimizer)
         assert isinstance(self.config, LanguageConfig)
-        self.sums = LanguageSums(bytes_per_token)
+        self.sums = LanguageSums(bytes_per_token, lossless)
         self.scores: LanguageScores | None = None
 
     def loss_of(self, batch: LanguageBatch, part: str = "") -> Tensor:

@@ -16,6 +16,10 @@ from subquad.engine.tables import percent
 from subquad.nn.distributed import sum_over_processes
 
 POWERS = 40  # of two: more tokens than fit into a window
+LOSSY = (
+    "The tokenizer does not give this text back: what it does not know or takes for something else is lost. "
+    "So bits per byte tell too little, and compare with those of no other tokenizer."
+)
 LARGEST_EXPONENT = 700.0  # of a float
 
 
@@ -47,6 +51,7 @@ class LanguageScores:
         loss: Mean cross-entropy of a token, in nats.
         perplexity: Its exponential; None where that is no number any more.
         accuracy: Share of tokens that were the most probable.
+        lossless: Whether the tokens give the text back; if not, bits per byte compare with no others.
         by_position: The loss by how much was seen before: what the distant past is worth.
     """
 
@@ -56,6 +61,7 @@ class LanguageScores:
     loss: float
     perplexity: float | None
     accuracy: float
+    lossless: bool
     by_position: tuple[PositionScore, ...]
 
     def tables(self) -> list[Table]:
@@ -73,6 +79,7 @@ class LanguageScores:
         ]  # fmt: skip
         return [
             Table(f"{self.tokens:,} tokens of {self.bytes:,.0f} bytes", ("score", "value"), rows),
+            *([] if self.lossless else [Table(LOSSY)]),
             Table("what the past is worth", ("tokens before", "bits per token", "tokens"), by_position),
         ]
 
@@ -86,10 +93,11 @@ class LanguageSums:
 
     Args:
         bytes_per_token: Of the text that is told.
+        lossless: Whether its tokens give it back.
     """
 
-    def __init__(self, bytes_per_token: float) -> None:
-        self.bytes_per_token = bytes_per_token
+    def __init__(self, bytes_per_token: float, lossless: bool = True) -> None:
+        self.bytes_per_token, self.lossless = bytes_per_token, lossless
         self.reset()
 
     def reset(self) -> None:
@@ -137,5 +145,6 @@ class LanguageSums:
             loss=mean,
             perplexity=math.exp(mean) if mean < LARGEST_EXPONENT else None,
             accuracy=right / count,
+            lossless=self.lossless,
             by_position=by_position,
         )

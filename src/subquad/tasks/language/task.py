@@ -73,8 +73,9 @@ class Language(Task):
 
         if options.compile:
             network.compile()
-        told = data.texts["val"].bytes_per_token if "val" in data.texts else 1.0
-        return LanguageLearner(network, options.optimizer, options.seed, told)
+        if (told := data.texts.get("val")) is None:
+            return LanguageLearner(network, options.optimizer, options.seed)
+        return LanguageLearner(network, options.optimizer, options.seed, told.bytes_per_token, told.lossless)
 
     def learner_of_replay(self, network: Any, options: Mapping[str, Any]) -> LanguageLearner:
         """Rebuild a learner."""
@@ -98,9 +99,9 @@ class Language(Task):
         from subquad.tasks.language.learner import LanguageLearner
 
         data.test_dataloader()  # complains if there is no text of testing
-        return evaluate(
-            LanguageLearner(network, bytes_per_token=data.texts["test"].bytes_per_token), data, options
-        )
+        told = data.texts["test"]
+        learner = LanguageLearner(network, bytes_per_token=told.bytes_per_token, lossless=told.lossless)
+        return evaluate(learner, data, options)
 
     def add_predict_options(self, p: Parser, run: Mapping[str, Any]) -> None:
         """Add which documents."""

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("tokenizers")
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from subquad.base.limits import MIB
 from subquad.tasks.language.data import (
     ByteTokens,
     LanguageOptions,
@@ -143,3 +144,69 @@ def test_pieces_are_whole_characters_and_lose_nothing(text):
     pieces = [piece.decode() for piece in in_pieces(text.encode(), 10)]
     assert "".join(pieces) == text
     assert all(len(piece.encode()) <= 10 for piece in pieces)
+
+
+def test_a_file_that_cuts_or_fills_up_texts_does_neither(learned):
+    """As hubs ship them, for the networks that they were used for."""
+    tokenizer = Tokenizer.from_str(learned.json)
+    tokenizer.enable_truncation(8)
+    tokenizer.enable_padding(length=40)
+    tokens = TextTokens(tokenizer.to_str())
+    assert tokens.json == learned.json
+    for text in (b"short", TEXT.encode()):
+        assert tokens.encode(text) == learned.encode(text)
+
+
+def test_a_long_text_is_given_to_the_tokenizer_a_few_pieces_at_a_time(learned, monkeypatch):
+    class Watched:
+        def encode_batch(self, pieces, **options):
+            sizes.append([len(piece) for piece in pieces])
+            return learned.tokenizer.encode_batch(pieces, **options)
+
+    sizes, tokens = [], TextTokens(learned.json)
+    monkeypatch.setattr(tokens, "tokenizer", Watched())
+    text = ("hedgehog \n" * 120_000).encode()
+    assert len(tokens.encode(text)) > 120_000
+    assert sum(map(sum, sizes)) == len(text)
+    assert max(map(sum, sizes)) <= MIB and len(sizes[0]) > 1  # threads of its own need several
+
+
+def whole_words(*words):
+    tokenizer = Tokenizer(models.WordLevel({word: n for n, word in enumerate(["<unk>", *words])}, "<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return TextTokens(tokenizer.to_str())
+
+
+def test_tokens_that_do_not_give_the_text_back_say_so(learned):
+    words = whole_words("the", "cat")
+    assert words.keeps(b"the cat the cat\n")
+    assert not words.keeps(b"the cat and the") and not words.keeps(b"the  cat")
+    assert learned.keeps(STRANGE.encode()) and ByteTokens().keeps(b"\xff")
+
+
+def test_a_text_is_asked_for_where_it_is_scored(tmp_path):
+    (tmp_path / "train.txt").write_text("the cat " * 99 + "and")
+    (tmp_path / "val.txt").write_text("the cat the cat")
+    (tmp_path / "test.jsonl").write_text('{"text": "the cat"}\n{"text": "the dog"}\n')
+    texts = open_texts(LanguageOptions(root=str(tmp_path)), tokens=whole_words("the", "cat"))[1]
+    assert {split: text.lossless for split, text in texts.items()} == {
+        "train": True,
+        "val": True,
+        "test": False,
+    }
+
+
+def test_of_a_long_text_pieces_are_looked_at(monkeypatch):
+    from subquad.tasks.language.data import text as module
+
+    class Counted(ByteTokens):
+        def keeps(self, piece):
+            seen.append(piece)
+            return True
+
+    seen = []
+    monkeypatch.setattr(module, "LOOKED_AT", 100)
+    every = [np.full(10, n, np.uint8) for n in range(40)]
+    whole = module.Documents(np.concatenate(every), np.arange(10, 401, 10))
+    assert module.are_kept(whole, Counted())
+    assert [piece[0] for piece in seen] == [*range(0, 40, 4)]

@@ -19,7 +19,9 @@ from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
 from subquad.nn.mode import evaluating
 from subquad.tasks.language.data.documents import read_documents
+from subquad.tasks.language.data.text import are_kept
 from subquad.tasks.language.data.tokens import tokens_of
+from subquad.tasks.language.scores import LOSSY
 
 PART = 4096  # tokens that are read at a time; what was before them is in a cache
 
@@ -66,7 +68,8 @@ def predict(network: Any, options: Any) -> str:
     writer.writerow(["document", "bytes", "tokens", "bits per byte", "perplexity"])
     writer.writerows(rows)
     write_whole(target, table.getvalue().encode())
-    return f"wrote what {len(rows):,} documents cost to {target}"
+    lossy = "" if are_kept(documents, tokens) else f"\n{LOSSY}"
+    return f"wrote what {len(rows):,} documents cost to {target}{lossy}"
 
 
 @torch.no_grad()

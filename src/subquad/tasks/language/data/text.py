@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from subquad.data.shared import data_folder
 from subquad.data.text_files import find_file
 from subquad.tasks.language.data.documents import TEXTS, Documents, Flat, Note, read_documents
 from subquad.tasks.language.data.options import LanguageOptions
-from subquad.tasks.language.data.tokens import ByteTokens, Tokens, read_tokens, train_tokens
+from subquad.tasks.language.data.tokens import ByteTokens, Tokens, in_pieces, read_tokens, train_tokens
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
+LOOKED_AT = 4 * MIB  # of larger texts, about so many bytes are made text again, evenly spread
 HASHED, BLOCK = 256 * MIB, MIB  # of larger texts, so many bytes are looked at, in blocks
 
 
@@ -32,12 +34,14 @@ class Text:
         documents: How many.
         bytes: Of all documents.
         end: The token between them.
+        lossless: Whether the tokens give the text back; of the text of training it is not asked.
     """
 
     tokens: NDArray[Any]
     documents: int
     bytes: int
     end: int
+    lossless: bool = True
 
     @property
     def bytes_per_token(self) -> float:
@@ -96,7 +100,9 @@ def open_texts(
         tokens = train_tokens(splits["train"], options.vocab_size)
     known = tokens or ByteTokens()
     return known, {
-        split: encode(documents, known, note) for split, documents in splits.items() if split in wanted
+        split: encode(documents, known, note, check=split != "train")
+        for split, documents in splits.items()
+        if split in wanted
     }
 
 
@@ -140,15 +146,24 @@ def cut(documents: Documents, end: int, fraction: float) -> int:
     return wanted
 
 
-def encode(documents: Documents, tokens: Tokens, note: Note = lambda _: None) -> Text:
-    """Make tokens of documents."""
+def encode(documents: Documents, tokens: Tokens, note: Note = lambda _: None, *, check: bool = False) -> Text:
+    """Make tokens of documents; with `check`, see whether they give the text back."""
     with Flat(np.min_scalar_type(tokens.end)) as flat:
         flat.append([tokens.end])
         for number, document in enumerate(documents):
             note(f"tokens of document {number + 1:,} of {len(documents):,}")
-            flat.append(tokens.encode(document.tobytes()))
+            for part in tokens.parts(document.tobytes()):
+                flat.append(part)
             flat.append([tokens.end])
-        return Text(flat.whole(), len(documents), len(documents.content), tokens.end)
+        lossless = not check or are_kept(documents, tokens)
+        return Text(flat.whole(), len(documents), len(documents.content), tokens.end, lossless)
+
+
+def are_kept(documents: Documents, tokens: Tokens) -> bool:
+    """Say whether tokens give back what documents hold; of long ones, pieces are looked at."""
+    pieces = (piece for document in documents for piece in in_pieces(document.tobytes()))
+    apart = -(-len(documents.content) // LOOKED_AT)
+    return all(tokens.keeps(piece) for piece in islice(pieces, 0, None, apart))
 
 
 def _paths(options: LanguageOptions) -> dict[str, Path]:

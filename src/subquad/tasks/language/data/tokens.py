@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from subquad.base.files import read_file
 from subquad.base.limits import LARGEST_TOKENIZER, LARGEST_WIDTH, MIB
 from subquad.tasks.language.data.decoding import BYTE_OF, ByteDecoder, Decoder, TextDecoder
 
-PIECE = MIB  # bytes that a tokenizer gets at a time
+PIECE = MIB // 4  # bytes that a tokenizer sees as one text
+AT_ONCE = 4  # pieces, in threads of its own: what it returns takes about 100 times the memory of the text
 
 
 class Tokens(ABC):
@@ -43,9 +45,17 @@ class Tokens(ABC):
             ValueError: If it is not UTF-8 and has to be.
         """
 
+    def parts(self, document: bytes) -> Iterator[Any]:
+        """Yield the same tokens, of a long document some at a time."""
+        yield self.encode(document)
+
     @abstractmethod
     def decoder(self) -> Decoder:
         """Return what makes text of tokens that come one by one."""
+
+    @abstractmethod
+    def keeps(self, piece: bytes) -> bool:
+        """Say whether the tokens of a piece of text give it back, spaces at its ends aside."""
 
 
 class ByteTokens(Tokens):
@@ -62,9 +72,15 @@ class ByteTokens(Tokens):
         """Return a decoder of UTF-8; what is not, is replaced."""
         return ByteDecoder(lambda token: bytes([token]))
 
+    def keeps(self, piece: bytes) -> bool:
+        """Say yes."""
+        return True
+
 
 class TextTokens(Tokens):
     """Tokens of a tokenizer of the package `tokenizers`.
+
+    Truncation and padding are switched off: a file may have them on for what it was used for before.
 
     Args:
         json: As `Tokenizer.to_str` gives it.
@@ -85,7 +101,9 @@ class TextTokens(Tokens):
                 f"{where} is no tokenizer of `tokenizers` ({' '.join(str(error).split())[:100]}); give a "
                 f"tokenizer.json."
             ) from error
-        self.json, self.vocab_size = json, self.tokenizer.get_vocab_size() + 1
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.json, self.vocab_size = self.tokenizer.to_str(), self.tokenizer.get_vocab_size() + 1
         self.added = set(self.tokenizer.get_added_tokens_decoder())
         self.is_byte_level = type(self.tokenizer.decoder) is library.decoders.ByteLevel
         if max(self.tokenizer.get_vocab().values(), default=0) >= self.vocab_size - 1:
@@ -97,15 +115,26 @@ class TextTokens(Tokens):
 
     def encode(self, document: bytes) -> list[int]:
         """Return the tokens; special ones are not added."""
-        pieces = [piece.decode() for piece in in_pieces(document)]
-        found = self.tokenizer.encode_batch(pieces, add_special_tokens=False)
-        return [token for piece in found for token in piece.ids]
+        return [token for part in self.parts(document) for token in part]
+
+    def parts(self, document: bytes) -> Iterator[list[int]]:
+        """Yield the same tokens, of a long document some at a time."""
+        pieces = (piece.decode() for piece in in_pieces(document))
+        while some := [*islice(pieces, AT_ONCE)]:
+            for found in self.tokenizer.encode_batch(some, add_special_tokens=False):
+                yield found.ids
 
     def decoder(self) -> Decoder:
         """Return a decoder that waits for whole characters."""
         if self.is_byte_level:
             return ByteDecoder(self._bytes_of)
         return TextDecoder(self.tokenizer)
+
+    def keeps(self, piece: bytes) -> bool:
+        """Say whether nothing is unknown to the tokenizer, or taken for something else."""
+        text = piece.decode()
+        found = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return self.tokenizer.decode(found, skip_special_tokens=False).strip() == text.strip()
 
     def _bytes_of(self, token: int) -> bytes:
         text = self.tokenizer.id_to_token(token)
