@@ -50,6 +50,8 @@ def test_a_text_is_trained_on_tested_and_predicted(text, tmp_path, call):  # noq
     table = tmp_path / "costs.csv"
     predicted = call("predict", run, tmp_path / "new.jsonl", "--field=body", f"--output={table}")
     assert predicted.code == 0, predicted.err
+    refused = call("predict", run, tmp_path / "new.jsonl", f"--output={tmp_path / 'none.csv'}")
+    assert refused.err.endswith("it has body; name the one with the text (--field).\n")
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert [(row["bytes"], row["tokens"]) for row in rows] == [("3", "4"), ("13", "14")]
     assert all(0 < float(row["bits per byte"]) < 20 for row in rows)
@@ -63,6 +65,14 @@ def test_a_tokenizer_is_learned_and_travels_with_the_weights(text, tmp_path, cal
     weights = tmp_path / "alone.safetensors"
     weights.write_bytes((run / "best.safetensors").read_bytes())
     assert load_model(weights).config.vocab_size == 300
+    latin = tmp_path / "latin.txt"
+    latin.write_bytes(b"caf\xe9 " * 99)
+    for asked in (
+        ["predict", weights, latin],
+        ["test", weights, f"--data.test_file={latin}", f"--data.file={text}"],
+    ):
+        refused = call(*asked)
+        assert "save it as UTF-8, as the tokenizer of the network needs it" in refused.err
     tested = call(
         "test", weights, f"--data.file={text}", "--data.context=16", f"--json={tmp_path / 's.json'}"
     )

@@ -79,8 +79,14 @@ def test_a_tokenizer_needs_utf8_and_bytes_do_not(tmp_path):
     for content in (b"caf\xe9 ", b"caf\xc3"):  # Latin-1; cut off
         (tmp_path / "a.txt").write_bytes(content)
         assert len(read_documents(tmp_path / "a.txt")) == 1
-        with pytest.raises(ValueError, match=r"a\.txt is not UTF-8, it holds the byte 0x"):
+        with pytest.raises(
+            ValueError, match=r"a\.txt is not UTF-8, it holds the byte 0x.*take bytes as tokens"
+        ):
             read_documents(tmp_path / "a.txt", utf8=True)
+        with pytest.raises(
+            ValueError, match=r"a\.txt is not UTF-8.*as the tokenizer of the network needs it"
+        ):
+            read_documents(tmp_path / "a.txt", utf8=True, known=True)
 
 
 def options(path, **more):

@@ -49,7 +49,10 @@ def predict(network: Any, options: Any) -> str:
     check_outputs([target], read, overwrite=options.overwrite)
     config = network.config
     tokens = tokens_of(config.tokens, config.tokenizer, options.checkpoint)
-    documents = read_documents(Path(options.documents), options.field, utf8=tokens.kind != "bytes", note=note)
+    utf8 = tokens.kind != "bytes"
+    documents = read_documents(
+        Path(options.documents), options.field, utf8=utf8, known=True, option="--field", note=note
+    )
     rows = []
     for number, document in enumerate(documents, 1):
         note(f"document {number:,} of {len(documents):,}")

@@ -85,7 +85,13 @@ class Flat:
 
 
 def read_documents(
-    path: Path, field: str = "text", *, utf8: bool = False, note: Note = lambda _: None
+    path: Path,
+    field: str = "text",
+    *,
+    utf8: bool = False,
+    known: bool = False,
+    option: str = "--data.field",
+    note: Note = lambda _: None,
 ) -> Documents:
     """Read a text file, which is one document, a JSONL, which has one in each row, or a folder of both.
 
@@ -93,6 +99,8 @@ def read_documents(
         path: Of the file or folder; `.gz` and `.xz` are unpacked.
         field: What holds the text in a row of a JSONL.
         utf8: Whether text files must be UTF-8; those of a JSONL must anyway.
+        known: Whether a network is there already, which takes no other tokens.
+        option: That gives `field`, for complaints.
         note: Told which file is read.
 
     Raises:
@@ -103,7 +111,8 @@ def read_documents(
     with Flat(np.uint8) as content:
         for file in files_of(path):
             note(str(file))
-            documents = rows_of(file, field) if kind_of(file) in TABLES else [_whole(file, utf8)]
+            is_table = kind_of(file) in TABLES
+            documents = rows_of(file, field, option) if is_table else [_whole(file, utf8, known)]
             for pieces in documents:
                 for piece in pieces:
                     content.append(np.frombuffer(piece, np.uint8))
@@ -130,8 +139,13 @@ def files_of(path: Path) -> list[Path]:
     return found
 
 
-def rows_of(path: Path, field: str) -> Iterator[list[bytes]]:
+def rows_of(path: Path, field: str, option: str = "--data.field") -> Iterator[list[bytes]]:
     """Yield the text of each row of a JSONL.
+
+    Args:
+        path: Of the file.
+        field: What holds the text.
+        option: That gives it, for complaints.
 
     Raises:
         ValueError: If a row is no object with a text of that name, or there is none.
@@ -141,19 +155,19 @@ def rows_of(path: Path, field: str) -> Iterator[list[bytes]]:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 raise ValueError(f"{path}, row {number} is empty; take it out.")
-            yield [_field(line, field, f"{path}, row {number}")]
+            yield [_field(line, field, f"{path}, row {number}", option)]
     if not number:
         raise ValueError(f"{path} is empty; fill it or remove it.")
 
 
-def _field(line: str, field: str, where: str) -> bytes:
+def _field(line: str, field: str, where: str, option: str) -> bytes:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is no JSON ({error}); mend it or take it out.") from error
     if not isinstance(row, dict) or field not in row:
         known = f"it has {first_of([*row], 8)}" if isinstance(row, dict) else "it is no object"
-        raise ValueError(f"{where} has no {field!r}; {known}; name the one with the text (--data.field).")
+        raise ValueError(f"{where} has no {field!r}; {known}; name the one with the text ({option}).")
     text = row[field]
     if not isinstance(text, str) or not text:
         raise ValueError(f"{where}: {field!r} is {text!r:.40}, not a text; mend the row or take it out.")
@@ -165,7 +179,7 @@ def _field(line: str, field: str, where: str) -> bytes:
         ) from error
 
 
-def _whole(path: Path, utf8: bool) -> Iterator[bytes]:
+def _whole(path: Path, utf8: bool, known: bool) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for piece in read_in_parts(path):
@@ -176,9 +190,13 @@ def _whole(path: Path, utf8: bool) -> Iterator[bytes]:
             decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
+        other = (
+            ", as the tokenizer of the network needs it"
+            if known
+            else ", or take bytes as tokens, which may be any"
+        )
         raise ValueError(
-            f"{path} is not UTF-8, it holds the byte 0x{byte:02x}; save it as UTF-8, or take bytes as "
-            "tokens, which may be any."
+            f"{path} is not UTF-8, it holds the byte 0x{byte:02x}; save it as UTF-8{other}."
         ) from error
 
 

@@ -79,7 +79,7 @@ def open_texts(
         FileNotFoundError: If something is not there.
         ValueError: If a text cannot be understood.
     """
-    utf8 = options.vocab_size is not None or options.tokenizer is not None
+    utf8, known = options.vocab_size is not None or options.tokenizer is not None, tokens is not None
     if tokens is not None:
         utf8 = not isinstance(tokens, ByteTokens)
     elif options.tokenizer is not None:
@@ -88,7 +88,7 @@ def open_texts(
     if not set(wanted) <= paths.keys() or (tokens is None and options.vocab_size is not None):
         wanted = [*wanted, "train"]
     read = {
-        split: read_documents(path, options.field, utf8=utf8, note=note)
+        split: read_documents(path, options.field, utf8=utf8, known=known, note=note)
         for split, path in paths.items()
         if split in wanted
     }
@@ -98,9 +98,9 @@ def open_texts(
     if tokens is None and options.vocab_size is not None:
         note(f"learning {options.vocab_size} tokens")
         tokens = train_tokens(splits["train"], options.vocab_size)
-    known = tokens or ByteTokens()
-    return known, {
-        split: encode(documents, known, note, check=split != "train")
+    tokens = tokens or ByteTokens()
+    return tokens, {
+        split: encode(documents, tokens, note, check=split != "train")
         for split, documents in splits.items()
         if split in wanted
     }
