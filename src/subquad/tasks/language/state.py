@@ -14,10 +14,12 @@ from torch import Tensor
 from subquad.base.files import write_whole
 from subquad.base.finite import not_finite
 from subquad.models.checkpoint import read_safetensors
+from subquad.nn.causal import Cache
 from subquad.tasks.language.writing import Place
 
 KEY = "subquad_text"  # in the metadata of the file
 LOGITS = "logits"
+GROWS = (".key", ".value")  # of attention: (batch, heads, rows, size), with some rows more than it has read
 FORMAT = 1
 
 
@@ -63,10 +65,9 @@ def load_place(path: Path, network: Any, weights: str) -> tuple[Place, list[list
         told = json.loads(metadata[KEY])
         made, seed, written = (told[name] for name in ("format", "seed", "written"))
         waiting = told["waiting"]
-        vocab_size = network.config.vocab_size
-        is_right = all(type(n) is int and 0 <= n < 2**63 for n in (made, seed, written)) and all(
-            type(token) is int and 0 <= token < vocab_size - 1 for tokens in waiting for token in tokens
-        )
+        is_right = isinstance(waiting, list) and all(isinstance(numbers, list) for numbers in waiting)
+        numbers = [made, seed, written, *(number for some in waiting for number in some)]
+        is_right = is_right and all(type(n) is int and 0 <= n < 2**63 for n in numbers)
     except (ValueError, TypeError, KeyError, RecursionError):
         is_right, made, told, seed, written, waiting = False, 0, {}, 0, 0, []
     if not is_right:
@@ -83,21 +84,30 @@ def load_place(path: Path, network: Any, weights: str) -> tuple[Place, list[list
     return Place(moved, logits.to(device), written, seed), waiting
 
 
-def _check(path: Path, cache: dict[str, Tensor], logits: Tensor, network: Any, batch: int) -> None:
+def _check(path: Path, cache: Cache, logits: Tensor, network: Any, batch: int) -> None:
     """Raise ValueError unless tensors are what the network would have written."""
     usual = network.init_cache(max(batch, 1), device="meta")
     fits = batch > 0 and logits.shape == (batch, network.config.vocab_size) and cache.keys() == usual.keys()
     fits = fits and logits.is_floating_point()
-    fits = fits and all(_is_like(cache[name], like) for name, like in usual.items())
-    if not fits or not_finite({**cache, LOGITS: logits}):
+    fits = fits and all(_is_like(name, cache[name], like) for name, like in usual.items())
+    if not fits or not _are_counted(cache) or not_finite({**cache, LOGITS: logits}):
         raise ValueError(f"{path} is damaged: its tensors are not those of this network; write it again.")
 
 
-def _is_like(tensor: Tensor, usual: Tensor) -> bool:
-    """Say whether a tensor is of the type and shape of that of no token, which may be empty along an axis."""
-    same = zip(tensor.shape, usual.shape, strict=False)
+def _is_like(name: str, tensor: Tensor, usual: Tensor) -> bool:
+    """Say whether a tensor is of the type and shape of that of no token, but for its rows."""
+    shape = list(tensor.shape)
+    if name.endswith(GROWS) and len(shape) == 4:
+        shape[2] = 0
+    return tensor.dtype == usual.dtype and shape == list(usual.shape)
+
+
+def _are_counted(cache: Cache) -> bool:
+    """Say whether all layers have read as many tokens of a sample, and those with rows have that many."""
+    read = [tensor for name, tensor in cache.items() if name.endswith(".t")]
+    rows = {tensor.shape[2] for name, tensor in cache.items() if name.endswith(GROWS)}
     return (
-        tensor.dtype == usual.dtype
-        and tensor.dim() == usual.dim()
-        and all(size == wanted or wanted == 0 for size, wanted in same)
+        all(int(t.min()) >= 0 and torch.equal(t, read[0]) for t in read)
+        and len(rows) <= 1
+        and all(int(t.max()) <= most for t in read for most in rows)
     )

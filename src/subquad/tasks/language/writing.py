@@ -118,20 +118,23 @@ def read(network: Any, tokens: Tensor, place: Place | None = None, *, batch: int
 
 
 @torch.no_grad()
-def write(network: Any, place: Place, sampling: Sampling) -> Tensor:
+def write(network: Any, place: Place, sampling: Sampling, instead: Tensor | None = None) -> Tensor:
     """Choose the next token of each sample, and read it.
 
     Args:
         network: As above.
         place: Is moved on.
         sampling: How.
+        instead: What samples read whatever is chosen, (batch,); -1 where it is what is chosen.
 
     Returns:
-        (batch,) on the CPU.
+        What was read, (batch,) on the CPU.
     """
     numbers = [mix_seed(place.seed, sample, place.written) for sample in range(place.batch)]
     chance = torch.tensor(numbers, dtype=torch.float64) / 2**63  # rounds up to 1 at most
     tokens = sampling.choose(place.logits, chance)
+    if instead is not None:
+        tokens = tokens.where(instead < 0, instead)
     place.logits, place.cache = network.step(tokens.to(place.logits.device), place.cache)
     place.written += 1
     return tokens

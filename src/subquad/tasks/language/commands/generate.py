@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,16 @@ def _check(options: Any) -> None:
             raise ValueError(f"--{name} must be at least {least}, got {options[name]}.")
     if options.stop == "":
         raise ValueError("--stop is empty; give a text, or leave it out.")
+    if options.stop is not None and options.state is not None:
+        raise ValueError(
+            f"--stop {options.stop!r} ends a text before a word that was read to be seen: --state would hold "
+            "what was not printed; leave one of the two out."
+        )
 
 
 def _begin(network: Any, tokens: Tokens, options: Any, path: Path) -> tuple[Place, list[Decoder]]:
     """Return where writing begins, and what makes text of the tokens of each sample."""
-    start, place, waiting = [tokens.end], None, None
+    start, place, waiting = [tokens.end], None, []
     if options.continue_from is not None:
         place, waiting = load_place(Path(options.continue_from), network, digest(path))
         start = []
@@ -128,33 +134,51 @@ def _begin(network: Any, tokens: Tokens, options: Any, path: Path) -> tuple[Plac
             raise ValueError(
                 f"--batch {options.batch}, but {options.continue_from} has {place.batch}; leave --batch out."
             )
-    for text in (_file(options.prompt_file, tokens), options.prompt.encode(errors="surrogateescape")):
-        if text:
-            start += np.asarray(tokens.encode(text)).tolist()
+    prompt: list[int] = []
+    for where, text in _prompts(options):
+        prompt += _encoded(tokens, text, where)
+    start += prompt
     samples = options.batch or 1 if place is None else place.batch
     decoders = [tokens.decoder() for _ in range(samples)]
     if start:
         place = read(network, torch.tensor(start), place, batch=samples, seed=options.seed or 0)
+        for decoder in decoders:
+            decoder.follow(prompt)
     else:  # nothing comes between the halves of a character
-        for decoder, state in zip(decoders, waiting or (), strict=True):
-            decoder.restore(state)
+        _restore(decoders, waiting, options.continue_from)
     assert place is not None
     return place, decoders
 
 
-def _file(path: str | None, tokens: Tokens) -> bytes:
-    """Return what is read before the prompt."""
-    if path is None:
-        return b""
-    content = read_bytes(Path(path))
+def _prompts(options: Any) -> Iterator[tuple[str, bytes]]:
+    """Yield what is read at first, and where it is from."""
+    if options.prompt_file is not None:
+        yield options.prompt_file, read_bytes(Path(options.prompt_file))
+    if options.prompt:
+        yield "--prompt", options.prompt.encode(errors="surrogateescape")
+
+
+def _encoded(tokens: Tokens, text: bytes, where: str) -> list[int]:
+    """Return the tokens of a prompt."""
+    if tokens.kind != "bytes":
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            byte = text[error.start]
+            raise ValueError(
+                f"{where} is not UTF-8, it holds the byte 0x{byte:02x}, and this network reads nothing else; "
+                "write it in UTF-8."
+            ) from error
+    return np.asarray(tokens.encode(text)).tolist()
+
+
+def _restore(decoders: list[Decoder], waiting: list[list[int]], path: Any) -> None:
+    """Go on amid characters."""
     try:
-        if tokens.kind != "bytes":
-            content.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8, and this network reads nothing else; save it as UTF-8."
-        ) from error
-    return content
+        for decoder, state in zip(decoders, waiting, strict=True):
+            decoder.restore(state)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged; write it again.") from error
 
 
 def _stream(network: Any, place: Place, sampling: Sampling, sample: Sample, options: Any) -> None:
@@ -170,10 +194,13 @@ def _stream(network: Any, place: Place, sampling: Sampling, sample: Sample, opti
 def _together(network: Any, place: Place, sampling: Sampling, samples: list[Sample], options: Any) -> None:
     """Write several texts, then print them one after another."""
     texts = [options.prompt] * len(samples)
+    running = torch.full((len(samples),), -1)
     with doing(f"writing {len(samples)} texts", to=sys.stderr):
         for number in range(options.tokens):
             note(f"token {number + 1:,} of {options.tokens:,}")
-            found = write(network, place, sampling).tolist()
+            # Of a text that is over, a state must hold nothing that was not shown.
+            over = torch.tensor([each.is_over for each in samples])
+            found = write(network, place, sampling, running.masked_fill(over, samples[0].end)).tolist()
             texts = [text + each.feed(token) for text, each, token in zip(texts, samples, found, strict=True)]
             if all(each.is_over for each in samples):
                 break
@@ -182,5 +209,5 @@ def _together(network: Any, place: Place, sampling: Sampling, samples: list[Samp
 
 
 def _show(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(text.encode(errors="surrogateescape").decode(errors="replace"))
     sys.stdout.flush()

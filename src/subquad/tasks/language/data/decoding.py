@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 LONGEST_CHARACTER = 4  # bytes in UTF-8
+FOLLOWED = 1024  # of the tokens before, the most that can matter to the text of the next
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -35,6 +36,10 @@ class Decoder(ABC):
     @abstractmethod
     def finish(self) -> str:
         """Return what stands for a character that was not completed; "" if there is none."""
+
+    @abstractmethod
+    def follow(self, tokens: Sequence[int]) -> None:
+        """Begin after tokens whose text is shown already, and is whole."""
 
     @abstractmethod
     def state(self) -> list[int]:
@@ -70,13 +75,17 @@ class ByteDecoder(Decoder):
         self.utf8.reset()
         return text
 
+    def follow(self, tokens: Sequence[int]) -> None:
+        """Do nothing: what bytes say does not depend on those before."""
+
     def state(self) -> list[int]:
         """Return the bytes of a character that is not complete."""
         return list(self.utf8.getstate()[0])
 
     def restore(self, state: list[int]) -> None:
-        """Begin with these bytes."""
-        self.utf8.decode(bytes(state))
+        """Begin with these bytes, which are none that could be shown."""
+        if self.utf8.decode(bytes(state)):
+            raise ValueError(f"{state} is more than a part of a character.")
 
 
 class TextDecoder(Decoder):
@@ -107,12 +116,20 @@ class TextDecoder(Decoder):
         self.shown, self.waiting = [], []
         return text[len(before) :]
 
+    def follow(self, tokens: Sequence[int]) -> None:
+        """Take these for shown."""
+        for token in tokens[-FOLLOWED:]:
+            self.feed(token)
+        self.shown, self.waiting = [*self.shown, *self.waiting], []
+
     def state(self) -> list[int]:
         """Return the tokens that wait, after the last that gave text."""
         return [*self.shown, *self.waiting]
 
     def restore(self, state: list[int]) -> None:
         """Begin with these tokens; what of them is whole was shown."""
+        if any(token >= self.tokenizer.get_vocab_size() for token in state):
+            raise ValueError(f"{state} has numbers of no token.")
         for token in state:
             self.feed(token)
 
