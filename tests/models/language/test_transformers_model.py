@@ -70,6 +70,28 @@ def test_prompts_of_different_lengths_are_padded_on_either_side(network):
         model(padded, attention_mask=mask[:, :3])
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_what_is_padded_on_the_right_is_gone_on_with_from_its_last_token(network, use_cache):
+    """`generate` takes the last logits, and writes behind the padding."""
+    model = HamLMForCausalLM.of(network)
+    prompts = [[END, *b"The wall"], [END, *b"A"], [END, *b"It was"]]
+    padded = torch.tensor([[*prompt, *[9] * (9 - len(prompt))] for prompt in prompts])
+    mask = torch.tensor([[1] * len(prompt) + [0] * (9 - len(prompt)) for prompt in prompts])
+    written = model.generate(
+        padded, attention_mask=mask, max_new_tokens=6, do_sample=False, use_cache=use_cache
+    )
+    for row, prompt in zip(written, prompts, strict=True):
+        assert row[9:].tolist() == greedy(network, prompt, 6)
+
+
+def test_a_state_is_kept_where_it_is_used(network):
+    model, tokens = HamLMForCausalLM.of(network), torch.randint(257, (2, 9))
+    with torch.no_grad():
+        assert model(tokens, use_cache=True).state is not None
+        assert model(tokens).state is None
+    assert model.train()(tokens, use_cache=True).state is None  # nobody goes on while it trains
+
+
 def test_it_is_saved_and_loaded_by_the_auto_classes(network, tmp_path):
     model = HamLMForCausalLM.of(network)
     model.save_pretrained(tmp_path)

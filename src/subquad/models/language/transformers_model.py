@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PretrainedConfig, PreTrainedModel
@@ -105,7 +106,9 @@ class HamLMForCausalLM(PreTrainedModel, GenerationMixin):
 
         Args:
             input_ids: (batch, n).
-            attention_mask: (batch, n), 0 where a token is padding, which may stand on either side.
+            attention_mask: (batch, n), 0 where a token is padding, which may stand on either side, and
+                between a prompt and what was written after it. Last are the logits of the last token, also
+                of samples that end with padding: `generate` goes on from these.
             state: Of what was read before, which is used up.
             labels: (batch, n), mostly `input_ids`, of which each is told from those before it; -100 where
                 none is to be told.
@@ -117,8 +120,10 @@ class HamLMForCausalLM(PreTrainedModel, GenerationMixin):
         tokens = input_ids if order is None else input_ids.gather(1, order)
         found = self.network(tokens, state, keep, lengths=lengths)
         logits, after = found if keep else (found, None)
-        if order is not None:
+        if order is not None and lengths is not None:
+            last = logits.gather(1, (lengths - 1).view(-1, 1, 1).expand(-1, 1, logits.shape[2]))
             logits = logits.gather(1, order.argsort(1).unsqueeze(2).expand_as(logits))
+            logits = torch.cat([logits[:, :-1], last], dim=1)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(
@@ -167,7 +172,7 @@ def _to_the_left(mask: Tensor | None, tokens: Tensor) -> tuple[Tensor | None, Te
     """Return where to take tokens from so that the padding comes last, and how many are none.
 
     Raises:
-        ValueError: If there is padding between tokens.
+        ValueError: If there is padding between tokens more than once.
     """
     if mask is None or bool(mask.all()):
         return None, None
@@ -176,7 +181,9 @@ def _to_the_left(mask: Tensor | None, tokens: Tensor) -> tuple[Tensor | None, Te
             f"attention_mask must be {tuple(tokens.shape)} as input_ids, got {tuple(mask.shape)}."
         )
     real = mask.bool()
-    if bool((real[:, 1:] & ~real[:, :-1]).sum(1).gt(1 - real[:, 0].long()).any()):
+    starts = real.clone()
+    starts[:, 1:] &= ~real[:, :-1]
+    if bool(starts.sum(1).gt(2).any()):  # a prompt, and what `generate` wrote behind its padding
         raise ValueError("attention_mask has padding between tokens; put it before or after them.")
     return (~real).long().argsort(dim=1, stable=True), real.sum(1)
 
