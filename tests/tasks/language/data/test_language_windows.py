@@ -57,8 +57,25 @@ def test_documents_are_told_apart_by_the_token_before_them():
     assert window["segment_ids"].tolist() == [1, 1, 1, 2, 3, 3, 3, 3]
 
 
+@pytest.mark.parametrize("n", [2, 5, 8, 9])
+def test_what_fills_up_a_window_is_of_one_document(n):
+    window = Windows(numbered(n, ends=(0, n - 1)), 8, isolate=True, seed=None)[0]
+    expected = [1] * (n - 1) + [2] * 9
+    assert window["segment_ids"].tolist() == expected[:8]
+
+
 def data(path, **more):
     return LanguageData(LanguageOptions(file=str(path), context=16, batch_size=4, **more), seed=3)
+
+
+def test_options_of_windows_reach_them(text):  # noqa: F811
+    plain, other = data(text), data(text, stride=4, isolate_documents=True)
+    told = len(plain.texts["val"].tokens) - 1
+    for loaded, new in ((plain, 16), (other, 4)):
+        assert len(loaded.datasets["val"]) == 1 + -(-(told - 16) // new)
+    for loader in ("train_dataloader", "val_dataloader"):
+        for loaded in (plain, other):
+            assert ("segment_ids" in next(iter(getattr(loaded, loader)()))) == (loaded is other)
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])

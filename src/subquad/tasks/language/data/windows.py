@@ -90,7 +90,10 @@ class Windows(Dataset[dict[str, Any]]):
         tokens[: len(part)] = torch.from_numpy(part)
         window: dict[str, Any] = {"tokens": tokens, "index": index}
         if self.isolate:
-            window["segment_ids"] = (tokens[:-1] == self.text.end).cumsum(0)
+            numbers = (tokens[:-1] == self.text.end).cumsum(0)
+            # What fills up a window is of one document: else each of its ends would be read in a row of its own.
+            numbers[len(part) :] = numbers[len(part) - 1 : len(part)]
+            window["segment_ids"] = numbers
         return window
 
     def fingerprint_parts(self) -> Any:
