@@ -113,6 +113,14 @@ def test_the_last_part_is_held_out_between_documents_or_inside_of_one(tmp_path):
     assert {split: text.bytes for split, text in texts.items()} == {"train": 800, "val": 100, "test": 100}
 
 
+def test_a_long_document_is_cut_where_its_end_is_far_from_what_is_asked_for(tmp_path):
+    for name, long in (("near", 880), ("far", 700)):
+        (tmp_path / f"{name}.jsonl").write_text(rows("a" * long, "b" * (1000 - long)))
+        texts = open_texts(options(tmp_path / f"{name}.jsonl", val_fraction=0.1, test_fraction=0))[1]
+        expected = 120 if name == "near" else 100
+        assert (texts["val"].bytes, texts["train"].bytes) == (expected, 1000 - expected)
+
+
 def test_given_splits_are_taken_and_only_what_is_wanted_is_read(tmp_path):
     for name in ("train", "valid"):
         (tmp_path / name).mkdir()
