@@ -91,7 +91,7 @@ class Windows(Dataset[dict[str, Any]]):
         window: dict[str, Any] = {"tokens": tokens, "index": index}
         if self.isolate:
             numbers = (tokens[:-1] == self.text.end).cumsum(0)
-            # What fills up a window is of one document: else each of its ends would be read in a row of its own.
+            # What fills up a window is of one document: else each of its ends would be read alone.
             numbers[len(part) :] = numbers[len(part) - 1 : len(part)]
             window["segment_ids"] = numbers
         return window
