@@ -310,3 +310,11 @@ def test_a_row_whose_sum_is_no_number_is_one_of_numbers():
     assert mixer(x).isfinite().all()
     x[0, 5, 3] = -torch.inf
     assert mixer(x)[:, :5].isfinite().all() and not mixer(x)[:, 5:].isfinite().any()
+
+
+def test_parts_of_a_long_sequence_begin_with_a_chunk(monkeypatch):
+    """Of 48 positions, which do not divide the size of a part."""
+    mixer, x = CausalHam(4, heads=1, chunk=48).double(), torch.randn(1, 1200, 4, dtype=torch.float64)
+    in_parts = mixer(x)
+    monkeypatch.setattr(causal_ham_module, "_PART", 10_000)
+    torch.testing.assert_close(in_parts, mixer(x), **EXACT)
