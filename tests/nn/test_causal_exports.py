@@ -100,6 +100,14 @@ def test_exports_for_any_length(kind):
             torch.testing.assert_close(exported(given), mixer(given), rtol=0, atol=1e-5)
 
 
+def test_exports_for_any_batch(kind):
+    mixer, x = KINDS[kind](), torch.randn(3, 11, 8)
+    with torch.no_grad():
+        exported = torch.export.export(mixer, (x,), dynamic_shapes={"x": {0: Dim.DYNAMIC}}).module()
+        given = torch.randn(5, 11, 8)
+        torch.testing.assert_close(exported(given), mixer(given), rtol=0, atol=1e-5)
+
+
 def test_step_is_the_same_as_onnx(kind):
     """For samples that are at different positions, over several chunks; no factorisation is in it."""
     mixer = KINDS[kind]()

@@ -239,7 +239,7 @@ def test_runs_in_half_precision(mixer, kind):
         y, cache = mixer(x, return_cache=True)
         y_t, cache = mixer.step(x[:, 0], cache)
     assert y.dtype == y_t.dtype == torch.float32
-    assert cache["memory"].dtype == torch.float32
+    assert cache["memory"].dtype == (torch.float64 if mixer.solver == "ridge" else torch.float32)
     torch.testing.assert_close(y, expected, rtol=0.1, atol=0.1)
     half = mixer.to(kind)(x.to(kind))
     assert half.dtype == kind
@@ -268,3 +268,53 @@ def test_starts_as_specified():
 def test_says_what_does_not_fit(options, sentence):
     with pytest.raises(ValueError, match=sentence):
         CausalHam(12, **options)
+
+
+@pytest.mark.parametrize("period", [1, 3])
+def test_a_text_that_repeats_itself_is_read_as_exactly(period):
+    """Thousands of equal keys: what rounding leaves beside them is enlarged by the inverse."""
+    torch.manual_seed(1)
+    mixer, x = CausalHam(16, heads=2), torch.randn(1, period, 16).repeat(1, 1200 // period, 1)
+    with torch.no_grad():
+        whole, cache, steps = mixer(x), mixer.init_cache(1), []
+        for x_t in x.unbind(1):
+            y_t, cache = mixer.step(x_t, cache)
+            steps.append(y_t)
+        parts, cache = [], None
+        for part in x.split(7, dim=1):
+            y, cache = mixer(part, cache, True)
+            parts.append(y)
+        exact = mixer.double()(x.double()).float()
+    for found in (whole, torch.stack(steps, 1), torch.cat(parts, 1)):
+        torch.testing.assert_close(found, exact, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("conv", [0, 4])
+def test_wrong_caches_get_one_sentence(conv):
+    mixer, x = CausalHam(12, heads=3, conv=conv), torch.randn(3, 1, 12)
+    for cache, sentence in (
+        (mixer.init_cache(1), r"memory \(3, 3, 4, 4\) .* got \(1, 3, 4, 4\); take one of init_cache\(3\)"),
+        ({}, r"memory \(3, 3, 4, 4\) .* got none"),
+        ({**mixer.init_cache(3), "gram": torch.zeros(3, 3, 4)}, r"gram .* got \(3, 3, 4\)"),
+    ):
+        for call in (lambda c: mixer.step(x[:, 0], c), lambda c: mixer(x, c)):
+            with pytest.raises(ValueError, match=sentence):
+                call(cache)
+    with pytest.raises(ValueError, match=r"one position, \(batch, 12\), got \(3, 1, 12\)"):
+        mixer.step(x, mixer.init_cache(3))
+
+
+def test_a_row_whose_sum_is_no_number_is_one_of_numbers():
+    mixer, x = CausalHam(16, heads=2), torch.randn(1, 9, 16)
+    x[0, 5] = 5e37
+    assert mixer(x).isfinite().all()
+    x[0, 5, 3] = -torch.inf
+    assert mixer(x)[:, :5].isfinite().all() and not mixer(x)[:, 5:].isfinite().any()
+
+
+def test_parts_of_a_long_sequence_begin_with_a_chunk(monkeypatch):
+    """Of 48 positions, which do not divide the size of a part."""
+    mixer, x = CausalHam(4, heads=1, chunk=48).double(), torch.randn(1, 1200, 4, dtype=torch.float64)
+    in_parts = mixer(x)
+    monkeypatch.setattr(causal_ham_module, "_PART", 10_000)
+    torch.testing.assert_close(in_parts, mixer(x), **EXACT)

@@ -330,10 +330,14 @@ def test_exports_for_any_length_and_step_by_step(mixer):
     whole, _ = mixer(x, return_cache=True)
     size = torch.export.Dim("n", min=2)
     program = torch.export.export(
-        mixer, (x[:, :9].clone(),), dynamic_shapes={"x": {1: size}}, strict=False
+        mixer,
+        (x[:, :9].clone(),),
+        dynamic_shapes={"x": {0: torch.export.Dim("batch"), 1: size}},
+        strict=False,
     ).module()
     for n in (2, 20, 37):
         same(program(x[:, :n]), whole[:, :n])
+        same(program(x.repeat(3, 1, 1)[:, :n]), whole.repeat(3, 1, 1)[:, :n])
     shapes = {"x": {1: size}, "cache": dict.fromkeys(mixer.init_cache(2)), "return_cache": None}
     inputs = (x[:, :9].clone(), mixer.init_cache(2), True)
     part = torch.export.export(mixer, inputs, dynamic_shapes=shapes, strict=False).module()

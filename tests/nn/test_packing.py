@@ -5,7 +5,7 @@ import torch
 
 from subquad.nn import CausalConvolution, CausalParamixer
 from subquad.nn.causal import CausalMixer
-from subquad.nn.packing import together, unpacked
+from subquad.nn.packing import each_alone
 
 SEGMENTS = torch.tensor([[4, 4, 4, 0, 0, 4, 7, 7, 7], [4, 4, 1, 1, 1, 1, 1, 1, 1]])
 DOCUMENTS = [
@@ -49,14 +49,28 @@ def problem():
     return torch.randn(2, 9, 4, dtype=torch.float64)
 
 
-def test_documents_have_rows_of_their_own():
-    x = problem()
-    documents = unpacked(x, SEGMENTS)
-    assert documents.lengths.tolist() == [last - first for _, first, last in DOCUMENTS]
-    for number, (row, first, last) in enumerate(DOCUMENTS):
-        assert torch.equal(documents.x[number, : last - first], x[row, first:last])
-        assert not documents.x[number, last - first :].any()
-    assert torch.equal(together(documents.x, documents), x)
+def test_documents_have_rows_of_their_own_with_others_as_long():
+    x, seen = problem(), []
+
+    def mix(rows, lengths):
+        seen.append((tuple(rows.shape[:2]), lengths.tolist()))
+        for row, length in zip(rows, lengths.tolist(), strict=True):
+            assert row[:length].all() and not row[length:].any()
+        return rows
+
+    assert torch.equal(each_alone(mix, x, SEGMENTS), x)
+    assert seen == [((1, 1), [1]), ((4, 3), [3, 2, 3, 2]), ((1, 7), [7])]
+
+
+def test_many_short_documents_beside_a_long_one_are_not_as_long():
+    segments, cells = torch.arange(1000).clamp_min(500)[None], []
+
+    def mix(rows, lengths):
+        cells.append(rows.shape[0] * rows.shape[1])
+        return rows
+
+    each_alone(mix, torch.randn(1, 1000, 1), segments)
+    assert sum(cells) <= 2000
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.bool])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from subquad.nn.lengths import real_positions, resolve_lengths
-from subquad.nn.packing import together, unpacked
+from subquad.nn.packing import each_alone
 
 _OPEN = 1.2784645  # silu of it is 1
 
@@ -69,8 +69,9 @@ class CausalMixer(nn.Module, ABC):
                     "segment_ids pack whole documents, got a cache or lengths too; give each document a row "
                     "of its own to continue it."
                 )
-            documents = unpacked(x, segment_ids)
-            return together(self(documents.x, lengths=documents.lengths), documents)
+            return each_alone(lambda rows, own: self(rows, lengths=own), x, segment_ids)
+        if cache is not None:
+            self._check_cache(x, cache)
         lengths = resolve_lengths(None, lengths, *x.shape[:2])
         valid = None if lengths is None else real_positions(lengths, x)
         if valid is not None:
@@ -116,6 +117,31 @@ class CausalMixer(nn.Module, ABC):
             lengths: None: all positions of all samples count.
             keep: Whether the cache is wanted; otherwise any will do.
         """
+
+    def _cache_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Return what a cache must hold: the shape of each tensor after the samples; None: any size."""
+        return {}
+
+    def _check_step(self, x_t: Tensor, cache: Cache) -> None:
+        if x_t.dim() != 2 or x_t.shape[1] != self.dim:
+            raise ValueError(f"expected one position, (batch, {self.dim}), got {tuple(x_t.shape)}.")
+        self._check_cache(x_t, cache)
+
+    def _check_cache(self, x: Tensor, cache: Cache) -> None:
+        batch = x.shape[0]
+        for name, shape in self._cache_shapes().items():
+            held = cache.get(name)
+            wanted = (batch, *shape)
+            sizes = () if held is None else tuple(held.shape)
+            if len(sizes) != len(wanted) or any(
+                a is not None and a != b for a, b in zip(wanted, sizes, strict=True)
+            ):
+                expected = ", ".join("any" if size is None else str(size) for size in wanted)
+                raise ValueError(
+                    f"the cache must have {name} ({expected}) for an input {tuple(x.shape)}, got "
+                    f"{'none' if held is None else sizes}; take one of init_cache({batch}), or of the part "
+                    "before."
+                )
 
     def _check_input(self, x: Tensor) -> None:
         if x.dim() != 3 or x.shape[2] != self.dim or 0 in x.shape:

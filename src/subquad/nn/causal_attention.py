@@ -40,7 +40,7 @@ class CausalAttention(CausalHeads):
         if rotary and dim // heads % 2:
             raise ValueError(
                 f"rotary positions turn pairs of channels, got {heads} heads of {dim // heads} channels; "
-                "take another number of heads, or rotary=False."
+                "take another number of heads."
             )
         self.rotary = rotary
 
@@ -59,6 +59,7 @@ class CausalAttention(CausalHeads):
 
     def step(self, x_t: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         """Mix one more position, (batch, dim), at a cost that grows with what was before."""
+        self._check_step(x_t, cache)
         projected, tail = self._project_one(x_t, cache.get("tail"))
         q, k, v = (each.unsqueeze(2) for each in projected)
         o, after = self._continue(q, k, v, cache, None)
@@ -77,7 +78,7 @@ class CausalAttention(CausalHeads):
             q, k, v = (each.contiguous() for each in (*self._turned(q, k, place), v))
             # Padding comes last: no position that counts sees it.
             o = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-            t = torch.zeros(len(x), dtype=torch.int64, device=x.device) + counted(x, lengths)
+            t = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device) + counted(x, lengths)
             after = {"key": k, "value": v, "t": t}
         else:
             o, after = self._continue(q, k, v, cache, lengths)
@@ -104,6 +105,10 @@ class CausalAttention(CausalHeads):
             mask = None if alike and n == 1 else (rows <= its.unsqueeze(2)).unsqueeze(1)
             read.append(F.scaled_dot_product_attention(some, *seen, attn_mask=mask))
         return torch.cat(read, dim=2), {"key": key, "value": value, "t": t + counted(place, lengths)}
+
+    def _cache_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        rows = (self.heads, None, self.dim // self.heads)
+        return {"key": rows, "value": rows} | super()._cache_shapes()
 
     def _turned(self, q: Tensor, k: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Turn pairs of channels of (batch, heads, n, size); `place` is (n,), or (batch, n)."""

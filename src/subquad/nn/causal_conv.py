@@ -95,7 +95,8 @@ def _last_rows(tail: Tensor, x: Tensor, lengths: Tensor | None) -> Tensor:
     before = tail.shape[1]
     if not before:
         return tail
-    last = x.new_full((len(x),), x.shape[1], dtype=torch.int64) if lengths is None else lengths.to(x.device)
+    batch, n = x.shape[:2]  # len(x) would be a number that an export cannot leave open
+    last = x.new_full((batch,), n, dtype=torch.int64) if lengths is None else lengths.to(x.device)
     rows = last.unsqueeze(1) + torch.arange(before, device=x.device)  # of both, one after the other
     is_before = rows < before
     old = tail.gather(1, rows.where(is_before, 0).unsqueeze(2).expand(-1, -1, x.shape[2]))

@@ -121,6 +121,7 @@ class CausalHam(CausalHeads):
 
     def step(self, x_t: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         """Mix one more position, (batch, dim)."""
+        self._check_step(x_t, cache)
         (q, k, v), tail = self._project_one(x_t, cache.get("tail"))
         q, k = self._unit(q), self._unit(k)
         beta, log_gamma = self._strengths(x_t)
@@ -147,9 +148,14 @@ class CausalHam(CausalHeads):
             return y, {}
         lost = None if lost is None else lost[:, -1, :, None, None]
         state = state._replace(memory=with_lost_rows(state.memory, lost))
-        t = torch.zeros(len(x), dtype=torch.int64, device=x.device) if cache is None else cache["t"]
+        t = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device) if cache is None else cache["t"]
         after = {"t": t + counted(x, lengths)}
         return y, _stored(state) | ({} if tail is None else {"tail": tail}) | after
+
+    def _cache_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        size = self.dim // self.heads
+        names = ("memory", "gram", "inverse") if self.solver == "ridge" else ("memory",)
+        return {name: (self.heads, size, size) for name in names} | super()._cache_shapes()
 
     def _mix_parts(
         self,

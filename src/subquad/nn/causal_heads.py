@@ -66,6 +66,10 @@ class CausalHeads(CausalMixer):
             y = y * F.silu(self.gate(x))
         return self.output(y).to(x.dtype)
 
+    def _cache_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        tail = {} if self.conv is None else {"tail": (self.conv.width - 1, 3 * self.dim)}
+        return {**tail, "t": ()}
+
     def _first_tail(self, batch: int, device: torch.device | str, dtype: torch.dtype) -> dict[str, Tensor]:
         """Return what a cache holds of the convolution at first: its tail, or nothing."""
         if self.conv is None:
@@ -86,8 +90,8 @@ def finite_rows(x: Tensor) -> tuple[Tensor, Tensor | None]:
         `x` with zeros for each row that is not finite, and whether a row or one before it is not,
         (batch, n, 1); None where all are, and one may look.
     """
-    sums = x.sum(-1, keepdim=True, dtype=torch.promote_types(x.dtype, torch.float32))
-    broken = ~sums.isfinite()
+    least, most = x.aminmax(dim=-1, keepdim=True)  # no sum, which may be beyond all numbers itself
+    broken = ~(least.isfinite() & most.isfinite())
     if is_known(x) and x.is_cpu and not bool(broken.any()):
         return x, None
     return x.where(~broken, 0), broken.cumsum(1) > 0

@@ -90,9 +90,7 @@ class CausalLinkMixer(CausalMixer):
 
     def step(self, x_t: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         """Mix one more position, at the same cost wherever it is."""
-        if x_t.dim() != 2 or x_t.shape[1] != self.dim:
-            raise ValueError(f"expected one position, (batch, {self.dim}), got {tuple(x_t.shape)}.")
-        self._check_cache(x_t, cache)
+        self._check_step(x_t, cache)
         rings, t = cache["rings"], cache["t"]
         v, z = self.input(x_t).chunk(2, dim=-1)
         y, tail = self.conv.step(v.to(precision_of(v)), cache["tail"])
@@ -110,8 +108,7 @@ class CausalLinkMixer(CausalMixer):
             y, _ = self.conv(v)
             return self._gated(causal_link_chain(y, *gating), z).to(x.dtype), {}
         if cache is None:
-            cache = self.init_cache(len(x), x.device, v.dtype)
-        self._check_cache(x, cache)
+            cache = self.init_cache(x.shape[0], x.device, v.dtype)
         y, tail = self.conv(v, cache["tail"], lengths)
         t = cache["t"]
         before = in_order(cache["rings"], t, self.factors)
@@ -124,13 +121,9 @@ class CausalLinkMixer(CausalMixer):
         gated = F.rms_norm(y, (self.dim,), eps=_EPSILON) * F.silu(z.to(y.dtype))
         return self.output(gated.to(z.dtype))
 
-    def _check_cache(self, x: Tensor, cache: Cache) -> None:
-        expected = (x.shape[0], 2**self.factors - 1, self.dim)
-        if cache["rings"].shape != expected:
-            raise ValueError(
-                f"the cache must have rings {expected} for an input {tuple(x.shape)}, got "
-                f"{tuple(cache['rings'].shape)}; take one of init_cache({x.shape[0]})."
-            )
+    def _cache_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        rings, tail = (2**self.factors - 1, self.dim), (self.conv.width - 1, self.dim)
+        return {"rings": rings, "tail": tail, "t": ()}
 
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""

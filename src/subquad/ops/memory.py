@@ -37,6 +37,9 @@ MemoryGradient = Literal["one_step", "full"]
 class MemoryState(NamedTuple):
     """What is known of the positions so far.
 
+    For "ridge" in float64, where the device has it: the inverse enlarges what rounding leaves of S in
+    directions without keys, which is much after a thousand times the same key.
+
     Attributes:
         memory: S, (batch, heads, key size, value size).
         gram: G, (batch, heads, key size, key size); None but for "ridge".
@@ -68,8 +71,10 @@ def empty_memory(
         value_size: Entries of a value.
         solver: What it is for.
         device: Where it is.
-        dtype: float32 or float64.
+        dtype: float32 or float64; "ridge" takes float64 itself, see `MemoryState`.
     """
+    if solver == "ridge":
+        dtype = _exact(torch.empty(0, device=device).device)
 
     def zeros(columns: int) -> Tensor:
         return torch.zeros(batch, heads, key_size, columns, device=device, dtype=dtype)
@@ -77,6 +82,11 @@ def empty_memory(
     if solver != "ridge":
         return MemoryState(zeros(value_size))
     return MemoryState(zeros(value_size), zeros(key_size), zeros(key_size))
+
+
+def _exact(device: torch.device) -> torch.dtype:
+    """Return the type of the state of "ridge"."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def linear_memory(
@@ -147,12 +157,12 @@ def linear_memory(
         given = (x.to(sums) for x in (q, k, v, beta, log_gamma))
         chunks = _Chunks(*(into_chunks(x, size, offset, count) for x in given))
         if state is None:
-            sizes = (len(q), q.shape[1], q.shape[3], v.shape[3])
+            sizes = (q.shape[0], q.shape[1], q.shape[3], v.shape[3])
             state = empty_memory(*sizes, solver=solver, device=q.device, dtype=sums)
         if solver == "ridge":
             assert ridge is not None
-            ends = _ends(len(q), q.shape[2], offset, lengths)
-            o, after = _ridge(chunks, state, ridge.to(sums), grad, offset, ends)
+            ends = _ends(q.shape[2], offset, lengths)
+            o, after = _ridge(chunks, state, ridge, grad, offset, ends)
         else:
             o, after = (_gradient if solver == "gradient" else _sum)(chunks, state)
         return out_of_chunks(o, q.shape[2], offset).to(v.dtype), after
@@ -170,7 +180,11 @@ class _Chunks:
 
     def read(self, q: Tensor, u: Tensor, before: Tensor) -> Tensor:
         """Return what `q` finds in the states before the chunks, and of `u` in its own chunk."""
-        return self.since_start * (q @ before) + ((q @ self.k.mT) * self.decay) @ u
+        return self.since_start * (q @ before) + self.within(q, u)
+
+    def within(self, q: Tensor, u: Tensor) -> Tensor:
+        """Return what `q` finds of `u` in its own chunk."""
+        return ((q @ self.k.mT) * self.decay) @ u
 
 
 def _sum(x: _Chunks, state: MemoryState) -> tuple[Tensor, MemoryState]:
@@ -195,15 +209,20 @@ def _ridge(
     x: _Chunks, state: MemoryState, ridge: Tensor, grad: str, offset: Tensor | None, ends: Tensor | None
 ) -> tuple[Tensor, MemoryState]:
     assert state.gram is not None and state.inverse is not None
-    u = x.beta * x.v
-    before, last = carried(x.whole, x.kept @ u, state.memory)
-    grams, last_gram = carried(x.whole, x.kept @ (x.beta * x.k), state.gram)
-    inverses = regularised_inverse(grams.detach() if grad == "one_step" else grams, ridge.unsqueeze(1))
+    exact, sums = _exact(x.q.device), x.q.dtype
+    u, whole = x.beta * x.v, x.whole.to(exact)
+    kept = x.kept.to(exact)
+    before, last = carried(whole, kept @ u.to(exact), state.memory.to(exact))
+    grams, last_gram = carried(whole, kept @ (x.beta * x.k).to(exact), state.gram.to(exact))
+    known = grams.detach() if grad == "one_step" else grams
+    inverses = regularised_inverse(known, ridge.to(exact).unsqueeze(1))
     if offset is not None:  # the first chunk began in an earlier call
         began = (offset > 0)[:, None, None, None]
         first = state.inverse.where(began, inverses[:, :, 0])
         inverses = torch.cat((first.unsqueeze(2), inverses[:, :, 1:]), dim=2)
-    o = x.read(x.q @ inverses, u, before)
+    # Their product is of the size of a value, and rounded after it was made; the two may be far larger.
+    answers = (inverses @ before).to(sums)
+    o = x.since_start * (x.q @ answers) + x.within(x.q @ inverses.to(sums), u)
     if ends is None:
         return o, MemoryState(last, last_gram, inverses[:, :, -1].clone())
     # Each sample ends in a chunk of its own; without a position of its own it keeps the inverse it had.
@@ -213,7 +232,7 @@ def _ridge(
     return o, MemoryState(last, last_gram, latest)
 
 
-def _ends(batch: int, n: int, offset: Tensor | None, lengths: Tensor | None) -> Tensor | None:
+def _ends(n: int, offset: Tensor | None, lengths: Tensor | None) -> Tensor | None:
     """Return how far from the start of its first chunk each sample ends; None: all with the last position."""
     if offset is None:
         return lengths
@@ -254,7 +273,7 @@ def memory_step(
         ValueError: If shapes, solver or grad do not fit.
     """
     with autocast_off(q):
-        sums = torch.promote_types(q.dtype, torch.float32)
+        sums = _exact(q.device) if solver == "ridge" else torch.promote_types(q.dtype, torch.float32)
         given = (x.to(sums).unsqueeze(-1) for x in (q, k, v, beta, log_gamma))
         column, key, value, weight, log_left = given
         weight, left = weight.unsqueeze(-1), log_left.exp().unsqueeze(-1)

@@ -184,3 +184,19 @@ def test_a_checkpoint_brings_its_tokenizer(tmp_path):
     assert again.config == network.config
     tokens = tokens_of(1, 5) % 9
     assert torch.equal(again(tokens), network.eval()(tokens))
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_prompt_has_a_token():
+    network = model_config("ham_lm_tiny", pattern=("toy",)).build()
+    with pytest.raises(ValueError, match=r"each sample needs a token, got lengths \[0, 5\]; leave it out"):
+        network.prefill(torch.zeros(2, 5, dtype=torch.long), lengths=torch.tensor([0, 5]))
+
+
+def test_heads_that_nobody_has_need_not_fit():
+    assert (
+        LanguageConfig(dim=24, heads=4, pattern=("attention",)).dim == 24
+    )  # 16 of a Paramixer do not divide it
+    assert LanguageConfig(dim=32, heads=5, pattern=("paramixer", "convolution")).dim == 32
+    with pytest.raises(ValueError, match="paramixer_heads must divide dim = 24, got 16"):
+        LanguageConfig(dim=24, heads=4, pattern=("attention", "paramixer"))

@@ -162,7 +162,7 @@ def test_a_compiled_network_is_trained_alike(text, tmp_path, call):  # noqa: F81
         (["--data.tokenizer=missing.json"], ["missing.json"]),
         (["--data.file=missing.txt"], ["missing.txt", "wall.txt"]),
         (["--model.pattern=[papamixer]"], ["'papamixer', which is no mixer", "paramixer"]),
-        (["--model.heads=5"], ["heads must divide dim = 16, got 5"]),
+        (["--model.heads=5", "--model.pattern=[ham]"], ["heads must divide dim = 16, got 5"]),
         (["--data.val_fraction=0"], ["there is no text of val", "--data.val_file"]),
         (["--seed=-1"], ["--seed must be 0 or more, got -1"]),
         (["--task=language", "--model.name=paramixer"], ["--task language", "of the task sequences"]),

@@ -21,6 +21,10 @@ from subquad.ops.memory import MemoryGradient
 BYTES = 257  # tokens: the bytes, and the end of a document
 PATTERN = ("ham", "paramixer")  # of the named networks: the other way round they hardly recall
 
+_HEADS = {
+    "heads": {"ham", "delta", "linear", "attention"},
+    "paramixer_heads": {"paramixer", "convolution"},
+}
 PAPERS = {
     "paramixer": "Yu et al., CVPR 2022",
     "ham": "Geng et al., ICLR 2021",
@@ -113,8 +117,8 @@ class LanguageConfig(NetworkConfig):
                     f"pattern names {shown(name)}, which is no mixer.{did_you_mean(name, MIXERS)} There are "
                     f"{', '.join(MIXERS)}."
                 )
-        for name in ("heads", "paramixer_heads"):
-            if self.dim % getattr(self, name):
+        for name, users in _HEADS.items():
+            if self.dim % getattr(self, name) and not users.isdisjoint(self.pattern):
                 raise ValueError(f"{name} must divide dim = {self.dim}, got {getattr(self, name)}.")
 
     def _check_tokens(self) -> None:

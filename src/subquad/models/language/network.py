@@ -18,6 +18,7 @@ from subquad.models.tokens import check_tokens
 from subquad.nn.causal import Cache
 from subquad.nn.lengths import real_positions, resolve_lengths
 from subquad.nn.reset import start_with
+from subquad.ops.transforms import is_known
 
 EPS = 1e-6  # of the norms
 
@@ -139,11 +140,16 @@ class LanguageNetwork(Network):
         Args:
             tokens: As above, also the next two.
             cache: Of what was read before.
-            lengths: How many count.
+            lengths: How many count, 1 at least.
 
         Returns:
             Logits (batch, vocab_size), and the cache.
+
+        Raises:
+            ValueError: As `forward`, or (on the CPU) if no token of a sample counts.
         """
+        if lengths is not None and is_known(lengths) and lengths.is_cpu and bool((lengths < 1).any()):
+            raise ValueError(f"each sample needs a token, got lengths {lengths.tolist()}; leave it out.")
         x, after = self._read(tokens, cache, True, lengths, None)
         if lengths is None:
             last = x[:, -1]
