@@ -19,7 +19,7 @@ from subquad.nn.paramixer import number_of_factors
 from subquad.ops.memory import MemoryGradient
 
 BYTES = 257  # tokens: the bytes, and the end of a document
-PATTERN = ("ham", "paramixer")  # of the named networks: the other way round they hardly recall
+PATTERN = ("ham", "paramixer")  # of the named networks: the other way round they learn recall late, or not
 
 _HEADS = {
     "heads": {"ham", "delta", "linear", "attention"},
