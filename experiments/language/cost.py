@@ -27,9 +27,10 @@ def mixers(length: int) -> dict[str, nn.Module]:
     return {
         "attention": CausalAttention(DIM, heads=4),
         "paramixer": CausalParamixer(DIM, length=length),
-        "ridge": CausalHam(DIM, heads=4, solver="ridge"),
-        "delta": CausalHam(DIM, heads=4, solver="gradient"),
-        "linear": CausalHam(DIM, heads=4, solver="none"),
+        "ridge": CausalHam(DIM, heads=4, solver="ridge", keys="phase"),
+        "ridge, unit keys": CausalHam(DIM, heads=4, solver="ridge", keys="unit"),
+        "delta": CausalHam(DIM, heads=4, solver="gradient", keys="phase"),
+        "linear": CausalHam(DIM, heads=4, solver="none", keys="phase"),
     }
 
 

@@ -18,6 +18,8 @@ DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "delta": (("delta",), {}),
     "ridge": (("ham",), {}),  # with the one-step gradient
     "ridge, full": (("ham",), {"grad": "full"}),
+    "ridge, unit keys": (("ham",), {"keys": "unit"}),
+    "ridge, random start": (("ham",), {"query_start": "random"}),
     "convolution": (("convolution",), {}),  # the control: its weights do not depend on the data
     "paramixer": (("paramixer",), {}),
     "ridge, paramixer": (("ham", "paramixer"), {}),

@@ -16,6 +16,8 @@ KINDS = {
     "gradient": {"solver": "gradient"},
     "none": {"solver": "none"},
     "bare": {"conv": 0, "gate": False},
+    "phase": {"keys": "phase"},
+    "phase, none": {"keys": "phase", "solver": "none", "start": "random"},
 }
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -33,11 +35,15 @@ def written(mixer, x):
         taps = mixer.conv.weight.squeeze(1)
         rows = sum(padded[:, j : j + x.shape[1]] * taps[:, j] for j in range(4)) + mixer.conv.bias
     q, k, v = rows.unflatten(2, (3, 3, size)).unbind(2)
-    if mixer.solver == "none":
-        q, k = F.silu(q), F.silu(k)
-    q, k = (each / (each.square().sum(-1, keepdim=True) + 1e-6).sqrt() for each in (q, k))
+    if mixer.keys == "phase":
+        q, k = (torch.cat((each.cos(), each.sin()), -1) / each.shape[-1] ** 0.5 for each in (q, k))
+    else:
+        if mixer.solver == "none":
+            q, k = F.silu(q), F.silu(k)
+        q, k = (each / (each.square().sum(-1, keepdim=True) + 1e-6).sqrt() for each in (q, k))
     beta, gamma = (x @ mixer.gates.weight.mT + mixer.gates.bias).sigmoid().split(3, dim=2)
-    s, g = x.new_zeros(2, len(x), 3, size, size)
+    keys = q.shape[-1]
+    s, g = x.new_zeros(len(x), 3, keys, size), x.new_zeros(len(x), 3, keys, keys)
     outputs = []
     for t in range(x.shape[1]):
         if t % 4 == 0 and mixer.solver == "ridge":
@@ -243,6 +249,7 @@ def test_runs_in_half_precision(mixer, kind):
     torch.testing.assert_close(y, expected, rtol=0.1, atol=0.1)
     half = mixer.to(kind)(x.to(kind))
     assert half.dtype == kind
+    expected = mixer.float()(x.to(kind).float())  # of the rounded weights
     torch.testing.assert_close(half.float(), expected, rtol=0.1, atol=0.1)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from subquad.nn.causal import Cache, counted
-from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
+from subquad.nn.causal_heads import CausalHeads, QueryStart, finite_rows, with_lost_rows
 from subquad.ops.transforms import is_known, is_transformed
 
 _BASE = 10_000.0  # of the angles of rotary positions, as in the paper
@@ -27,6 +27,7 @@ class CausalAttention(CausalHeads):
             apart they are; `dim / heads` must be even. Any length runs, seen in training or not.
         conv: Positions that a short causal convolution of q, k and v sees, as `CausalHam` has it; 0: none.
         gate: Whether the output is gated, silu(W_z x + b), which is 1 at first.
+        start: Of queries and keys, "induction" or "random", see `subquad.nn.causal_heads.CausalHeads`.
 
     References:
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017. Su et al., "RoFormer: Enhanced Transformer
@@ -34,9 +35,16 @@ class CausalAttention(CausalHeads):
     """
 
     def __init__(
-        self, dim: int, *, heads: int = 4, rotary: bool = True, conv: int = 4, gate: bool = True
+        self,
+        dim: int,
+        *,
+        heads: int = 4,
+        rotary: bool = True,
+        conv: int = 4,
+        gate: bool = True,
+        start: QueryStart = "induction",
     ) -> None:
-        super().__init__(dim, heads, conv, gate)
+        super().__init__(dim, heads, conv, gate, start)
         if rotary and dim // heads % 2:
             raise ValueError(
                 f"rotary positions turn pairs of channels, got {heads} heads of {dim // heads} channels; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from subquad.nn.causal import Cache, counted
-from subquad.nn.causal_heads import CausalHeads, finite_rows, with_lost_rows
+from subquad.nn.causal_heads import CausalHeads, QueryStart, finite_rows, with_lost_rows
 from subquad.ops.decompose import autocast_off
 from subquad.ops.memory import (
     MemoryGradient,
@@ -28,6 +29,10 @@ from subquad.ops.transforms import is_known, is_transformed
 _PART = 1024
 _LEAST_RIDGE = 0.01
 _TINY = 1e-6  # beside the square of a length; of what is about one, it changes nothing
+# Deviation of phases at first, in radians: keys of other tokens are then all but orthogonal.
+_PHASES = 4.0
+
+MemoryKeys = Literal["unit", "phase"]
 
 
 class CausalHam(CausalHeads):
@@ -65,13 +70,20 @@ class CausalHam(CausalHeads):
             for a constant. o = S' c stays linear in the values, and its derivatives by v and q (through the
             inverse) and by the ridge are exact; k, beta and gamma get those by way of S, not those by way of
             G. "full" has them all. The other solvers have no inverse, and all of their derivatives.
+        keys: "unit": as above. "phase": conv(W x) gives angles z, and q and k are [cos z; sin z], of length
+            one and twice the size. Angles add up over the positions of the convolution, so that a key is the
+            product of a rotation by each token in it: two keys agree if all of their tokens do, and are all
+            but orthogonal if one differs. There is no SiLU with them. The state has twice as many keys.
+        start: Of queries and keys, "induction" or "random", see `subquad.nn.causal_heads.CausalHeads`.
 
     Attributes:
-        ridge: What is added to G is softplus of it plus 0.01, (heads, dim / heads); None but for "ridge".
+        ridge: What is added to G is softplus of it plus 0.01, (heads, size of a key); None but for "ridge".
 
     References:
         Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021, for the decomposition and
-        the one-step gradient; for the family see `subquad.ops.linear_memory`.
+        the one-step gradient; for the family see `subquad.ops.linear_memory`. Plate, "Holographic reduced
+        representations", IEEE Trans. Neural Networks 6, 1995, for binding by adding angles; Rahimi and Recht,
+        "Random features for large-scale kernel machines", NIPS 2007, for cosines as a Gaussian kernel.
     """
 
     def __init__(
@@ -84,15 +96,21 @@ class CausalHam(CausalHeads):
         conv: int = 4,
         gate: bool = True,
         grad: MemoryGradient = "one_step",
+        keys: MemoryKeys = "unit",
+        start: QueryStart = "induction",
     ) -> None:
-        super().__init__(dim, heads, conv, gate)
+        if keys not in get_args(MemoryKeys):
+            raise ValueError(f'keys must be "unit" or "phase", got {keys!r}.')
+        super().__init__(dim, heads, conv, gate, start, key_scale=_PHASES if keys == "phase" else None)
         check_options(solver, grad, chunk)
+        self.keys: MemoryKeys = keys
+        self._key_size = dim // heads * (2 if keys == "phase" else 1)
         self.solver: MemorySolver = solver
         self.grad: MemoryGradient = grad
         self.chunk = chunk
         self.gates = nn.Linear(dim, 2 * heads)  # beta of each head, and gamma
         self.norm = nn.RMSNorm(dim // heads, eps=1e-5)
-        shape = (heads, dim // heads)
+        shape = (heads, self._key_size)
         self.ridge = nn.Parameter(torch.empty(shape)) if solver == "ridge" else None
         self.reset_parameters()
 
@@ -113,11 +131,12 @@ class CausalHam(CausalHeads):
         """Return the cache of no position: "memory", "gram", "inverse", "tail" and "t"; of constant size."""
         device = self.output.weight.device if device is None else device
         dtype = self.output.weight.dtype if dtype is None else dtype
-        size = self.dim // self.heads
+        sizes = self._key_size, self.dim // self.heads
         sums = torch.promote_types(dtype, torch.float32)
-        state = empty_memory(batch, self.heads, size, size, solver=self.solver, device=device, dtype=sums)
+        state = empty_memory(batch, self.heads, *sizes, solver=self.solver, device=device, dtype=sums)
         t = torch.zeros(batch, dtype=torch.int64, device=device)
-        return _stored(state) | self._first_tail(batch, device, dtype) | {"t": t}
+        tail = self._first_tail(batch, device, sums if self.keys == "phase" else dtype)
+        return _stored(state) | tail | {"t": t}
 
     def step(self, x_t: Tensor, cache: Cache) -> tuple[Tensor, Cache]:
         """Mix one more position, (batch, dim)."""
@@ -153,9 +172,11 @@ class CausalHam(CausalHeads):
         return y, _stored(state) | ({} if tail is None else {"tail": tail}) | after
 
     def _cache_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        size = self.dim // self.heads
-        names = ("memory", "gram", "inverse") if self.solver == "ridge" else ("memory",)
-        return {name: (self.heads, size, size) for name in names} | super()._cache_shapes()
+        keys = self.heads, self._key_size
+        shapes: dict[str, tuple[int | None, ...]] = {"memory": (*keys, self.dim // self.heads)}
+        if self.solver == "ridge":
+            shapes |= {"gram": (*keys, self._key_size), "inverse": (*keys, self._key_size)}
+        return shapes | super()._cache_shapes()
 
     def _mix_parts(
         self,
@@ -208,9 +229,18 @@ class CausalHam(CausalHeads):
         offset = t % self.chunk
         return offset if not is_known(t) or bool(offset.any()) else None
 
+    def _mapped(self, x: Tensor) -> Tensor:
+        if self.keys == "unit":
+            return super()._mapped(x)
+        with autocast_off(x):  # angles of several turns, of which bfloat16 would leave one digit
+            sums = torch.promote_types(x.dtype, torch.float32)
+            return F.linear(x.to(sums), self.query_key_value.weight.to(sums))
+
     def _unit(self, x: Tensor) -> Tensor:
         """Return queries or keys with length one, in the precision of sums."""
         x = x.to(torch.promote_types(x.dtype, torch.float32))
+        if self.keys == "phase":
+            return torch.cat((x.cos(), x.sin()), dim=-1) * x.shape[-1] ** -0.5
         if self.solver == "none":
             x = F.silu(x)
         return x * (x.square().sum(-1, keepdim=True) + _TINY).rsqrt()
@@ -233,7 +263,7 @@ class CausalHam(CausalHeads):
 
     def extra_repr(self) -> str:
         """Return what `repr` shows between the brackets."""
-        options = f"solver={self.solver!r}, chunk={self.chunk}, grad={self.grad!r}"
+        options = f"solver={self.solver!r}, chunk={self.chunk}, grad={self.grad!r}, keys={self.keys!r}"
         return f"{self.dim}, heads={self.heads}, {options}"
 
 

@@ -14,6 +14,8 @@ from subquad.base.suggest import did_you_mean
 from subquad.models.config import NetworkConfig, Usage
 from subquad.models.fields import check_range, shown
 from subquad.models.language.mixers import MIXERS
+from subquad.nn.causal_ham import MemoryKeys
+from subquad.nn.causal_heads import QueryStart
 from subquad.nn.causal_link_mixer import GateStart
 from subquad.nn.paramixer import number_of_factors
 from subquad.ops.memory import MemoryGradient
@@ -62,6 +64,8 @@ class LanguageConfig(NetworkConfig):
         conv: Positions that the short convolution of each mixer sees.
         gate: Whether the outputs of "ham", "delta", "linear" and "attention" are gated.
         grad: Gradient of "ham": "one_step" or "full"; see `subquad.nn.CausalHam`.
+        keys: Of "ham", "delta" and "linear", "phase" or "unit"; see `subquad.nn.CausalHam`.
+        query_start: Queries and keys of these and of "attention" before training, "induction" or "random".
         dropout: Of token vectors and of what each mixer and MLP adds.
     """
 
@@ -87,6 +91,8 @@ class LanguageConfig(NetworkConfig):
     conv: int = 4
     gate: bool = True
     grad: MemoryGradient = "one_step"
+    keys: MemoryKeys = "phase"
+    query_start: QueryStart = "induction"
     dropout: float = 0.0
 
     def __post_init__(self) -> None:

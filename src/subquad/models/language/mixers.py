@@ -39,13 +39,17 @@ def _ham(solver: MemorySolver) -> Callable[[LanguageConfig], CausalMixer]:
             conv=config.conv,
             gate=config.gate,
             grad=config.grad,
+            keys=config.keys,
+            start=config.query_start,
         )
 
     return make
 
 
 def _attention(config: LanguageConfig) -> CausalMixer:
-    return CausalAttention(config.dim, heads=config.heads, conv=config.conv, gate=config.gate)
+    return CausalAttention(
+        config.dim, heads=config.heads, conv=config.conv, gate=config.gate, start=config.query_start
+    )
 
 
 MIXERS: dict[str, Callable[[LanguageConfig], CausalMixer]] = {

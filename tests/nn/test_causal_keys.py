@@ -1,0 +1,133 @@
+"""Keys of phases bind the tokens of a key, and queries start as keys one position late."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from subquad.nn import CausalAttention, CausalHam
+
+MIXERS = {
+    "attention": lambda **options: CausalAttention(96, heads=3, rotary=False, **options),
+    "unit": lambda **options: CausalHam(96, heads=3, **options),
+    "phase": lambda **options: CausalHam(96, heads=3, keys="phase", **options),
+}
+
+
+def queries_and_keys(mixer, x):
+    q, k, _ = mixer._project(x, None, None)[0]
+    return (mixer._unit(q), mixer._unit(k)) if hasattr(mixer, "_unit") else (q, k)
+
+
+@pytest.mark.parametrize("on_meta", [False, True])
+@pytest.mark.parametrize("name", MIXERS)
+def test_a_key_starts_as_the_query_one_position_before(name, on_meta):
+    if on_meta:
+        with torch.device("meta"):
+            mixer = MIXERS[name]()
+        mixer = mixer.to_empty(device="cpu")
+        for module in reversed(list(mixer.modules())):
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    else:
+        mixer = MIXERS[name]()
+    q, k = queries_and_keys(mixer, torch.randn(2, 20, 96))
+    torch.testing.assert_close(k[:, 1:], q[:, :-1], rtol=0, atol=1e-5)
+    q, k = queries_and_keys(MIXERS[name](start="random"), torch.randn(2, 20, 96))
+    assert (k[:, 1:] - q[:, :-1]).abs().mean() > 0.1 * q.abs().mean()
+
+
+@pytest.mark.parametrize("name", MIXERS)
+@pytest.mark.parametrize(
+    "heads, conv, seen", [(3, 4, [1, 2, 3]), (1, 4, [3]), (3, 3, [1, 1, 2]), (2, 2, [1, 1])]
+)
+def test_heads_start_with_one_position_and_end_with_all(name, heads, conv, seen):
+    """A query of a head changes with that many of the latest positions, and with none before them."""
+    make = CausalAttention if name == "attention" else CausalHam
+    options = {"rotary": False} if name == "attention" else {"keys": name}
+    mixer = make(96, heads=heads, conv=conv, **options)
+    x = torch.randn(1, 12, 96)
+    q, _ = queries_and_keys(mixer, x)
+    for back in range(conv):
+        changed = x.clone()
+        changed[:, 11 - back] += 1
+        moved = (queries_and_keys(mixer, changed)[0] - q)[0, 11].abs().amax(-1) > 1e-3
+        assert moved.tolist() == [back < n for n in seen]
+
+
+def test_a_phase_key_is_the_product_of_what_its_tokens_rotate_by():
+    mixer = CausalHam(64, heads=1, keys="phase").double()
+    x = torch.randn(1, 4, 64, dtype=torch.float64)
+    mixer.conv.bias.data.normal_()
+    _, k = queries_and_keys(mixer, x)
+    as_complex = torch.complex(*k[0, 3, 0].view(2, 64)) * 8
+    product = torch.polar(torch.ones_like(x[0, 0]), mixer.conv.bias[64:128])
+    for token, tap in zip(x[0], mixer.conv.weight[64:128, 0].unbind(1), strict=True):
+        angles = mixer.query_key_value.weight[64:128] @ token * tap
+        product = product * torch.polar(torch.ones_like(angles), angles)
+    torch.testing.assert_close(as_complex, product, rtol=0, atol=1e-12)
+    torch.testing.assert_close(k.norm(dim=-1), torch.ones_like(k[..., 0]), rtol=0, atol=1e-12)
+
+
+def test_phase_keys_tell_one_token_apart_where_unit_keys_do_not():
+    """Of three tokens two agree: directions then agree by two thirds, phases hardly more than by chance."""
+    agree = {}
+    for keys in ("unit", "phase"):
+        mixer = CausalHam(128, heads=1, keys=keys)
+        x = torch.randn(256, 3, 128)
+        changed = x.clone()
+        changed[:, torch.randint(3, ())] = torch.randn(256, 128)
+        q, other = (queries_and_keys(mixer, each)[0][:, 2, 0] for each in (x, changed))
+        agree[keys] = (q * other).sum(-1).mean().item()
+    assert agree["unit"] > 0.45
+    assert abs(agree["phase"]) < 0.15
+
+
+@pytest.mark.parametrize("keys", ["phase", "unit"])
+def test_an_untrained_memory_reads_what_came_after(keys):
+    """A passage of random tokens, other tokens, the passage again: the value read is that of the next one."""
+    agree = {}
+    for start in ("induction", "random"):
+        torch.manual_seed(0)
+        mixer = CausalHam(256, heads=1, keys=keys, chunk=8, start=start)
+        mixer.gates.bias.data[1] = 9  # forgets nothing
+        passage, between = torch.randn(8, 24, 256), torch.randn(8, 20, 256)
+        x = torch.cat((passage, between, passage), dim=1)
+        _, _, v = mixer._project(x, None, None)[0]
+        mixer._normed = lambda o, start=start: agree.setdefault(start, o)
+        mixer(x)
+        read = agree[start][:, 48:67, 0]
+        agree[start] = F.cosine_similarity(read, v[:, 5:24, 0], dim=-1).mean().item()
+    assert agree["induction"] > agree["random"] + 0.25
+
+
+@pytest.mark.parametrize("name", MIXERS)
+def test_gradients_of_the_start_are_of_usual_size(name):
+    """The first key sees no token: its length must have a derivative nevertheless."""
+    sizes = {}
+    for start in ("induction", "random"):
+        mixer = MIXERS[name](start=start)
+        mixer(torch.randn(4, 30, 96)).square().mean().backward()
+        sizes[start] = torch.cat([p.grad.flatten() for p in mixer.parameters()]).norm().item()
+    assert sizes["induction"] < 3 * sizes["random"]
+
+
+@pytest.mark.parametrize(
+    "make, options, told",
+    [
+        (CausalHam, {"keys": "cosine"}, 'keys must be "unit" or "phase", got \'cosine\''),
+        (CausalHam, {"start": "warm"}, 'start must be "induction" or "random", got \'warm\''),
+        (CausalAttention, {"start": None}, "got None"),
+    ],
+)
+def test_bad_options_are_told(make, options, told):
+    with pytest.raises(ValueError, match=told):
+        make(12, **options)
+
+
+def test_phases_are_finite_for_large_inputs():
+    mixer = CausalHam(16, heads=2, keys="phase")
+    y = mixer(torch.randn(1, 80, 16) * 1e4)
+    assert y.isfinite().all()
+    assert math.isfinite(y.square().sum().item())
