@@ -11,6 +11,9 @@ from torch import nn
 
 from subquad.models import create_model
 
+# Keys of length one, and queries and keys that start by themselves: what there was first.
+PLAIN = {"keys": "unit", "query_start": "random"}
+
 # Name: the pattern of mixers, and what else is different from the rest.
 DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "attention": (("attention",), {}),
@@ -18,14 +21,17 @@ DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "delta": (("delta",), {}),
     "ridge": (("ham",), {}),  # with the one-step gradient
     "ridge, full": (("ham",), {"grad": "full"}),
-    "ridge, unit keys": (("ham",), {"keys": "unit"}),
-    "ridge, random start": (("ham",), {"query_start": "random"}),
     "convolution": (("convolution",), {}),  # the control: its weights do not depend on the data
     "paramixer": (("paramixer",), {}),
     "ridge, paramixer": (("ham", "paramixer"), {}),
-    "paramixer, ridge": (("paramixer", "ham"), {}),
-    "delta, paramixer": (("delta", "paramixer"), {}),
-    "attention, paramixer": (("attention", "paramixer"), {}),
+    "attention, plain": (("attention",), PLAIN),
+    "linear, plain": (("linear",), PLAIN),
+    "delta, plain": (("delta",), PLAIN),
+    "ridge, plain": (("ham",), PLAIN),
+    "ridge, full, plain": (("ham",), PLAIN | {"grad": "full"}),
+    "ridge, paramixer, plain": (("ham", "paramixer"), PLAIN),
+    "paramixer, ridge, plain": (("paramixer", "ham"), PLAIN),
+    "delta, paramixer, plain": (("delta", "paramixer"), PLAIN),
 }
 
 

@@ -143,9 +143,7 @@ def start_inducing(conv: ShortConv, heads: int) -> None:
     of_keys.copy_(bias)
     for head in range(heads):
         n = before if heads == 1 else 1 + round(head * (before - 1) / (heads - 1))
-        # Of either sign, and none near 0, where a token would not matter to a channel.
-        drawn = torch.rand_like(queries[head, :, :n]) - 0.5
-        taps = (drawn + drawn.sign() / 2) * n**-0.5
+        taps = torch.randn_like(queries[head, :, :n]) * n**-0.5
         queries[head] = F.pad(taps, (conv.width - n, 0))
         keys[head] = F.pad(taps, (before - n, 1))
 
