@@ -29,8 +29,8 @@ from subquad.ops.transforms import is_known, is_transformed
 _PART = 1024
 _LEAST_RIDGE = 0.01
 _TINY = 1e-6  # beside the square of a length; of what is about one, it changes nothing
-# Deviation of angles at first, in radians. With larger ones keys agree less by chance, and passages are copied
-# sooner, but what is near is learned later (experiments/language/README.md).
+# Deviation of angles at first, in radians. With larger ones keys agree less by chance, and passages are
+# copied sooner, but what is near is learned later (experiments/language/README.md).
 _PHASES = 2.0
 
 MemoryKeys = Literal["unit", "phase"]
@@ -74,7 +74,7 @@ class CausalHam(CausalHeads):
         keys: "unit": as above. "phase": conv(W x) gives angles z, and q and k are [cos z; sin z], of length
             one and twice the size. Angles add up over the positions of the convolution, so that a key is the
             product of a rotation by each token in it: two keys agree if all of their tokens do, and little if
-            one differs. There is no SiLU with them. The state is twice as large, "ridge" four times.
+            one differs. There is no SiLU with them. S is twice as large, G and its inverse four times.
         start: Of queries and keys, "induction" or "random", see `subquad.nn.causal_heads.CausalHeads`.
 
     Attributes:
