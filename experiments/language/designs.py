@@ -12,7 +12,7 @@ from torch import nn
 from subquad.models import create_model
 
 # Keys of length one, and queries and keys that start by themselves: what there was first.
-PLAIN = {"keys": "unit", "query_start": "random"}
+PLAIN = {"memory_keys": "unit", "query_start": "random"}
 
 # Name: the pattern of mixers, and what else is different from the rest.
 DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {

@@ -172,6 +172,17 @@ def test_a_run_on_values_from_before_standard_units_goes_on_without(tmp_path, kn
     assert found == ((True, None, None) if known else (False, False, "random"))
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_a_run_of_text_from_before_phases_goes_on_without(tmp_path, known):
+    (tmp_path / "last.ckpt").touch()
+    (tmp_path / "config.yaml").write_text(f"model:\n  {'memory_keys' if known else 'dim'}: null\n")
+    p = fit_parser(task_called("language"))
+    options = p.parse_args([])
+    take_older_defaults(task_called("language"), p, options, tmp_path)
+    found = options.model.memory_keys, options.model.query_start
+    assert found == ((None, None) if known else ("unit", "random"))
+
+
 def test_what_older_defaults_are_told_has_the_names_of_today(tmp_path):
     (tmp_path / "last.ckpt").touch()
     (tmp_path / "config.yaml").write_text("data:\n  units: true\n")

@@ -51,6 +51,22 @@ def test_a_file_of_format_1_gives_the_same_numbers():
     torch.testing.assert_close(network(torch.tensor([[0, 1, 2, 3, 4, 3, 2]])), expected)
 
 
+@pytest.mark.parametrize("solver", ["delta", "linear", "ham"])
+def test_networks_of_text_of_format_2_give_the_same_numbers(tmp_path, solver):
+    """Their keys were directions, which the default no longer is."""
+    network = create_model(
+        "ham_lm_tiny", dim=8, heads=2, depth=1, pattern=(solver,), memory_keys="unit", query_start="random"
+    ).eval()
+    path = tmp_path / "old.safetensors"
+    save_model(network, path)
+    content = content_of(path)
+    del content["config"]["memory_keys"], content["config"]["query_start"]
+    again = load_model(with_text(path, json.dumps({**content, "format": 2})))
+    assert again.config == network.config
+    tokens = torch.arange(20).unsqueeze(0)
+    assert torch.equal(again(tokens), network(tokens))
+
+
 def test_an_option_that_an_old_file_lacks_takes_its_default(tmp_path):
     path = saved(tmp_path / "a.safetensors")
     content = content_of(path)

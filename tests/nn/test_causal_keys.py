@@ -1,12 +1,13 @@
 """Keys of phases bind the tokens of a key, and queries start as keys one position late."""
 
-import math
-
 import pytest
 import torch
 from torch.nn import functional as F
 
+from subquad.models import create_model
 from subquad.nn import CausalAttention, CausalHam
+
+PLAIN = {"memory_keys": "unit", "query_start": "random"}
 
 MIXERS = {
     "attention": lambda **options: CausalAttention(96, heads=3, rotary=False, **options),
@@ -116,8 +117,8 @@ def test_gradients_of_the_start_are_of_usual_size(name):
 @pytest.mark.parametrize(
     "make, options, told",
     [
-        (CausalHam, {"keys": "cosine"}, 'keys must be "unit" or "phase", got \'cosine\''),
-        (CausalHam, {"start": "warm"}, 'start must be "induction" or "random", got \'warm\''),
+        (CausalHam, {"keys": "cosine"}, "keys must be one of unit, phase, got 'cosine'"),
+        (CausalHam, {"start": "warm"}, "start must be one of induction, random, got 'warm'"),
         (CausalAttention, {"start": None}, "got None"),
     ],
 )
@@ -126,8 +127,52 @@ def test_bad_options_are_told(make, options, told):
         make(12, **options)
 
 
-def test_phases_are_finite_for_large_inputs():
-    mixer = CausalHam(16, heads=2, keys="phase")
-    y = mixer(torch.randn(1, 80, 16) * 1e4)
-    assert y.isfinite().all()
-    assert math.isfinite(y.square().sum().item())
+@pytest.mark.parametrize("solver", ["ridge", "gradient", "none"])
+def test_a_row_whose_angles_overflow_does_not_reach_those_before_it(solver):
+    mixer = CausalHam(16, heads=2, keys="phase", solver=solver)
+    for _ in range(5):
+        x = torch.randn(1, 8, 16)
+        expected = mixer(x)
+        x[0, 5] = torch.randn(16).sign() * 1e38
+        torch.testing.assert_close(mixer(x)[:, :5], expected[:, :5])
+
+
+def test_what_the_layer_of_phases_is_replaced_by_is_called():
+    """As adapters do."""
+    mixer, x = CausalHam(16, heads=2, keys="phase"), torch.randn(1, 8, 16)
+    expected = mixer(x)
+    inner = mixer.query_key_value
+    mixer.query_key_value = torch.nn.Sequential(inner, torch.nn.Tanh())
+    assert not torch.allclose(mixer(x), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("start, size", [("induction", 2.0), ("random", 2.0 / 3**0.5)])
+def test_deviation_of_angles_at_first(start, size):
+    """Of an input of deviation 1; the taps of a convolution that starts by itself are uniform within 1/2."""
+    mixer = CausalHam(128, heads=1, keys="phase", start=start)
+    q, _, _ = mixer._project(torch.randn(4, 200, 128), None, None)[0]
+    assert q.std().item() == pytest.approx(size, rel=0.1)
+
+
+def test_networks_hand_on_keys_and_start():
+    network = create_model("ham_lm_tiny", dim=16, heads=2, pattern=("ham", "attention"), depth=2)
+    assert [layer.mixer.start for layer in network.layers] == ["induction", "induction"]
+    assert network.layers[0].mixer.keys == "phase"
+    other = create_model("ham_lm_tiny", dim=16, heads=2, pattern=("delta", "attention"), **PLAIN)
+    assert [layer.mixer.start for layer in other.layers] == ["random", "random"]
+    assert other.layers[0].mixer.keys == "unit"
+
+
+@pytest.mark.parametrize("conv", [0, 1])
+def test_without_positions_before_there_is_nothing_to_start(conv):
+    assert CausalHam(16, heads=2, conv=conv)(torch.randn(1, 5, 16)).isfinite().all()
+
+
+@pytest.mark.parametrize("keys", ["unit", "phase"])
+def test_a_cache_keeps_its_types(keys):
+    mixer = CausalHam(16, heads=2, keys=keys).bfloat16()
+    cache = mixer.init_cache(1)
+    types = {name: tensor.dtype for name, tensor in cache.items()}
+    for x_t in torch.randn(3, 1, 16).bfloat16():
+        _, cache = mixer.step(x_t, cache)
+        assert {name: tensor.dtype for name, tensor in cache.items()} == types

@@ -2,8 +2,9 @@
 
 {"format": number, "family": name, "config": {option: value}}, the format being
 
-1  that of drafts of 0.1.0, which are still read
-2  since 0.1.0: what stands in the place of the mixing is `context` in every family
+1, 2  those of drafts of 0.1.0, which are still read
+3     since 0.1.0: what stands in the place of the mixing is `context` in every family (2 has that, too), and
+      networks of text say what their keys are
 
 An option that a file does not have takes its default. So a new option whose default is not what
 versions before it did, a renamed option and a removed one need a new format, and an entry in
@@ -25,7 +26,7 @@ from subquad.models.registry import family_called
 from subquad.models.solvers import solver_from_json, solver_to_json
 from subquad.ops import Solver
 
-FORMAT = 2
+FORMAT = 3
 
 
 def _one_name_for_context(content: dict[str, Any]) -> dict[str, Any]:
@@ -38,8 +39,18 @@ def _one_name_for_context(content: dict[str, Any]) -> dict[str, Any]:
     return {**content, "config": config}
 
 
+def _keys_of_text(content: dict[str, Any]) -> dict[str, Any]:
+    """Keys of networks of text were directions before they could be phases."""
+    if content["family"] != "ham_lm":
+        return content
+    return {**content, "config": {"memory_keys": "unit", "query_start": "random", **content["config"]}}
+
+
 # From a format to the next one, by the format that they start from.
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _one_name_for_context}
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _one_name_for_context,
+    2: _keys_of_text,
+}
 
 
 def config_to_json(config: NetworkConfig) -> str:

@@ -28,6 +28,7 @@ class CausalAttention(CausalHeads):
         conv: Positions that a short causal convolution of q, k and v sees, as `CausalHam` has it; 0: none.
         gate: Whether the output is gated, silu(W_z x + b), which is 1 at first.
         start: Of queries and keys, "induction" or "random", see `subquad.nn.causal_heads.CausalHeads`.
+            Rotary positions turn a key away from the query that it agrees with, the more the further it is.
 
     References:
         Vaswani et al., "Attention Is All You Need", NeurIPS 2017. Su et al., "RoFormer: Enhanced Transformer

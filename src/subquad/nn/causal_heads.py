@@ -49,7 +49,7 @@ class CausalHeads(CausalMixer):
         if conv < 0:
             raise ValueError(f"conv must be at least 0, got {conv}.")
         if start not in get_args(QueryStart):
-            raise ValueError(f'start must be "induction" or "random", got {start!r}.')
+            raise ValueError(f"start must be one of {', '.join(get_args(QueryStart))}, got {start!r}.")
         self.heads = heads
         self.start: QueryStart = start
         induction = start == "induction" and conv > 1
@@ -136,8 +136,8 @@ def start_inducing(conv: ShortConv, heads: int) -> None:
     """
     before = conv.width - 1
     queries, keys, _ = conv.weight.squeeze(1).unflatten(0, (3, heads, -1))  # (heads, size, width) each
-    # Small, so that tokens decide; not 0, since the key of the first position is nothing else, and the
-    # length of zeros has no derivative.
+    # Small, so that tokens decide; not 0, since the key of the first position is nothing else, and to give
+    # zeros a length multiplies their gradient by a thousand.
     bias, of_keys, _ = conv.bias.chunk(3)
     bias *= 0.2
     of_keys.copy_(bias)

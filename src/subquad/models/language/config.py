@@ -64,7 +64,7 @@ class LanguageConfig(NetworkConfig):
         conv: Positions that the short convolution of each mixer sees.
         gate: Whether the outputs of "ham", "delta", "linear" and "attention" are gated.
         grad: Gradient of "ham": "one_step" or "full"; see `subquad.nn.CausalHam`.
-        keys: Of "ham", "delta" and "linear", "phase" or "unit"; see `subquad.nn.CausalHam`.
+        memory_keys: Keys of "ham", "delta" and "linear", "phase" or "unit"; see `subquad.nn.CausalHam`.
         query_start: Queries and keys of these and of "attention" before training, "induction" or "random".
         dropout: Of token vectors and of what each mixer and MLP adds.
     """
@@ -91,7 +91,7 @@ class LanguageConfig(NetworkConfig):
     conv: int = 4
     gate: bool = True
     grad: MemoryGradient = "one_step"
-    keys: MemoryKeys = "phase"
+    memory_keys: MemoryKeys = "phase"
     query_start: QueryStart = "induction"
     dropout: float = 0.0
 

@@ -39,7 +39,7 @@ def _ham(solver: MemorySolver) -> Callable[[LanguageConfig], CausalMixer]:
             conv=config.conv,
             gate=config.gate,
             grad=config.grad,
-            keys=config.keys,
+            keys=config.memory_keys,
             start=config.query_start,
         )
 

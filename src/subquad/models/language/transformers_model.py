@@ -37,6 +37,8 @@ class HamLMConfig(PretrainedConfig):
         known = {field.name for field in dataclasses.fields(LanguageConfig)}
         if unknown := sorted(options.keys() - known):
             raise ValueError(f"a LanguageConfig has no option {unknown[0]!r}; update subquad.")
+        if known - options.keys() == {"memory_keys", "query_start"}:  # a file of before there were phases
+            options |= {"memory_keys": "unit", "query_start": "random"}
         config = LanguageConfig(**options)
         # Plain values: lists for tuples, as they come back from a file.
         self.network = json.loads(json.dumps(dataclasses.asdict(config)))

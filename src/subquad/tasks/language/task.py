@@ -54,6 +54,14 @@ class Language(Task):
         add_compile(p)
         p.usual += ["compile", *FILES, "data.context", "data.vocab_size", "model.pattern"]
 
+    def older_defaults(self, saved: Mapping[str, Any], options: Any) -> dict[str, Any]:
+        """Return what keys and their start were before there was a choice."""
+        model = saved.get("model")
+        if not isinstance(model, dict) or "memory_keys" in model:
+            return {}
+        older = {"model.memory_keys": "unit", "model.query_start": "random"}
+        return {name: value for name, value in older.items() if options[name] is None}
+
     def open_data(self, options: Any, config: Any = None) -> LanguageData:
         """Open the text: of training and validation, or that of testing as a network reads it."""
         from subquad.tasks.language.data.module import LanguageData
