@@ -17,6 +17,7 @@ PLAIN = {"memory_keys": "unit", "query_start": "random"}
 # Name: the pattern of mixers, and what else is different from the rest.
 DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "attention": (("attention",), {}),
+    "attention, induction": (("attention",), {"query_start": "induction"}),
     "linear": (("linear",), {}),
     "delta": (("delta",), {}),
     "ridge": (("ham",), {}),  # with the one-step gradient
@@ -24,7 +25,6 @@ DESIGNS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "convolution": (("convolution",), {}),  # the control: its weights do not depend on the data
     "paramixer": (("paramixer",), {}),
     "ridge, paramixer": (("ham", "paramixer"), {}),
-    "attention, plain": (("attention",), PLAIN),
     "linear, plain": (("linear",), PLAIN),
     "delta, plain": (("delta",), PLAIN),
     "ridge, plain": (("ham",), PLAIN),

@@ -10,7 +10,9 @@ from subquad.nn import CausalAttention, CausalHam
 PLAIN = {"memory_keys": "unit", "query_start": "random"}
 
 MIXERS = {
-    "attention": lambda **options: CausalAttention(96, heads=3, rotary=False, **options),
+    "attention": lambda **options: CausalAttention(
+        96, **{"heads": 3, "rotary": False, "start": "induction", **options}
+    ),
     "unit": lambda **options: CausalHam(96, heads=3, **options),
     "phase": lambda **options: CausalHam(96, heads=3, keys="phase", **options),
 }
@@ -46,7 +48,7 @@ def test_a_key_starts_as_the_query_one_position_before(name, on_meta):
 def test_heads_start_with_one_position_and_end_with_all(name, heads, conv, seen):
     """A query of a head changes with that many of the latest positions, and with none before them."""
     make = CausalAttention if name == "attention" else CausalHam
-    options = {"rotary": False} if name == "attention" else {"keys": name}
+    options = {"rotary": False, "start": "induction"} if name == "attention" else {"keys": name}
     mixer = make(96, heads=heads, conv=conv, **options)
     x = torch.randn(1, 12, 96)
     q, _ = queries_and_keys(mixer, x)
@@ -156,8 +158,10 @@ def test_deviation_of_angles_at_first(start, size):
 
 def test_networks_hand_on_keys_and_start():
     network = create_model("ham_lm_tiny", dim=16, heads=2, pattern=("ham", "attention"), depth=2)
-    assert [layer.mixer.start for layer in network.layers] == ["induction", "induction"]
+    assert [layer.mixer.start for layer in network.layers] == ["induction", "random"]
     assert network.layers[0].mixer.keys == "phase"
+    asked = create_model("ham_lm_tiny", dim=16, heads=2, pattern=("attention",), query_start="induction")
+    assert asked.layers[0].mixer.start == "induction"
     other = create_model("ham_lm_tiny", dim=16, heads=2, pattern=("delta", "attention"), **PLAIN)
     assert [layer.mixer.start for layer in other.layers] == ["random", "random"]
     assert other.layers[0].mixer.keys == "unit"

@@ -43,7 +43,7 @@ class CausalAttention(CausalHeads):
         rotary: bool = True,
         conv: int = 4,
         gate: bool = True,
-        start: QueryStart = "induction",
+        start: QueryStart = "random",
     ) -> None:
         super().__init__(dim, heads, conv, gate, start)
         if rotary and dim // heads % 2:

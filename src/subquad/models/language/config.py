@@ -65,7 +65,8 @@ class LanguageConfig(NetworkConfig):
         gate: Whether the outputs of "ham", "delta", "linear" and "attention" are gated.
         grad: Gradient of "ham": "one_step" or "full"; see `subquad.nn.CausalHam`.
         memory_keys: Keys of "ham", "delta" and "linear", "phase" or "unit"; see `subquad.nn.CausalHam`.
-        query_start: Queries and keys of these and of "attention" before training, "induction" or "random".
+        query_start: Queries and keys before training, "induction" or "random"; None: the first for memories,
+            the second for "attention", which learns to find what came before by itself.
         dropout: Of token vectors and of what each mixer and MLP adds.
     """
 
@@ -92,7 +93,7 @@ class LanguageConfig(NetworkConfig):
     gate: bool = True
     grad: MemoryGradient = "one_step"
     memory_keys: MemoryKeys = "phase"
-    query_start: QueryStart = "induction"
+    query_start: QueryStart | None = None
     dropout: float = 0.0
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ def _ham(solver: MemorySolver) -> Callable[[LanguageConfig], CausalMixer]:
             gate=config.gate,
             grad=config.grad,
             keys=config.memory_keys,
-            start=config.query_start,
+            start=config.query_start or "induction",
         )
 
     return make
@@ -48,7 +48,11 @@ def _ham(solver: MemorySolver) -> Callable[[LanguageConfig], CausalMixer]:
 
 def _attention(config: LanguageConfig) -> CausalMixer:
     return CausalAttention(
-        config.dim, heads=config.heads, conv=config.conv, gate=config.gate, start=config.query_start
+        config.dim,
+        heads=config.heads,
+        conv=config.conv,
+        gate=config.gate,
+        start=config.query_start or "random",
     )
 
 
