@@ -264,8 +264,8 @@ def test_starts_as_specified():
 @pytest.mark.parametrize(
     "options, sentence",
     [
-        ({"heads": 5}, "heads must divide dim, got 5 heads for dim 12."),
-        ({"heads": 0}, "heads must divide dim, got 0 heads"),
+        ({"heads": 5}, "heads must divide dim, got heads=5 and dim=12; take heads=4."),
+        ({"heads": 0}, "heads must divide dim, got heads=0"),
         ({"conv": -1}, "conv must be at least 0, got -1."),
         ({"solver": "newton"}, "got 'newton'"),
         ({"grad": "two"}, "got 'two'"),

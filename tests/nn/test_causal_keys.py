@@ -167,6 +167,14 @@ def test_networks_hand_on_keys_and_start():
     assert other.layers[0].mixer.keys == "unit"
 
 
+def test_what_is_no_tensor_of_numbers_is_told():
+    mixer = CausalHam(16, heads=2)
+    with pytest.raises(ValueError, match=r"lengths must be a tensor, got list; give torch.tensor"):
+        mixer(torch.zeros(2, 5, 16), lengths=[5, 2])
+    with pytest.raises(ValueError, match=r"floating point type, got torch.int64; use .float"):
+        mixer(torch.zeros(2, 5, 16, dtype=torch.int64))
+
+
 @pytest.mark.parametrize("conv", [0, 1])
 def test_without_positions_before_there_is_nothing_to_start(conv):
     assert CausalHam(16, heads=2, conv=conv)(torch.randn(1, 5, 16)).isfinite().all()

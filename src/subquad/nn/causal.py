@@ -144,6 +144,8 @@ class CausalMixer(nn.Module, ABC):
                 )
 
     def _check_input(self, x: Tensor) -> None:
+        if not x.is_floating_point():
+            raise ValueError(f"expected numbers of a floating point type, got {x.dtype}; use .float().")
         if x.dim() != 3 or x.shape[2] != self.dim or 0 in x.shape:
             raise ValueError(
                 f"expected (batch, positions, {self.dim}) with a sample and a position at least, got "
@@ -160,6 +162,13 @@ def start_open(gate: nn.Linear, first: int = 0) -> None:
     """
     nn.init.zeros_(gate.bias[:first])
     nn.init.constant_(gate.bias[first:], _OPEN)
+
+
+def check_heads(dim: int, heads: int) -> None:
+    """Raise ValueError if `heads` does not divide `dim`."""
+    if heads < 1 or dim % heads:
+        most = max(h for h in range(1, dim + 1) if dim % h == 0 and h <= max(1, heads))
+        raise ValueError(f"heads must divide dim, got heads={heads} and dim={dim}; take heads={most}.")
 
 
 def counted(x: Tensor, lengths: Tensor | None) -> Tensor | int:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.nn.causal import CausalMixer, start_open
+from subquad.nn.causal import CausalMixer, check_heads, start_open
 from subquad.nn.causal_conv import ShortConv
 from subquad.nn.precision import in_range
 from subquad.nn.reset import start_with
@@ -44,8 +44,7 @@ class CausalHeads(CausalMixer):
         key_scale: float | None = None,
     ) -> None:
         super().__init__(dim)
-        if heads < 1 or dim % heads:
-            raise ValueError(f"heads must divide dim, got {heads} heads for dim {dim}.")
+        check_heads(dim, heads)
         if conv < 0:
             raise ValueError(f"conv must be at least 0, got {conv}.")
         if start not in get_args(QueryStart):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.nn.causal import Cache, CausalMixer, counted, start_open
+from subquad.nn.causal import Cache, CausalMixer, check_heads, counted, start_open
 from subquad.nn.causal_conv import ShortConv
 from subquad.nn.link_rings import as_rings, in_order, put, slots
 from subquad.nn.paramixer import number_of_factors
@@ -63,9 +63,7 @@ class CausalLinkMixer(CausalMixer):
         self.factors = number_of_factors(factors, length)
         if not 1 <= self.factors <= _MOST_FACTORS:
             raise ValueError(f"factors must be 1 to {_MOST_FACTORS}, got {self.factors}.")
-        if heads < 1 or dim % heads:
-            most = max(h for h in range(1, dim + 1) if dim % h == 0 and h <= max(1, heads))
-            raise ValueError(f"heads must divide dim, got heads={heads} and dim={dim}; take heads={most}.")
+        check_heads(dim, heads)
         self.heads = heads
         self.input = nn.Linear(dim, 2 * dim)
         start_with(self.input, partial(start_open, first=dim))

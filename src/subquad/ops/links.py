@@ -148,6 +148,9 @@ def _check(values: Tensor, links: Tensor, offsets: Offsets, lengths: Tensor | No
 
 def check_lengths(lengths: Tensor, batch: int, size: int) -> None:
     """Raise ValueError if `lengths` is not one integer of 0 to `size` for each sample."""
+    if not isinstance(lengths, Tensor):
+        kind = type(lengths).__name__
+        raise ValueError(f"lengths must be a tensor, got {kind}; give torch.tensor(lengths).")
     if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise ValueError(
             f"lengths must be {batch} integers, one a sample, got {lengths.dtype} {tuple(lengths.shape)}."

@@ -81,17 +81,23 @@ def task_to_ask(arguments: Sequence[str]) -> tuple[Task, Path | None]:
 
 
 def task_to_generate(arguments: Sequence[str]) -> Task:
-    """Return the task of the checkpoint among the arguments, if its networks make something.
-
-    Else it is the first that does, and for that to complain.
+    """Return the task of the checkpoint among the arguments; without one, the first that makes something.
 
     Raises:
-        FileNotFoundError: As `task_to_ask`.
+        FileNotFoundError: If the first argument should be a checkpoint and is not there.
+        ValueError: If that is damaged, or a network that makes nothing.
     """
-    task, _ = task_to_ask(arguments)
+    first = None if not arguments or arguments[0].startswith("-") else arguments[0]
+    task = task_to_ask(arguments)[0] if first is None else task_of(read_config(checkpoint_path(first)))
     if task.generates:
         return task
-    return next(one for one in tasks_that_load(lambda sentence: None) if one.generates)
+    makers = [one for one in tasks_that_load(lambda sentence: None) if one.generates]
+    if first is not None:
+        raise ValueError(
+            f"{first} is a network for {task.name}, which makes nothing; give one for "
+            f"{' or '.join(one.name for one in makers)}."
+        )
+    return makers[0]
 
 
 def task_to_check(arguments: Sequence[str]) -> tuple[Task, str, list[str]]:

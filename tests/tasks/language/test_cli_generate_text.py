@@ -224,7 +224,7 @@ def test_wrong_states_get_one_sentence(weights, call, tmp_path, text_of):
     assert "would be replaced" in sentence(call("generate", weights, f"--state={weights}", "--overwrite"))
     assert "--batch 2, but" in sentence(call("generate", weights, f"--continue_from={state}", "--batch=2"))
     assert "no place in a text" in sentence(call("generate", weights, f"--continue_from={weights}"))
-    assert "no checkpoint" in sentence(call("generate", weights, f"--continue_from={tmp_path / 'none'}"))
+    assert "there is no state" in sentence(call("generate", weights, f"--continue_from={tmp_path / 'none'}"))
     from safetensors import safe_open
 
     with safe_open(state, "pt") as file:
@@ -254,3 +254,14 @@ def test_networks_without_text_are_named(call, tmp_path):
 def test_help_is_that_of_the_network(weights, call):
     assert "--prompt" in call("generate", weights, "--help").out
     assert "--truncation" in call("generate", "--help").out
+
+
+def test_what_generates_nothing_is_told(complains, tmp_path):
+    """And not by the options of another task."""
+    save_model(create_model("paramixer_text", dim=4, hidden=4, length=8), tmp_path / "s.safetensors")
+    complains(
+        "generate", tmp_path / "s.safetensors", "--prompt=a",
+        quoting="is a network for sequences, which makes nothing; give one for generation or language",
+    )  # fmt: skip
+    (tmp_path / "broken.safetensors").write_bytes(b"\x07" * 300)
+    complains("generate", tmp_path / "broken.safetensors", "--prompt=a", quoting="broken.safetensors")

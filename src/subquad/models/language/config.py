@@ -126,7 +126,9 @@ class LanguageConfig(NetworkConfig):
                 )
         for name, users in _HEADS.items():
             if self.dim % getattr(self, name) and not users.isdisjoint(self.pattern):
-                raise ValueError(f"{name} must divide dim = {self.dim}, got {getattr(self, name)}.")
+                raise ValueError(
+                    f"{name} must divide dim = {self.dim}, got {getattr(self, name)}; take a divisor of it."
+                )
 
     def _check_tokens(self) -> None:
         if self.tokens == "bytes" and self.vocab_size != BYTES:

@@ -56,6 +56,8 @@ def load_place(path: Path, network: Any, weights: str) -> tuple[Place, list[list
         FileNotFoundError: If there is none.
         ValueError: If it is no such file, is damaged, or of other weights.
     """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no state {path}; `subquad generate --state {path}` writes one.")
     tensors, metadata = read_safetensors(path)
     if KEY not in metadata:
         raise ValueError(

@@ -47,7 +47,7 @@ def test_a_folder_is_read_by_name_and_a_table_row_by_row(tmp_path):
         ('{"text": "a"}\n\n', "row 2 is empty"),
         ('{"text": "a"}\n{"text": 3}\n', "row 2: 'text' is 3"),
         ('{"txt": "a", "id": 1}\n', "row 1 has no 'text'; it has txt, id; .*--data.field"),
-        ("[1]\n", "row 1 has no 'text'; it is no object"),
+        ("[1]\n", r'row 1 is \[1\], no object; write {"text": ...}'),
         ('{"text": \n', "row 1 is no JSON"),
         ("[" * 200_000 + "\n", "row 1 is no JSON"),
         ('{"text": "\\ud83d"}\n', "row 1 holds '.*ud83d', half of a character"),

@@ -165,8 +165,12 @@ def _field(line: str, field: str, where: str, option: str) -> bytes:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is no JSON ({error}); mend it or take it out.") from error
-    if not isinstance(row, dict) or field not in row:
-        known = f"it has {first_of([*row], 8)}" if isinstance(row, dict) else "it is no object"
+    if not isinstance(row, dict):
+        raise ValueError(
+            f"{where} is {row!r:.40}, no object; write {{{json.dumps(field)}: ...}}, or take it out."
+        )
+    if field not in row:
+        known = f"it has {first_of([*row], 8)}"
         raise ValueError(f"{where} has no {field!r}; {known}; name the one with the text ({option}).")
     text = row[field]
     if not isinstance(text, str) or not text:
