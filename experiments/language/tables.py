@@ -44,7 +44,8 @@ def spread(values: list[float], digits: int = 3) -> str:
         return ""
     if len(values) == 1:
         return f"{values[0]:.{digits}f} (one seed)"
-    return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+    told = f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+    return told if len(values) > 2 else f"{told} (two seeds)"
 
 
 def search() -> None:

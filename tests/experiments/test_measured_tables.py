@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
         ("speed", "inference", "docs/inference.md"),
         ("language", "recall", "docs/language.md"),
         ("language", "characters", "docs/language.md"),
+        ("language", "repeats", "docs/language.md"),
         ("language", "cost", "docs/language.md"),
         ("language", "search", "experiments/language/README.md"),
         ("chordmixer", None, "experiments/chordmixer/README.md"),
