@@ -2,6 +2,7 @@
 
 import pytest
 
+from subquad import create_model, save_model
 from subquad.base.limits import MOST_PROCESSES
 from subquad.engine.bounds import MOST, check_device
 
@@ -64,10 +65,11 @@ def test_devices_that_do_not_compute(name):
 
 
 @pytest.mark.parametrize(
-    "command", [["predict", "x", "y"], ["generate", "x"], ["bench", "mixing"], ["features"]]
+    "command", [["predict", "x", "y"], ["generate", "text.safetensors"], ["bench", "mixing"], ["features"]]
 )
 def test_every_command_looks_at_its_device(complains, tmp_path, monkeypatch, command):
     (tmp_path / "x").touch()
+    save_model(create_model("ham_lm_tiny", dim=16, depth=1), tmp_path / "text.safetensors")
     monkeypatch.chdir(tmp_path)
     complains(*command, "--device=meta", quoting="--device meta cannot be used here")
 
