@@ -71,3 +71,28 @@ class MeanMixer(nn.Module):
 
     def forward(self, values, context, *, lengths=None):
         return self.linear(values.mean(1, keepdim=True).expand_as(values))
+
+
+@torch.no_grad()
+def emptied(network):
+    """Give a network memory that holds anything."""
+    network.to_empty(device="cpu")
+    for tensor in (*network.parameters(), *network.buffers()):
+        tensor.fill_(torch.nan if tensor.is_floating_point() else -7)
+    return network
+
+
+def reset(network, backwards=False):
+    """Call `reset_parameters` of every part that has it, in either order."""
+    parts = list(network.modules())
+    for part in reversed(parts) if backwards else parts:
+        if hasattr(part, "reset_parameters"):
+            part.reset_parameters()
+    return network
+
+
+def reset_after_meta(make, backwards=False):
+    """Return a module made on the meta device and filled by its parts."""
+    with torch.device("meta"):
+        made = make()
+    return reset(emptied(made), backwards)

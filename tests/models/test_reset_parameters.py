@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from helpers import emptied, reset
 from subquad import create_model, list_models
 from subquad.nn import Ham, Hamburger, insert_context
 
@@ -30,23 +31,6 @@ NETWORKS = {
 def on_meta(name, options):
     with torch.device("meta"):
         return create_model(name, **options)
-
-
-@torch.no_grad()
-def emptied(network):
-    """Give a network memory that holds anything."""
-    network.to_empty(device="cpu")
-    for tensor in (*network.parameters(), *network.buffers()):
-        tensor.fill_(torch.nan if tensor.is_floating_point() else -7)
-    return network
-
-
-def reset(network, backwards=False):
-    parts = list(network.modules())
-    for part in reversed(parts) if backwards else parts:
-        if hasattr(part, "reset_parameters"):
-            part.reset_parameters()
-    return network
 
 
 def assert_alike(actual, expected):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from helpers import reset_after_meta
 from subquad.nn import CausalAttention, CausalConvolution, CausalHam, CausalParamixer
 
 MIXERS = {
@@ -24,15 +25,7 @@ def gates(mixer: nn.Module, x: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("name", MIXERS)
 @pytest.mark.parametrize("on_meta", [False, True])
 def test_gates_start_open(name, on_meta):
-    if on_meta:
-        with torch.device("meta"):
-            mixer = MIXERS[name]()
-        mixer = mixer.to_empty(device="cpu")
-        for module in mixer.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-    else:
-        mixer = MIXERS[name]()
+    mixer = reset_after_meta(MIXERS[name]) if on_meta else MIXERS[name]()
     assert gates(mixer, torch.zeros(1, 64)).sub(1).abs().max() < 1e-6
     open_ = gates(mixer, torch.randn(100, 64))  # of what a norm gives
     assert (open_ > 0.1).float().mean() > 0.95

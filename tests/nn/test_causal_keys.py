@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from helpers import reset_after_meta
 from subquad.models import create_model
 from subquad.nn import CausalAttention, CausalHam
 
@@ -26,15 +27,7 @@ def queries_and_keys(mixer, x):
 @pytest.mark.parametrize("on_meta", [False, True])
 @pytest.mark.parametrize("name", MIXERS)
 def test_a_key_starts_as_the_query_one_position_before(name, on_meta):
-    if on_meta:
-        with torch.device("meta"):
-            mixer = MIXERS[name]()
-        mixer = mixer.to_empty(device="cpu")
-        for module in reversed(list(mixer.modules())):
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-    else:
-        mixer = MIXERS[name]()
+    mixer = reset_after_meta(MIXERS[name], backwards=True) if on_meta else MIXERS[name]()
     q, k = queries_and_keys(mixer, torch.randn(2, 20, 96))
     torch.testing.assert_close(k[:, 1:], q[:, :-1], rtol=0, atol=1e-5)
     q, k = queries_and_keys(MIXERS[name](start="random"), torch.randn(2, 20, 96))

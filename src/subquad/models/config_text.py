@@ -22,6 +22,7 @@ from typing import Any
 from subquad.base.limits import LARGEST_HEADER
 from subquad.models.config import NetworkConfig
 from subquad.models.fields import kinds_of, shown
+from subquad.models.language.config import BEFORE_PHASES
 from subquad.models.registry import family_called
 from subquad.models.solvers import solver_from_json, solver_to_json
 from subquad.ops import Solver
@@ -43,7 +44,7 @@ def _keys_of_text(content: dict[str, Any]) -> dict[str, Any]:
     """Keys of networks of text were directions before they could be phases."""
     if content["family"] != "ham_lm":
         return content
-    return {**content, "config": {"memory_keys": "unit", "query_start": "random", **content["config"]}}
+    return {**content, "config": BEFORE_PHASES | content["config"]}
 
 
 # From a format to the next one, by the format that they start from.

@@ -59,7 +59,7 @@ class CausalHam(CausalHeads):
 
     Args:
         dim: Channels.
-        heads: Memories side by side, of `dim / heads` squared numbers each; must divide `dim`.
+        heads: Memories side by side, each of keys by `dim / heads` numbers; must divide `dim`.
         solver: "ridge": as above, G being that at the start of a chunk of positions. "gradient": instead,
             each position takes one gradient step on the square of S' k - v (the gated delta rule), and o = S'
             q. "none": o = S' q (gated linear attention); a SiLU is before the lengths of q and k.

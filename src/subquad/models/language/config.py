@@ -23,6 +23,9 @@ from subquad.ops.memory import MemoryGradient
 BYTES = 257  # tokens: the bytes, and the end of a document
 PATTERN = ("ham", "paramixer")  # of the named networks: the other way round they learn recall late, or not
 
+# What networks of text were before there was a choice: files and runs of then do not say it.
+BEFORE_PHASES: dict[str, Any] = {"memory_keys": "unit", "query_start": "random"}
+
 _HEADS = {
     "heads": {"ham", "delta", "linear", "attention"},
     "paramixer_heads": {"paramixer", "convolution"},

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.utils.generic import ModelOutput
 
-from subquad.models.language.config import LanguageConfig
+from subquad.models.language.config import BEFORE_PHASES, LanguageConfig
 from subquad.models.language.network import LanguageNetwork
 
 IGNORED = -100  # a label that does not count, as `transformers` has it
@@ -37,8 +37,8 @@ class HamLMConfig(PretrainedConfig):
         known = {field.name for field in dataclasses.fields(LanguageConfig)}
         if unknown := sorted(options.keys() - known):
             raise ValueError(f"a LanguageConfig has no option {unknown[0]!r}; update subquad.")
-        if known - options.keys() == {"memory_keys", "query_start"}:  # a file of before there were phases
-            options |= {"memory_keys": "unit", "query_start": "random"}
+        if known - options.keys() == BEFORE_PHASES.keys():  # a file of then
+            options |= BEFORE_PHASES
         config = LanguageConfig(**options)
         # Plain values: lists for tuples, as they come back from a file.
         self.network = json.loads(json.dumps(dataclasses.asdict(config)))

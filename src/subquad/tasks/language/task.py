@@ -13,6 +13,7 @@ from subquad.engine.progress import note
 from subquad.engine.run import evaluate
 from subquad.engine.trainer_options import add_trainer_options
 from subquad.models import LanguageConfig
+from subquad.models.language.config import BEFORE_PHASES
 from subquad.tasks import Task
 from subquad.tasks.language.data.options import LanguageOptions
 from subquad.tasks.language.data.tokens import tokens_of
@@ -59,7 +60,7 @@ class Language(Task):
         model = saved.get("model")
         if not isinstance(model, dict) or "memory_keys" in model:
             return {}
-        older = {"model.memory_keys": "unit", "model.query_start": "random"}
+        older = {f"model.{name}": value for name, value in BEFORE_PHASES.items()}
         return {name: value for name, value in older.items() if options[name] is None}
 
     def open_data(self, options: Any, config: Any = None) -> LanguageData:
