@@ -33,6 +33,7 @@ OF_ALL_TASKS = {
         "bench": "measure solvers, modules, networks on this machine: `subquad bench --help`",
         "advise": "which mixer to take for a shape, measured on this machine",
         "data": "check a data set, or convert one to masks: `subquad data check PATH`",
+        "reproduce": "run an experiment behind the results: `subquad reproduce` lists them",
         "replay": "repeat the step in which training became NaN",
     }.items()
 }

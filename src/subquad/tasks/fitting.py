@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,14 @@ def add_training_options(p: Parser, task: Task) -> None:
     p.checks.append(partial(settle_start, p))
 
 
-def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None) -> Learner:
+def fit(
+    task: Task,
+    options: Any,
+    folder: Path,
+    given: RunOptions | None = None,
+    *,
+    alter: Callable[[Any], object] | None = None,
+) -> Learner:
     """Train as the options say; go on if the folder holds a run.
 
     Args:
@@ -66,6 +73,8 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
         options: Of `fit_parser`, with its groups instantiated.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
         given: All options as they are saved; None does not save or compare them.
+        alter: Changes the network before it is trained, in what no option says; its weights can then not be
+            loaded by the configuration alone.
 
     Returns:
         The learner, which knows the scores of the last evaluation and which one was the best.
@@ -76,6 +85,8 @@ def fit(task: Task, options: Any, folder: Path, given: RunOptions | None = None)
     torch.manual_seed(options.seed)
     with doing("building network"):
         network = task.configure(options, data).build()
+    if alter is not None:
+        alter(network)
     load_start(network, options.model, folder)
     with doing("preparing training", beats=not sys.stderr.isatty()) as progress:  # a terminal has a bar
         from subquad.engine.training_run import train  # Lightning takes seconds

@@ -1,0 +1,178 @@
+"""Running an experiment: its trainings one by one, each a line of results, or its script."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from subquad.bench.environment import environment
+from subquad.engine.experiment import RESULTS, Experiment
+from subquad.engine.experiment_results import add_line, case_table, markdown, read_lines
+from subquad.tasks.choice import task_to_fit
+from subquad.tasks.fitting import fit, fit_parser
+
+PARTS = "parts.py"  # of an experiment: what it adds to a network before, and measures of it after training
+
+
+def reproduce(
+    experiment: Experiment,
+    output: Path,
+    cases: Sequence[str],
+    seeds: Sequence[int] | None,
+    *,
+    quick: bool = False,
+    run: bool = True,
+) -> str:
+    """Run what is missing of an experiment, and return its table.
+
+    Args:
+        experiment: Of `read_experiment`.
+        output: File of results.
+        cases: Of the experiment.
+        seeds: Each case with each; None takes those of the experiment.
+        quick: The version that shows in a minute or two that all of it runs; its numbers say nothing.
+        run: Whether to run anything.
+
+    Returns:
+        The table in markdown.
+
+    Raises:
+        ValueError: If a script fails, or a training does.
+    """
+    if quick:
+        shorter = (*experiment.options, *experiment.quick)
+        experiment = replace(experiment, seeds=experiment.seeds[:1], options=shorter)
+    if run and experiment.script:
+        run_script(experiment, output if quick else None)
+    elif run:
+        run_cases(experiment, output, cases, seeds or experiment.seeds)
+    if experiment.script:
+        return "" if quick else own_table(experiment)
+    return markdown(case_table(experiment, read_lines(output)))
+
+
+def own_table(experiment: Experiment) -> str:
+    """Return what the `tables.py` of an experiment prints; "" if it has none."""
+    script = experiment.folder / "tables.py"
+    if not script.is_file():
+        return ""
+    command = [sys.executable, str(script), *experiment.tables]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds: Sequence[int]) -> None:
+    """Train what has no line in the results yet, and add one for each.
+
+    A training that another experiment has done with the same recipe, options and seed is taken from there,
+    if it has all that this one shows.
+
+    Args:
+        experiment: What to train.
+        output: File of results.
+        cases: Of the experiment.
+        seeds: Each case with each.
+    """
+    parts = _parts(experiment)
+    for seed, case in itertools.product(seeds, cases):
+        options = [*experiment.options, *experiment.cases[case]]
+        altered = case if case in getattr(parts, "ALTERED", ()) else ""
+        key = {"recipe": experiment.recipe, "options": options, "altered": altered, "seed": seed}
+        if any(line["case"] == case and _is(line, key) for line in read_lines(output)):
+            continue
+        known = _known_elsewhere(experiment, key) if output == experiment.results else None
+        if known is not None:
+            add_line(output, {**known, "case": case, "from": known.get("from", known["experiment"])})
+            sys.stdout.write(f"{case}, seed {seed}: as in {known['experiment']}\n")
+            continue
+        told = [f"--config=recipes/{key['recipe']}", *_arguments(experiment, key)[1:]]
+        sys.stdout.write(f"{case}, seed {seed}: subquad fit {' '.join(told)}\n")
+        sys.stdout.flush()
+        line = {"experiment": experiment.name, "case": case, **key, **_train(experiment, case, key, parts)}
+        add_line(output, line)
+        sys.stdout.write(f"{case}, seed {seed}: {experiment.score} {line[experiment.score]:.4g}\n")
+        sys.stdout.flush()
+
+
+def run_script(experiment: Experiment, output: Path | None) -> None:
+    """Run the script of an experiment; its small version if `output` says where that may write.
+
+    Raises:
+        ValueError: If it fails.
+    """
+    given = experiment.script if output is None else experiment.quick_script
+    script, *arguments = (str(output) if part == "OUTPUT" else part for part in given)
+    command = [sys.executable, str(experiment.folder / script), *arguments]
+    sys.stdout.write(f"{' '.join(['python', f'experiments/{experiment.name}/{script}', *arguments])}\n")
+    sys.stdout.flush()
+    code = subprocess.run(command).returncode
+    if code:
+        raise ValueError(f"{experiment.folder / script} ended with {code}; what it printed says why.")
+
+
+def _train(
+    experiment: Experiment, case: str, key: dict[str, Any], parts: ModuleType | None
+) -> dict[str, Any]:
+    arguments = _arguments(experiment, key)
+    task = task_to_fit(arguments)
+    options = (p := fit_parser(task, arguments)).instantiate(p.parse_args(arguments))
+    alter = getattr(parts, "alter", None)
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        learner = fit(task, options, Path(folder), alter=alter and (lambda network: alter(network, case)))
+    found = {"seconds": round(time.monotonic() - begun, 1), **_scores(learner.scores.to_json())}
+    found["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
+    if (measure := getattr(parts, "measure", None)) is not None:
+        found |= measure(learner, options)
+    where = environment(torch.device("cpu"))
+    return found | {name: getattr(where, name) for name in ("commit", "device", "threads", "torch")}
+
+
+def _arguments(experiment: Experiment, key: dict[str, Any]) -> list[str]:
+    recipe = experiment.folder.parents[1] / "recipes" / key["recipe"]
+    return [f"--config={recipe}", f"--seed={key['seed']}", *key["options"]]
+
+
+def _scores(scores: dict[str, Any]) -> dict[str, Any]:
+    """Return what scores say in numbers, and the numbers of classes."""
+    numbers = {name: value for name, value in scores.items() if isinstance(value, int | float)}
+    classes = {name: scores[name] for name in ("iou",) if isinstance(scores.get(name), dict)}
+    return numbers | classes
+
+
+def _parts(experiment: Experiment) -> ModuleType | None:
+    """Import what the folder of an experiment adds, if it adds something."""
+    path = experiment.folder / PARTS
+    if not path.is_file():
+        return None
+    spec = importlib.util.spec_from_file_location(f"subquad_experiment_{experiment.name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks there for its annotations
+    spec.loader.exec_module(module)
+    return module
+
+
+def _is(line: dict[str, Any], key: dict[str, Any]) -> bool:
+    return all(line.get(name) == value for name, value in key.items())
+
+
+def _known_elsewhere(experiment: Experiment, key: dict[str, Any]) -> dict[str, Any] | None:
+    wanted = {experiment.score, *experiment.columns}
+    for path in sorted(experiment.folder.parent.glob(f"*/{RESULTS}")):
+        if path == experiment.results:
+            continue
+        for line in read_lines(path):
+            if _is(line, key) and "experiment" in line and wanted <= line.keys():
+                return line
+    return None
