@@ -24,14 +24,12 @@ def alter(network, case):
 
 
 def measure(learner, options):
-    """Return the IoU of the disks, and the gradient before the ham as a share of that behind it.
+    """Return the gradient before the ham as a share of that behind it.
 
     "passed_on" is the median of all steps, "grown" the largest of them over the median.
     """
-    iou = learner.scores.to_json()["iou"]
-    found = {"disks": statistics.fmean(iou[name] for name in iou if "disk" in name)}
     seen = learner.network.passed_on
     median = statistics.median(seen)
     quarters = [seen[len(seen) * part // 4 : len(seen) * (part + 1) // 4] for part in range(4)]
-    found |= {"passed_on": median, "grown": max(seen) / max(median, 1e-30)}
+    found = {"passed_on": median, "grown": max(seen) / max(median, 1e-30)}
     return found | {"passed_on_by_quarter": [round(statistics.median(q), 5) for q in quarters if q]}

@@ -15,8 +15,8 @@ def parser() -> Parser:
     """Return the options of `subquad reproduce`."""
     p = Parser(
         prog="subquad reproduce",
-        description="Run an experiment of the source: each training that has no line in its results yet adds one, "
-        "then the table is printed. Without a name, list the experiments.",
+        description="Run an experiment of the source: each training that has no line in its results yet adds "
+        "one, then the table is printed. Without a name, list the experiments.",
     )
     p.add_argument("name", type=str, nargs="?", help="Of the experiment, a folder of experiments/.")
     p.add_argument(

@@ -29,7 +29,8 @@ class Experiment:
         quick: Options that make a training small enough to see that it runs.
         score: Of the results, that tables show.
         percent: Whether it is a share, shown in percent.
-        columns: Further numbers of the results in the table: a name in the lines, and its heading.
+        columns: Further numbers of the results in the table: a name in the lines, and its heading; "iou WORD"
+            is the mean IoU of the classes with that word in their names, in percent.
         script: A script of this folder in place of trainings, and its arguments.
         quick_script: The same for a small version; `OUTPUT` stands for a file to write.
         tables: Arguments of `tables.py` of this folder, where a table is not that of the cases.

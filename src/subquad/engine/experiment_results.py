@@ -81,11 +81,19 @@ def case_table(experiment: Experiment, lines: Sequence[Line]) -> list[list[str]]
         scores = [factor * line[experiment.score] for line in of]
         digits = 1 if experiment.percent else 3
         seeds = ", ".join(f"{score:.{digits}f}" for score in scores)
-        more = [
-            _column([line[key] for line in of if line.get(key) is not None]) for key in experiment.columns
-        ]
-        table.append([case, mean_and_deviation(scores, digits), seeds, *more])
+        more = [[number_of(line, key) for line in of] for key in experiment.columns]
+        told = [_column([number for number in numbers if number is not None]) for numbers in more]
+        table.append([case, mean_and_deviation(scores, digits), seeds, *told])
     return table
+
+
+def number_of(line: Line, key: str) -> float | None:
+    """Return a number of a result, or the mean IoU, %, of the classes with a word; None if there is none."""
+    name, _, word = key.partition(" ")
+    if not word:
+        return line.get(name)
+    of = [iou for told, iou in line.get(name, {}).items() if word in told and iou is not None]
+    return 100 * statistics.fmean(of) if of else None
 
 
 def _column(values: Sequence[float]) -> str:

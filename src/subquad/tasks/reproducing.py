@@ -168,7 +168,7 @@ def _is(line: dict[str, Any], key: dict[str, Any]) -> bool:
 
 
 def _known_elsewhere(experiment: Experiment, key: dict[str, Any]) -> dict[str, Any] | None:
-    wanted = {experiment.score, *experiment.columns}
+    wanted = {experiment.score, *(key.partition(" ")[0] for key in experiment.columns)}
     for path in sorted(experiment.folder.parent.glob(f"*/{RESULTS}")):
         if path == experiment.results:
             continue
