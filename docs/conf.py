@@ -1,6 +1,10 @@
 """Configuration of the documentation; `make docs` builds it."""
 
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "subquad"
 author = "The subquad authors"
@@ -9,6 +13,7 @@ release = version = installed_version("subquad")
 
 extensions = [
     "myst_parser",
+    "results_of",
     "sphinx.ext.autodoc",
     "sphinx.ext.doctest",
     "sphinx.ext.mathjax",

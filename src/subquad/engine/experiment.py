@@ -22,7 +22,9 @@ class Experiment:
         folder: That holds it, and the results.
         question: That it answers.
         expected: What was expected before the first run.
+        shows: What the results show; written after them.
         recipe: Of the trainings, a path below `recipes/`; "" for an experiment that is a script.
+        data: Folder of its pictures below that of shared data, where the recipe does not find it itself.
         options: Of `subquad fit`, of all trainings, after the recipe.
         cases: Options of each case, by its name.
         seeds: Each case is trained with.
@@ -33,13 +35,15 @@ class Experiment:
             is the mean IoU of the classes with that word in their names, in percent.
         script: A script of this folder in place of trainings, and its arguments.
         quick_script: The same for a small version; `OUTPUT` stands for a file to write.
-        tables: Arguments of `tables.py` of this folder, where a table is not that of the cases.
+        tables: `tables.py` of this folder, or another one, and its arguments; prints the tables of a script.
     """
 
     folder: Path
     question: str
     expected: str = ""
+    shows: str = ""
     recipe: str = ""
+    data: str = ""
     options: tuple[str, ...] = ()
     cases: Mapping[str, tuple[str, ...]]
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -6,6 +6,8 @@ import json
 import math
 import os
 import statistics
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,15 @@ def _column(values: Sequence[float]) -> str:
     largest = max(map(abs, values))
     digits = 0 if largest >= 100 else 2 - math.floor(math.log10(largest)) if largest > 0 else 0
     return mean_and_deviation(values, max(0, digits))
+
+
+def own_table(experiment: Experiment) -> str:
+    """Return what the tables of a script's results are, by its own `tables.py`; "" if it names none."""
+    if not experiment.tables:
+        return ""
+    script, *arguments = experiment.tables
+    command = [sys.executable, str(experiment.folder / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:

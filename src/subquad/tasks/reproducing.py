@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from subquad.bench.environment import environment
+from subquad.data.shared import data_folder
 from subquad.engine.experiment import RESULTS, Experiment
-from subquad.engine.experiment_results import add_line, case_table, markdown, read_lines
+from subquad.engine.experiment_results import add_line, case_table, markdown, own_table, read_lines
 from subquad.tasks.choice import task_to_fit
 from subquad.tasks.fitting import fit, fit_parser
 
@@ -60,15 +61,6 @@ def reproduce(
     if experiment.script:
         return "" if quick else own_table(experiment)
     return markdown(case_table(experiment, read_lines(output)))
-
-
-def own_table(experiment: Experiment) -> str:
-    """Return what the `tables.py` of an experiment prints; "" if it has none."""
-    script = experiment.folder / "tables.py"
-    if not script.is_file():
-        return ""
-    command = [sys.executable, str(script), *experiment.tables]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds: Sequence[int]) -> None:
@@ -140,7 +132,10 @@ def _train(
 
 def _arguments(experiment: Experiment, key: dict[str, Any]) -> list[str]:
     recipe = experiment.folder.parents[1] / "recipes" / key["recipe"]
-    return [f"--config={recipe}", f"--seed={key['seed']}", *key["options"]]
+    root = []
+    if experiment.data:
+        root = [f"--data.root={data_folder(experiment.data, None, who=experiment.name, give='it there')}"]
+    return [f"--config={recipe}", f"--seed={key['seed']}", *root, *key["options"]]
 
 
 def _scores(scores: dict[str, Any]) -> dict[str, Any]:

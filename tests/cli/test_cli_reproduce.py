@@ -1,0 +1,82 @@
+"""`subquad reproduce`: lists, refuses in a sentence, trains what is missing and nothing twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from subquad.cli.main import main
+from subquad.engine.experiment import experiment_names
+from subquad.engine.experiment_results import read_lines
+
+ROOT = Path(__file__).parents[2]
+OURS = ROOT / "experiments"
+TINY = ["--data.length=8", "--data.batch_size=4", "--trainer.limit_val_batches=1", "--data.eval_batch_size=2"]
+TINY += ["--model.ham_channels=32", "--model.channels=32", "--model.rank=4", "--optimizer.warmup_steps=1"]
+
+
+@pytest.fixture
+def experiments(tmp_path):
+    """Two experiments that share a training, beside the recipes."""
+    (tmp_path / "recipes").symlink_to(ROOT / "recipes")
+    for name, cases in {"first": {"a": [], "b": ["--model.context=none"]}, "second": {"as a": []}}.items():
+        folder = tmp_path / "experiments" / name
+        folder.mkdir(parents=True)
+        file = {"question": f"{name}?", "recipe": "scenes_light_ham.yaml", "cases": cases, "options": TINY}
+        (folder / "experiment.yaml").write_text(json.dumps({**file, "seeds": [0], "quick": ["--ema=0.5"]}))
+    return tmp_path / "experiments"
+
+
+def reproduce(*arguments):
+    return main(["reproduce", *map(str, arguments)])
+
+
+def test_without_a_name_all_are_listed(capsys):
+    assert reproduce("--experiments", OURS) == 0
+    told = capsys.readouterr().out
+    assert [text.split()[0] for text in told.splitlines()] == experiment_names(OURS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["gradent"], "no experiment 'gradent'. Did you mean 'gradient'"),
+        (["gradient", "--cases", "NMF, 7"], "no case 'NMF, 7'. Did you mean"),
+        (["gradient", "--experiments", "/nowhere"], "/nowhere is no folder of experiments"),
+    ],
+)
+def test_what_is_not_there_is_told_in_a_sentence(arguments, told, capsys):
+    if "--experiments" not in arguments:
+        arguments = [*arguments, "--experiments", str(OURS)]
+    assert reproduce(*arguments) == 2
+    error = capsys.readouterr().err
+    assert told in error and len(error.splitlines()) == 1
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_each_training_is_done_once_and_a_small_version_leaves_no_line(experiments, capsys):
+    def lines(name):
+        return read_lines(experiments / name / "results.jsonl")
+
+    assert reproduce("first", "--experiments", experiments, "--quick", "--cases", "a") == 0
+    assert not lines("first") and "| a |" in capsys.readouterr().out
+    assert reproduce("first", "--experiments", experiments, "--cases", "a") == 0
+    (first,) = lines("first")
+    assert first["case"] == "a" and first["seed"] == 0 and first["options"] == TINY
+    assert first["commit"] and first["device"] and first["seconds"] > 0 and 0 <= first["mean_iou"] <= 1
+    assert reproduce("first", "--experiments", experiments, "--cases", "a") == 0
+    assert lines("first") == [first]
+    assert reproduce("second", "--experiments", experiments) == 0
+    (second,) = lines("second")
+    assert second == {**first, "case": "as a", "from": "first"}
+    capsys.readouterr()
+    assert reproduce("first", "--experiments", experiments, "--table") == 0
+    assert f"| a | {100 * first['mean_iou']:.1f} |" in capsys.readouterr().out
+    assert len(lines("first")) == 1  # a table trains nothing
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", experiment_names(OURS))
+def test_the_small_version_of_an_experiment_of_ours_runs(name, capfd):
+    assert reproduce(name, "--quick", "--experiments", OURS) == 0

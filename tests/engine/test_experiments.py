@@ -1,0 +1,146 @@
+"""Experiments as files: what is read, what is refused, lines that are whole, tables that follow from them."""
+
+import json
+import multiprocessing
+import statistics
+from pathlib import Path
+
+import pytest
+
+from subquad.engine.experiment import experiment_names, experiments_folder, read_experiment
+from subquad.engine.experiment_plot import plot_cases
+from subquad.engine.experiment_results import add_line, case_table, markdown, read_lines
+
+ROOT = Path(__file__).parents[2]
+ALL = experiment_names(ROOT / "experiments")
+SMALL = """
+question: Does it?
+recipe: scenes_light_ham.yaml
+cases:
+  with: [--model.grad_steps=1]
+  without: [--model.context=none]
+seeds: [0, 1]
+columns: {iou disk: disks, seconds: s}
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Write an experiment and return its folder's parent."""
+
+    def write(text=SMALL, name="small"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "experiment.yaml").write_text(text)
+        return tmp_path
+
+    return write
+
+
+def line(case, seed, value, **more):
+    return {"case": case, "seed": seed, "mean_iou": value, **more}
+
+
+def test_a_file_is_read_as_it_stands(written):
+    experiment = read_experiment(written(), "small")
+    assert experiment.cases == {"with": ("--model.grad_steps=1",), "without": ("--model.context=none",)}
+    assert experiment.seeds == (0, 1) and experiment.name == "small"
+    assert experiment.results == written() / "small" / "results.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("question: Does it?", ""), "asks nothing"),
+        (("recipe: scenes_light_ham.yaml", ""), "no `recipe`"),
+        (("question:", "qestion:"), "'qestion'. Did you mean 'question'"),
+        (("[--model.grad_steps=1]", "--model.grad_steps=1"), "case 'with' .* must be a list"),
+        (("[--model.grad_steps=1]", "[1]"), "case 'with' .* must be a list"),
+        (("seeds: [0, 1]", "script: [run.py]"), "not both"),
+        (("columns: {iou disk: disks, seconds: s}", "columns: [a]"), "columns of .* must be a table"),
+    ],
+)
+def test_what_is_no_experiment_is_told(written, change, told):
+    with pytest.raises(ValueError, match=told):
+        read_experiment(written(SMALL.replace(*change)), "small")
+
+
+def test_an_unknown_name_is_told_with_the_known_ones(written):
+    with pytest.raises(ValueError, match="no experiment 'smal'. Did you mean 'small'.* There are small"):
+        read_experiment(written(), "smal")
+    with pytest.raises(ValueError, match="no folder of experiments"):
+        experiments_folder(written() / "nowhere")
+
+
+def test_rows_are_means_and_deviations_of_the_seeds(written):
+    experiment = read_experiment(written(), "small")
+    iou = {"gold disk": 0.5, "teal disk": 0.7, "ground": 0.9, "marker": None}
+    lines = [line("with", 1, 0.75, iou=iou, seconds=10), line("with", 0, 0.5, iou=iou, seconds=30)]
+    lines += [line("another", 0, 0.1)]
+    heading, row = case_table(experiment, lines)
+    assert heading == ["case", "mean IoU, %", "seeds", "disks", "s"]
+    deviation = statistics.stdev([50, 75])
+    assert row == ["with", f"62.5 ± {deviation:.1f}", "50.0, 75.0", "60.0 ± 0.0", "20.0 ± 14.1"]
+    assert markdown([heading, row]).splitlines()[1] == "| --- | --: | --: | --: | --: |"
+
+
+def test_one_seed_has_no_deviation_and_a_missing_number_no_cell(written):
+    experiment = read_experiment(written(), "small")
+    assert case_table(experiment, [line("without", 0, 0.5)])[1] == ["without", "50.0", "50.0", "", ""]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_no_result(tmp_path, value):
+    path = tmp_path / "results.jsonl"
+    add_line(path, line("with", 0, 0.5))
+    with pytest.raises(ValueError, match="not finite"):
+        add_line(path, line("with", 1, value))
+    assert len(read_lines(path)) == 1
+
+
+@pytest.mark.parametrize(("text", "told"), [("{", "line 2 .* no JSON"), ("[1]", "line 2 .* no result")])
+def test_a_damaged_line_is_told_by_its_number(tmp_path, text, told):
+    path = tmp_path / "results.jsonl"
+    path.write_text(json.dumps(line("with", 0, 0.5)) + "\n" + text + "\n")
+    with pytest.raises(ValueError, match=told):
+        read_lines(path)
+
+
+def _add(path, first):
+    for seed in range(first, first + 50):
+        add_line(path, line("with", seed, 0.5, padding="x" * 3000))
+
+
+def test_lines_of_two_processes_do_not_mix(tmp_path):
+    path = tmp_path / "results.jsonl"
+    context = multiprocessing.get_context("spawn")
+    both = [context.Process(target=_add, args=(path, first)) for first in (0, 1000)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert sorted(found["seed"] for found in read_lines(path)) == [*range(50), *range(1000, 1050)]
+
+
+def test_the_picture_shows_what_there_is(written, tmp_path):
+    experiment = read_experiment(written(), "small")
+    assert not plot_cases(experiment, [], tmp_path / "none.svg")
+    assert not (tmp_path / "none.svg").exists()
+    assert plot_cases(experiment, [line("with", 0, 0.5), line("with", 1, 0.6)], tmp_path / "some.svg")
+    assert "<svg" in (tmp_path / "some.svg").read_text()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_experiment_of_ours_has_what_it_shows_and_results_of_its_cases(name):
+    """Every line is of a case that is there, with its options, and the prose comes with the results."""
+    experiment = read_experiment(ROOT / "experiments", name)
+    lines = read_lines(experiment.results) if experiment.cases else []
+    for found in lines:
+        assert found["options"] == [*experiment.options, *experiment.cases[found["case"]]]
+        assert found["commit"] and found["device"] and found["seconds"] > 0
+        assert 0 <= found[experiment.score] <= 1 or not experiment.percent
+    keys = [(found["case"], found["seed"]) for found in lines]
+    assert len(keys) == len(set(keys))
+    if lines:
+        assert experiment.shows
+    if experiment.recipe:
+        assert (ROOT / "recipes" / experiment.recipe).is_file()
