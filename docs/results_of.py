@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
 from subquad.engine.experiment import read_experiment
@@ -67,7 +68,7 @@ class ExperimentDirective(Directive):
         environment.note_dependency(str(ROOT / "experiments" / self.arguments[0] / "experiment.yaml"))
         parent = nodes.Element()
         text = text_of(self.arguments[0], Path(environment.srcdir) / "results_pictures")
-        self.state.nested_parse(text.splitlines(), self.content_offset, parent, match_titles=True)
+        self.state.nested_parse(StringList(text.splitlines(), self.arguments[0]), self.content_offset, parent, match_titles=True)
         return parent.children
 
 

@@ -56,6 +56,11 @@ def test_a_file_is_read_as_it_stands(written):
         (("[--model.grad_steps=1]", "--model.grad_steps=1"), "case 'with' .* must be a list"),
         (("[--model.grad_steps=1]", "[1]"), "case 'with' .* must be a list"),
         (("seeds: [0, 1]", "script: [run.py]"), "not both"),
+        (("seeds: [0, 1]", "seeds: [a]"), "seeds of .* must be a list of seeds"),
+        (("seeds: [0, 1]", "seeds: 3"), "seeds of .* must be a list of seeds"),
+        (("seeds: [0, 1]", "options: [1]"), "options of .* must be a list of texts"),
+        (("seeds: [0, 1]", "percent: 3"), "percent of .* must be true or false"),
+        (("seeds: [0, 1]", "score: [a]"), "score of .* must be a text"),
         (("columns: {iou disk: disks, seconds: s}", "columns: [a]"), "columns of .* must be a table"),
     ],
 )

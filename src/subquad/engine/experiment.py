@@ -113,7 +113,10 @@ def read_experiment(folder: Path, name: str) -> Experiment:
             raise ValueError(f"{path} has no use for {key!r}.{did_you_mean(key, known)}")
     if not isinstance(values.get("question"), str):
         raise ValueError(f"{path} asks nothing; give it a `question`.")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    _check_kinds(path, values)
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
     values["cases"] = {
         str(case): _options(path, case, of) for case, of in _dict(path, values, "cases").items()
     }
@@ -123,6 +126,21 @@ def read_experiment(folder: Path, name: str) -> Experiment:
     if values["cases"] and not values.get("recipe"):
         raise ValueError(f"{path} has cases to train, but no `recipe`.")
     return Experiment(folder=path.parent, **values)
+
+
+def _check_kinds(path: Path, values: Mapping[str, Any]) -> None:
+    """Raise ValueError unless texts are texts and lists are lists of what they hold."""
+    kinds = {"seeds": int, **dict.fromkeys(("options", "quick", "script", "quick_script", "tables"), str)}
+    for key, value in values.items():
+        if key in kinds:
+            good = isinstance(value, list) and all(type(part) is kinds[key] for part in value)
+            wanted = "a list of seeds" if key == "seeds" else "a list of texts"
+        elif key == "percent":
+            good, wanted = isinstance(value, bool), "true or false"
+        else:
+            good, wanted = key in ("cases", "columns") or isinstance(value, str), "a text"
+        if not good:
+            raise ValueError(f"{key} of {path} must be {wanted}, got {value!r:.60}.")
 
 
 def _dict(path: Path, values: Mapping[str, Any], key: str) -> dict[str, Any]:
