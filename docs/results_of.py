@@ -68,7 +68,8 @@ class ExperimentDirective(Directive):
         environment.note_dependency(str(ROOT / "experiments" / self.arguments[0] / "experiment.yaml"))
         parent = nodes.Element()
         text = text_of(self.arguments[0], Path(environment.srcdir) / "results_pictures")
-        self.state.nested_parse(StringList(text.splitlines(), self.arguments[0]), self.content_offset, parent, match_titles=True)
+        block = StringList(text.splitlines(), self.arguments[0])
+        self.state.nested_parse(block, self.content_offset, parent, match_titles=True)
         return parent.children
 
 

@@ -1,0 +1,27 @@
+"""Print what the solvers cost, relative to NMF with the one-step gradient.
+
+python experiments/solvers/tables.py
+"""
+
+import json
+from pathlib import Path
+
+LINES = [json.loads(text) for text in (Path(__file__).parent / "results.jsonl").read_text().splitlines()]
+
+
+def main() -> None:
+    for name in dict.fromkeys(line["map"] for line in LINES):
+        of = [line for line in LINES if line["map"] == name]
+        steps = sorted({line["grad_steps"] for line in of if line["grad_steps"] is not None})
+        print(f"{name}: forward and backward, ms, and memory, MiB; so many iterations in the graph\n")
+        print("|", " | ".join(["", *(f"{told}, ms | MiB" for told in steps)]), "|")
+        print("|---|" + "--:|--:|" * len(steps))
+        for case in dict.fromkeys(line["case"] for line in of):
+            found = {line["grad_steps"]: line for line in of if line["case"] == case}
+            cells = [f"{line['ms']:.3g} | {line['peak'] / 2**20:.1f}" for line in found.values()]
+            print("|", " | ".join([case, *cells, *[" | "] * (len(steps) - len(cells))]), "|")
+        print()
+
+
+if __name__ == "__main__":
+    main()
