@@ -2,8 +2,8 @@
 
 OMP_NUM_THREADS=1 python experiments/solvers/run.py      on a machine that does nothing else; a minute or two
 
-Each line of results.jsonl is one way on one map: `grad_steps` of six iterations in the graph. Times are medians
-of rounds in turn, memory the most that PyTorch holds beside weights and inputs.
+Each line of results.jsonl is one way on one map: `grad_steps` of six iterations in the graph. Times are
+medians of rounds in turn, memory the most that PyTorch holds beside weights and inputs.
 """
 
 import argparse
