@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import math
 from dataclasses import asdict, dataclass
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from subquad.base.files import write_whole
 from subquad.base.table import Table
+from subquad.explain.gradient_plot import draw_gradients
 
 _COLUMNS = ("gradient", "angle", "length", "error", "at the fixed point", "bound")
-_COLORS = ("#00798c", "#d1495b", "#edae49")
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ class GradientReport:
         return {"hams": [asdict(ham) | {"shape": list(ham.shape)} for ham in self.hams]}
 
     def plot(self, path: str | Path) -> None:
-        """Draw errors, bound and angles over `grad_steps`, a column for each ham; needs matplotlib.
+        """Draw errors with their bound, angles and lengths over `grad_steps`; needs matplotlib.
 
         Args:
             path: Of the picture; its end says the format: .png, .svg or .pdf.
@@ -154,39 +150,7 @@ class GradientReport:
         Raises:
             ValueError: If no ham converged, so that there is nothing to draw.
         """
-        from matplotlib.figure import Figure
-
-        hams = [ham for ham in self.hams if ham.converged and ham.implicit]
-        if not hams:
-            raise ValueError("no ham has an implicit gradient to compare with, so there is nothing to draw.")
-        figure = Figure(figsize=(4.6 * len(hams), 5.6), layout="constrained")
-        panels = figure.subplots(2, len(hams), squeeze=False, sharex="col")
-        for ham, above, below in zip(hams, *panels, strict=True):
-            lines = {
-                f"at its {ham.steps} steps": [one.error for one in ham.gradients],
-                "at the fixed point": [one.limit_error for one in ham.gradients],
-                "bound": [one.bound for one in ham.gradients],
-            }
-            steps = [one.grad_steps for one in ham.gradients]
-            for (name, values), color in zip(lines.items(), cycle(_COLORS), strict=False):
-                style = "--" if name == "bound" else "o-"
-                above.plot(steps, [v or math.nan for v in values], style, color=color, label=name, ms=4)
-            angles = [math.nan if one.angle is None else one.angle for one in ham.gradients]
-            below.plot(steps, angles, "o-", color=_COLORS[0], ms=4)
-            above.set_yscale("log")
-            above.set_title(f"{ham.name or 'ham'}, rate {_rate(ham.rate)}", fontsize=10)
-            below.set_ylim(bottom=0)
-            below.set_xlabel("grad_steps")
-            below.xaxis.get_major_locator().set_params(integer=True)
-            for panel in (above, below):
-                panel.grid(alpha=0.25)
-                panel.spines[["top", "right"]].set_visible(False)
-        panels[0, 0].set_ylabel("error / length of the implicit gradient")
-        panels[1, 0].set_ylabel("angle, degrees")
-        panels[0, 0].legend(frameon=False, fontsize=8)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=Path(path).suffix[1:].lower() or "png", dpi=150)
-        write_whole(path, buffer.getvalue())
+        draw_gradients(self.hams, path)
 
 
 def _name(grad_steps: int, steps: int) -> str:
