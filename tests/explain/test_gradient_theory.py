@@ -85,7 +85,7 @@ def test_without_zeros_the_gradient_is_that_of_the_truncated_svd():
 def test_zeros_leave_fewer_directions(seed, expected):
     """Column k may be added to column l where it keeps all zeros; a column has its scale in any case."""
     x, factors = end_with_zeros(seed)
-    dead_d, dead_c = factors.dictionary[0] < 1e-100, factors.codes[0] < 1e-100
+    dead_d, dead_c = factors.dictionary[0] < 1e-9, factors.codes[0] < 1e-9
     kept = sum(
         not bool((dead_d[:, to] & ~dead_d[:, of]).any() or (dead_c[of] & ~dead_c[to]).any())
         for to in range(2)
@@ -123,8 +123,8 @@ def test_the_series_is_the_pseudoinverse():
 
 def test_an_entry_of_zero_has_its_ratio_as_eigenvalue_and_passes_nothing_on():
     x, factors = end_with_zeros()
-    codes = factors.codes.where(factors.codes > 1e-100, 1e-200)
-    factors = Factors(factors.dictionary.where(factors.dictionary > 1e-100, 1e-200), codes)
+    codes = factors.codes.where(factors.codes > 1e-9, 1e-200)
+    factors = Factors(factors.dictionary.where(factors.dictionary > 1e-9, 1e-200), codes)
     dictionary = factors.dictionary
     ratios = (dictionary.mT @ x / (dictionary.mT @ dictionary @ codes))[codes == 1e-200]
     assert len(ratios) and (ratios < 1 - 1e-6).all()  # strict complementarity
@@ -144,10 +144,12 @@ def test_an_entry_of_zero_has_its_ratio_as_eigenvalue_and_passes_nothing_on():
 def test_an_exact_zero_has_no_gradient_and_needs_none():
     """The library leaves it out: what arrives at a zero goes nowhere from there, whatever its ratio."""
     x, factors = end_with_zeros()
-    exact = Factors(*(part.where(part > 1e-100, 0) for part in factors))
-    small = Factors(*(part.where(part > 1e-100, 1e-200) for part in factors))
+    exact = Factors(*(part.where(part > 1e-9, 0) for part in factors))
+    small = Factors(*(part.where(part > 1e-9, 1e-200) for part in factors))
     cotangent = torch.randn_like(x)
     one, other = (implicit_gradient(x, each, SMALL, cotangent).gradient for each in (exact, small))
+    at = (packed(exact) == 0).nonzero().flatten()
+    assert len(at) and (jacobian(lambda s: iteration(x, exact)[0](s, x), packed(exact))[at] == 0).all()
     torch.testing.assert_close(one, other, rtol=1e-8, atol=1e-9)
 
 

@@ -13,6 +13,7 @@ from subquad.ops.decompose import first_iterations
 
 _LOOKS = 20  # the output is looked at whenever the iterations are one part in so many further
 _ROUNDING = 1e-14  # relative change that says nothing
+_BACK = 10  # tolerances within which the output must be after a nudge
 _WINDOW = 0.75  # rates are measured from this part of the iterations on
 
 
@@ -24,7 +25,7 @@ class FixedPoint(NamedTuple):
             solver's own units.
         output: What they reconstruct, with final codes, (batch, dim, positions).
         converged: Whether all samples are within the tolerance.
-        steps: Iterations it took to come there; as many again were made to see that it stays.
+        steps: Iterations it took to come there; as many again were made to see that it comes back.
         rate: By what the change of the output shrinks in an iteration, of the slowest sample; None if
             nothing changed any more.
     """
@@ -70,8 +71,9 @@ def fixed_point(
 
     How far the output still is from where it goes is estimated from the last change and the rate at which
     changes shrink: change * rate / (1 - rate). The change alone would be taken for the distance where an
-    iteration does next to nothing, as one of NMF. And it must stay there for as many iterations again: NMF
-    comes to rest at saddles, too, and leaves them when an entry that was nearly zero has grown.
+    iteration does next to nothing, as one of NMF. Then all entries are nudged at random, by the tolerance at
+    most, and after as many iterations again the output must be back: NMF comes to rest at saddles, too,
+    until an entry that was nearly zero has grown, thousands of iterations later.
 
     Args:
         x: The data, (batch, dim, positions); float64, or the tolerance is out of reach.
@@ -79,42 +81,101 @@ def fixed_point(
         solver: Of the decomposition.
         mask: True where a position counts, (batch, positions).
         tolerance: How far the output of each sample may be from the end, relative to its length.
-        most_steps: Iterations after which to give up, those in which it has to stay not counted.
+        most_steps: Iterations after which to give up; as many again may be made after a nudge.
         tell: Called with how far it is, each time that the output is looked at.
     """
     problem = problem_of(x, solver, mask)
     factors, step = first_iterations(solver, problem, dictionary, 1, "reference")
     output = output_of(solver, problem, factors)
-    looked: list[tuple[int, Tensor]] = []  # after which iteration, and by what each sample moved in it
-    left = torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
-    rates, rests_at, next_look, settled = torch.zeros_like(left), torch.zeros_like(left), 1, 0
-    while step < (2 * settled if settled else most_steps):
-        before = output_of(solver, problem, factors) if step >= next_look else None
+    search, rested, nudged_until = _Search(len(x), x, 0), 0, 0
+    while step < (2 * most_steps if nudged_until else most_steps):
+        before = None
+        if step >= search.next_look and not nudged_until:
+            before = output_of(solver, problem, factors)
         factors = iterated(solver, problem, factors)
         step += 1
-        if before is None:
-            continue
-        next_look = step + step // _LOOKS
-        output = output_of(solver, problem, factors)
-        length = torch.linalg.vector_norm(output, dim=(1, 2)).clamp_min(1e-300)
-        change = torch.linalg.vector_norm(output - before, dim=(1, 2)) / length
-        looked.append((step, change))
+        if before is not None:
+            output = output_of(solver, problem, factors)
+            search.look(step, before, output, tolerance)
+            if tell is not None:
+                tell(f"{step:,} iterations, {search.told()}")
+            if bool((search.left <= tolerance).all()):
+                rested, nudged_until = step, 2 * step
+                factors = _nudged(factors, tolerance)
+        elif nudged_until and step >= nudged_until:
+            rest, output = output, output_of(solver, problem, factors)
+            if bool((_relative(output - rest, output) <= _BACK * tolerance).all()):
+                return FixedPoint(factors, output, True, rested, search.rate)
+            search, nudged_until = _Search(len(x), x, step), 0
+        elif nudged_until and tell is not None:
+            tell(f"{step:,} iterations, at rest for the last {step - rested:,}")
+    return FixedPoint(factors, output_of(solver, problem, factors), False, step, search.rate)
+
+
+class _Search:
+    """How far the output of each sample is from its end, by the changes that were seen.
+
+    Args:
+        samples: How many.
+        like: Of the type and on the device of what is measured.
+        since: Iterations that were made before.
+    """
+
+    def __init__(self, samples: int, like: Tensor, since: int) -> None:
+        self.left = like.new_full((samples,), torch.inf)
+        self.next_look = self._since = since
+        self._rates, self._at_rest = torch.zeros_like(self.left), torch.zeros_like(self.left)
+        self._looked: list[tuple[int, Tensor]] = []  # after which iteration, and what changed in it
+
+    def look(self, step: int, before: Tensor, output: Tensor, tolerance: float) -> None:
+        """Take note of what an iteration changed."""
+        change = _relative(output - before, output)
+        self._looked.append((step, change))
+        self.next_look = step + (step - self._since) // _LOOKS
         # What rests shows how numbers are rounded, not a rate, until it moves again.
-        moves = (left > tolerance) | (change > 2 * rests_at.clamp_min(_ROUNDING))
-        rate = _rate(looked)
+        moves = (self.left > tolerance) | (change > 2 * self._at_rest.clamp_min(_ROUNDING))
+        rate = self._rate()
         ahead = torch.where(rate < 1, change * rate / (1 - rate), torch.inf).where(change > 0, 0)
-        rates, rests_at = torch.where(moves, rate, rates), torch.where(moves, change, rests_at)
-        left = torch.where(moves, ahead, left)
-        if bool((left > tolerance).any()):
-            settled = 0
-        elif not settled:
-            settled = step
-        if tell is not None:
-            tell(f"{step:,} iterations, {_amount(left)} from the end")
-    output = output_of(solver, problem, factors)
-    slowest = float(rates.max())
-    rate = slowest if 0 < slowest < torch.inf else None
-    return FixedPoint(factors, output, settled > 0, settled or step, rate)
+        self._rates = torch.where(moves, rate, self._rates)
+        self._at_rest = torch.where(moves, change, self._at_rest)
+        self.left = torch.where(moves, ahead, self.left)
+
+    @property
+    def rate(self) -> float | None:
+        """The rate of the slowest sample; None if it is not known."""
+        slowest = float(self._rates.max())
+        return slowest if 0 < slowest < torch.inf else None
+
+    def told(self) -> str:
+        """Return how far the farthest sample is, in words."""
+        worst = float(self.left.max())
+        return f"about {worst:.1e} from the end" if worst < torch.inf else "not yet converging"
+
+    def _rate(self) -> Tensor:
+        """Return the rate of each sample over the last quarter of the iterations; infinite if none."""
+        last, change = self._looked[-1]
+        begin = self._since + _WINDOW * (last - self._since)
+        step, before = next((one for one in reversed(self._looked) if one[0] <= begin), self._looked[0])
+        if step == last:
+            return torch.full_like(change, torch.inf)
+        return torch.where(before > 0, (change / before) ** (1 / (last - step)), torch.inf)
+
+
+def _relative(part: Tensor, whole: Tensor) -> Tensor:
+    """Return the length of a part of each sample, relative to the whole."""
+    lengths = (torch.linalg.vector_norm(one, dim=(1, 2)) for one in (part, whole))
+    return next(lengths) / next(lengths).clamp_min(1e-300)
+
+
+def _nudged(factors: Factors, tolerance: float) -> Factors:
+    """Add to each entry up to the tolerance, relative to the largest entry of its sample."""
+    draw = torch.Generator().manual_seed(0)
+
+    def nudged(part: Tensor) -> Tensor:
+        noise = torch.rand(part.shape, generator=draw, dtype=part.dtype).to(part.device)
+        return part + tolerance * part.abs().amax(dim=(1, 2), keepdim=True) * noise
+
+    return Factors(*(nudged(part) for part in factors))
 
 
 def rate_between(early: float, late: float, steps: int) -> float:
@@ -125,18 +186,3 @@ def rate_between(early: float, late: float, steps: int) -> float:
 def window_start(count: int) -> int:
     """Return from which of so many iterations on a rate is measured, at least one before the last."""
     return max(0, min(int(_WINDOW * count), count - 1))
-
-
-def _rate(looked: list[tuple[int, Tensor]]) -> Tensor:
-    """Return the rate of each sample over the last quarter of the iterations; infinite if there is none."""
-    last, change = looked[-1]
-    earlier = [entry for entry in looked[:-1] if entry[0] <= _WINDOW * last] or looked[:1]
-    step, before = earlier[-1]
-    if step == last:
-        return torch.full_like(change, torch.inf)
-    return torch.where(before > 0, (change / before) ** (1 / (last - step)), torch.inf)
-
-
-def _amount(left: Tensor) -> str:
-    worst = float(left.max())
-    return f"about {worst:.1e}" if worst < torch.inf else "not yet known how far"
