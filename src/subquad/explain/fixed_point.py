@@ -14,6 +14,7 @@ from subquad.ops.decompose import first_iterations
 _LOOKS = 20  # the output is looked at whenever the iterations are one part in so many further
 _ROUNDING = 1e-14  # relative change that says nothing
 _BACK = 10  # tolerances within which the output must be after a nudge
+_SLOWEST_SEEN = 1 - 1e-4  # rate that is believed of changes that say nothing
 _WINDOW = 0.75  # rates are measured from this part of the iterations on
 
 
@@ -87,11 +88,10 @@ def fixed_point(
     problem = problem_of(x, solver, mask)
     factors, step = first_iterations(solver, problem, dictionary, 1, "reference")
     output = output_of(solver, problem, factors)
-    search, rested, nudged_until = _Search(len(x), x, 0), 0, 0
+    rest, rate, rested, nudged_until = output, None, 0, 0
+    search = _Search(len(x), x, since=0)
     while step < (2 * most_steps if nudged_until else most_steps):
-        before = None
-        if step >= search.next_look and not nudged_until:
-            before = output_of(solver, problem, factors)
+        before = output_of(solver, problem, factors) if step >= search.next_look else None
         factors = iterated(solver, problem, factors)
         step += 1
         if before is not None:
@@ -99,16 +99,15 @@ def fixed_point(
             search.look(step, before, output, tolerance)
             if tell is not None:
                 tell(f"{step:,} iterations, {search.told()}")
-            if bool((search.left <= tolerance).all()):
-                rested, nudged_until = step, 2 * step
-                factors = _nudged(factors, tolerance)
-        elif nudged_until and step >= nudged_until:
-            rest, output = output, output_of(solver, problem, factors)
+        if nudged_until:
+            if step < nudged_until:
+                continue
+            output, nudged_until = output_of(solver, problem, factors), 0
             if bool((_relative(output - rest, output) <= _BACK * tolerance).all()):
-                return FixedPoint(factors, output, True, rested, search.rate)
-            search, nudged_until = _Search(len(x), x, step), 0
-        elif nudged_until and tell is not None:
-            tell(f"{step:,} iterations, at rest for the last {step - rested:,}")
+                return FixedPoint(factors, output, True, rested, rate)
+        elif before is not None and bool((search.left <= tolerance).all()):
+            rest, rate, rested, nudged_until = output, search.rate, step, 2 * step
+            factors, search = _nudged(factors, tolerance), _Search(len(x), x, since=step)
     return FixedPoint(factors, output_of(solver, problem, factors), False, step, search.rate)
 
 
@@ -131,12 +130,14 @@ class _Search:
         """Take note of what an iteration changed."""
         change = _relative(output - before, output)
         self._looked.append((step, change))
-        self.next_look = step + (step - self._since) // _LOOKS
+        self.next_look = step + step // _LOOKS
         # What rests shows how numbers are rounded, not a rate, until it moves again.
         moves = (self.left > tolerance) | (change > 2 * self._at_rest.clamp_min(_ROUNDING))
         rate = self._rate()
-        ahead = torch.where(rate < 1, change * rate / (1 - rate), torch.inf).where(change > 0, 0)
-        self._rates = torch.where(moves, rate, self._rates)
+        believed = torch.where(change > _ROUNDING, rate, rate.clamp_max(_SLOWEST_SEEN))
+        ahead = torch.where(believed < 1, change * believed / (1 - believed), torch.inf)
+        tells = moves & (change > _ROUNDING) & rate.isfinite()
+        self._rates = torch.where(tells, rate, self._rates)
         self._at_rest = torch.where(moves, change, self._at_rest)
         self.left = torch.where(moves, ahead, self.left)
 
@@ -156,7 +157,7 @@ class _Search:
         last, change = self._looked[-1]
         begin = self._since + _WINDOW * (last - self._since)
         step, before = next((one for one in reversed(self._looked) if one[0] <= begin), self._looked[0])
-        if step == last:
+        if step == last or last - self._since < (1 - _WINDOW) * last:  # too short to be of the end
             return torch.full_like(change, torch.inf)
         return torch.where(before > 0, (change / before) ** (1 / (last - step)), torch.inf)
 
