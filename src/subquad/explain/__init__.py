@@ -1,4 +1,4 @@
-"""Explanations: code maps, figures, the report, and what the gradient of a ham leaves out."""
+"""Explanations: code maps, figures, the report, gradients."""
 
 from subquad.explain.code_maps import code_maps, telling_columns
 from subquad.explain.gradient_report import GradientReport, HamGradients, StepGradient
