@@ -22,6 +22,7 @@ _QUIET_SECONDS = 10.0
 _SMALL_EPS = 1e-14  # of NMF, for the limit
 
 
+@torch.inference_mode(mode=False)
 def gradients(
     network: nn.Module,
     batch: Tensor | tuple[Any, ...],
