@@ -24,7 +24,8 @@ class WithHam(NetworkConfig):
         solver: Of the decomposition: NMF, VQ or CD.
         steps: Iterations while training.
         eval_steps: Iterations in evaluation; None takes `steps`.
-        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient.
+        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient, None two, or all with a start
+            that is learned.
         start: Where the dictionary starts while training: "random", "fixed", "learned" or "running".
         precision: Of the ham's long products: "float32", or "bfloat16" where the machine has it.
     """
@@ -32,7 +33,7 @@ class WithHam(NetworkConfig):
     solver: Solver = NMF()  # noqa: RUF009  a frozen value
     steps: int = 6
     eval_steps: int | None = None
-    grad_steps: int = 0
+    grad_steps: int | None = None
     start: StartDictionary = "random"
     precision: Precision = "float32"
 

@@ -63,6 +63,7 @@ def _hamnet_voc(backbone: str) -> HamNetConfig:
         auxiliary=False,
         corners=True,
         eval_steps=6,
+        grad_steps=0,
     )
 
 

@@ -22,6 +22,9 @@ from subquad.ops.products import product
 StartDictionary = Literal["random", "fixed", "learned", "running"]
 Over = Literal["space", "channel"]
 
+# The fewest iterations in the graph that learnt context as well as all of them: docs/gradients.md.
+GRAD_STEPS = 2
+
 
 class HamOptions(TypedDict, total=False):
     """Options of `Ham` by name, for what hands them on to it."""
@@ -31,7 +34,7 @@ class HamOptions(TypedDict, total=False):
     heads: int
     steps: int
     eval_steps: int | None
-    grad_steps: int
+    grad_steps: int | None
     start: StartDictionary
     precision: Precision
 
@@ -61,8 +64,10 @@ class Ham(nn.Module):
         heads: Decompose `dim` in so many contiguous groups of channels; must divide `dim`.
         steps: Iterations K while training.
         eval_steps: Iterations in evaluation; None takes `steps`.
-        grad_steps: Last iterations kept in the graph: 0 is the one-step gradient, `steps` is
-            back-propagation through time. At most `steps`; evaluation takes what it has.
+        grad_steps: Last iterations kept in the graph: 0 is the paper's one-step gradient, with which no
+            position hears what it does for another one; `steps` is back-propagation through time. None takes
+            two, which suffice (docs/gradients.md), or all with a start that is learned. At most `steps`;
+            evaluation takes what it has.
         start: Where the dictionary starts while training. "random" draws one per sample, "fixed"
             takes `dictionary`, "learned" makes it a parameter (trained only if
             `grad_steps == steps`), "running" takes `dictionary` and moves it towards the mean of
@@ -95,7 +100,7 @@ class Ham(nn.Module):
         heads: int = 1,
         steps: int = 6,
         eval_steps: int | None = None,
-        grad_steps: int = 0,
+        grad_steps: int | None = None,
         start: StartDictionary = "random",
         over: Over = "space",
         precision: Precision = "float32",
@@ -103,6 +108,8 @@ class Ham(nn.Module):
         super().__init__()
         check_precision(precision)
         eval_steps = steps if eval_steps is None else eval_steps
+        if grad_steps is None:
+            grad_steps = steps if start == "learned" else min(GRAD_STEPS, steps)
         _check_arguments(dim, rank, heads, steps, eval_steps, grad_steps, start, over)
         self.dim, self.rank, self.heads, self.solver = dim, rank, heads, solver
         self.steps, self.eval_steps, self.grad_steps = steps, eval_steps, grad_steps

@@ -70,7 +70,7 @@ class Hamburger(nn.Module):
         heads: int = 1,
         steps: int = 6,
         eval_steps: int | None = None,
-        grad_steps: int = 0,
+        grad_steps: int | None = None,
         start: StartDictionary = "random",
         over: Over = "space",
         precision: Precision = "float32",

@@ -35,6 +35,7 @@ class HamGANConfig(WithHam, ImageConfig):
         version: Of the hamburger.
         solver: Of the hamburger: NMF or CD of the originals, or VQ. By name, CD is the originals':
             temperature 0.01, ridge 0.01.
+        grad_steps: As of every ham, but that the one-step gradient of the originals is what it has by itself.
         generator_rank: Columns of the dictionary in the generator.
         discriminator_rank: The same in the discriminator.
     """
@@ -49,6 +50,7 @@ class HamGANConfig(WithHam, ImageConfig):
     width: int = 64
     context: Context = "hamburger"
     version: Literal["v1", "v2"] = "v1"
+    grad_steps: int | None = 0
     generator_rank: int = 32
     discriminator_rank: int = 16
 
