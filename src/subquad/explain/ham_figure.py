@@ -9,7 +9,7 @@ from subquad.explain.spectrum import energy_shares
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from subquad.explain.ham_page import HamView
+    from subquad.explain.ham_view import HamView
 
 ACROSS = 5  # panels of a row
 BLUE, RED = "#1f6fd1", "#d1495b"
@@ -30,7 +30,7 @@ def draw_ham(view: HamView) -> Figure:
     count = 3 if with_context else 2
     figure = Figure(figsize=(side * ACROSS, tall * count + 2.4), layout="constrained")
     figure.suptitle(f"{view.network}: {view.name}".replace("$", r"\$"), fontsize=11)
-    parts = figure.subfigures(count + 1, 1, height_ratios=[tall] * count + [2.1])
+    parts: Any = figure.subfigures(count + 1, 1, height_ratios=[tall] * count + [2.1])
     _first(parts[0].subplots(1, ACROSS), view)
     if with_context:
         _context(parts[1].subplots(1, ACROSS), view)

@@ -35,7 +35,7 @@ def draw_influence(view: InfluenceView) -> Figure:
     figure = Figure(figsize=(11, sum(heights) + 0.6), layout="constrained")
     answer = " ".join(view.said.rows[0]) if view.said.rows else ""
     figure.suptitle(_plain(f"{view.network}: {view.name}; {answer} %".removesuffix(" %")), fontsize=11)
-    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+    parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _bars(parts[0].subplots(1, 1), view)
     if has_values:
         panel = parts[1].subplots(1, 1)

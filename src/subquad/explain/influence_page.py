@@ -130,6 +130,7 @@ def _influence(view: InfluenceView) -> Section:
     middles, largest = largest_of_groups([100 * share for share in view.shares], MOST_POINTS)
     chart = line_chart([Line("influence", middles, largest)], "influence by position", along="position")
     charts = [("influence, %", chart)]
+    columns: Sequence[Any] = ()
     if view.values is not None:
         columns = np.asarray(view.values).T[:MOST_FEATURES]
         lines = [
@@ -137,7 +138,7 @@ def _influence(view: InfluenceView) -> Section:
         ]
         charts.append(("the values", line_chart(lines, "values by position", along="position")))
     section.charts(charts)
-    if view.values is not None and len(columns) > 1:
+    if len(columns) > 1:
         section.key((f"value {k}", color(k)) for k in range(len(columns)))
     if len(view.shares) > MOST_POINTS:
         count = len(view.shares)

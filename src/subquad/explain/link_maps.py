@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -48,17 +49,7 @@ def links_of(network: nn.Module, run: Callable[[], object]) -> list[FactorLinks]
     seen: dict[tuple[int, int], Tensor] = {}
     handles = []
     for number, block in enumerate(blocks):
-
-        def keep(
-            module: LinkNetworks,
-            arguments: tuple[Tensor, int, int],
-            output: list[Tensor],
-            number: int = number,
-        ) -> None:
-            for factor, links in enumerate(output, start=arguments[1]):
-                seen[number, factor] = links[0].detach().float().cpu()
-
-        handles.append(block.links.register_forward_hook(keep))
+        handles.append(block.links.register_forward_hook(partial(_keep, seen, number)))
     try:
         with evaluating(network), torch.no_grad():
             run()
@@ -69,6 +60,17 @@ def links_of(network: nn.Module, run: Callable[[], object]) -> list[FactorLinks]
         FactorLinks(number + 1, factor + 1, tuple(blocks[number].offsets[factor]), links)
         for (number, factor), links in sorted(seen.items())
     ]
+
+
+def _keep(
+    seen: dict[tuple[int, int], Tensor],
+    number: int,
+    module: LinkNetworks,
+    arguments: tuple[Tensor, int, int],
+    output: list[Tensor],
+) -> None:
+    for factor, links in enumerate(output, start=arguments[1]):
+        seen[number, factor] = links[0].detach().float().cpu()
 
 
 def averaged(links: Tensor, most: int) -> Tensor:

@@ -53,18 +53,20 @@ svg .grid { stroke: var(--line); stroke-width: 1; } svg .zero { stroke: var(--so
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .faint { opacity: .3; stroke-width: 1.2; }
 .shaded { white-space: pre-wrap; overflow-wrap: anywhere; font: .92rem/1.9 ui-monospace, monospace;
-          border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; max-height: 30rem; overflow-y: auto; }
+          border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; max-height: 30rem;
+          overflow-y: auto; }
 .shaded .heat { background: color-mix(in srgb, var(--heat) var(--share), transparent); border-radius: 2px; }
 .click { position: relative; overflow: hidden; cursor: crosshair; border-radius: 6px; max-width: 40rem;
          touch-action: manipulation; }
 .click img { display: block; width: 100%; border-radius: 0; }
-.click canvas { position: absolute; left: 0; top: 0; pointer-events: none; image-rendering: pixelated; opacity: .72; }
+.click canvas { position: absolute; left: 0; top: 0; pointer-events: none; image-rendering: pixelated;
+                opacity: .72; }
 .click:focus-visible { outline: 3px solid var(--c0); outline-offset: 2px; }
 .click i { position: absolute; width: 13px; height: 13px; margin: -7px 0 0 -7px; border: 2px solid #fff;
            border-radius: 50%; box-shadow: 0 0 0 2px #000; pointer-events: none; }
 .choices { display: flex; flex-wrap: wrap; gap: .4rem; margin: .6rem 0; min-height: 2.2rem; }
-.choices button { font: inherit; font-size: .88rem; color: var(--ink); background: var(--box); cursor: pointer;
-                  border: 1px solid var(--line); border-radius: 6px; padding: .25rem .7rem; }
+.choices button { font: inherit; font-size: .88rem; color: var(--ink); background: var(--box);
+                  cursor: pointer; border: 1px solid var(--line); border-radius: 6px; padding: .25rem .7rem; }
 .choices button[aria-pressed=true] { border-color: var(--c0); box-shadow: inset 0 0 0 1px var(--c0); }
 [hidden] { display: none !important; }
 pre { background: var(--box); border-radius: 6px; padding: .6rem .8rem; margin: .25rem 0 1rem;

@@ -28,7 +28,7 @@ USUAL = ("model", "output", "png", "json", "device")
 
 
 def run_explain(arguments: Sequence[str]) -> None:
-    """Parse, let the task of the network explain, print tables, write the page, the figure and the numbers."""
+    """Parse, let the task of the network explain, print tables, write page, figure and numbers."""
     task, run = _task_and_run(arguments)
     p = explain_parser(task, run, arguments)
     options = p.parse_args()

@@ -37,7 +37,7 @@ class Task(ABC):
         fit_defaults: What options of training are if they are not given, where it is not as usual.
         generates: The command `subquad generate` of its networks, "package.module:function"; "" if they make
             nothing.
-        explains: What `subquad explain` shows a network of it, such as "a picture"; "" if it explains nothing.
+        explains: What `subquad explain` shows a network of it, such as "a picture"; "" if it explains none.
     """
 
     name: ClassVar[str]

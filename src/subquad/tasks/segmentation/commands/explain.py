@@ -17,16 +17,16 @@ from subquad.data.pictures import read_image
 from subquad.engine.parsing import Parser
 from subquad.engine.progress import note
 from subquad.engine.tables import percent
-from subquad.explain.code_maps import last_ham
 from subquad.explain.explanation import Explanation
-from subquad.explain.ham_page import HamView, Said, explain_ham
+from subquad.explain.ham_page import explain_ham
+from subquad.explain.ham_view import HamView, Said
 from subquad.models import SegmentationConfig
-from subquad.tasks.asking_pixels import add_pixel, pixel_of
+from subquad.tasks.explaining_pictures import add_pixel, pixel_of, require_ham
 from subquad.tasks.segmentation.codes import codes_of
 from subquad.tasks.segmentation.drawing import names_of, overlay_picture, palette_of
 from subquad.tasks.segmentation.labels import channels_last, predict_labels
 from subquad.tasks.segmentation.tiles import predict_tiles
-from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, box_remark
+from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS
 
 MOST_ROWS = 20  # of classes
 OPACITY = 0.5
@@ -41,13 +41,12 @@ def add_options(p: Parser) -> None:
 def explain(network: Any, options: Any) -> Explanation:
     """Return what the network says of a picture, and what its ham made of it."""
     config: SegmentationConfig = network.config
-    _require_ham(network, options.model)
+    require_ham(network, options.model)
     picture = _read(Path(options.input), options.max_pixels, config.in_channels)
     size = (int(picture.shape[1]), int(picture.shape[2]))
     at = pixel_of(options.at, size)
-    sys.stderr.write(
-        box_remark(config.resize, is_cut=False).replace("; --tile 512 shows them in full size", "")
-    )
+    if config.resize is not None:
+        sys.stderr.write("note: the picture is resized as the network was trained, and explained so.\n")
     tiling = None if config.resize is not None or picture[0].numel() <= WHOLE_PIXELS else AUTOMATIC
     network = channels_last(network)
     note("the classes")
@@ -73,23 +72,14 @@ def _read(path: Path, most: int, bands: int) -> Tensor:
         ) from error
 
 
-def _require_ham(network: Any, model: str) -> None:
-    try:
-        last_ham(network)
-    except ValueError as error:
-        context = getattr(network.config, "context", "none")
-        raise ValueError(
-            f"{model} has no ham over space (its context is {context!r}), so there is no decomposition to "
-            f"explain; `subquad predict` tells its classes."
-        ) from error
-
-
 def _said(picture: Tensor, labels: Tensor, config: SegmentationConfig) -> Said:
     names, palette = names_of(config), palette_of(config)
     counts = labels.flatten().long().bincount(minlength=config.num_classes)
     order = [index for index in counts.argsort(descending=True, stable=True).tolist() if counts[index]]
     total = labels.numel()
-    rows = [(names[i], percent(int(counts[i]) / total), f"{int(counts[i]):,}") for i in order[:MOST_ROWS]]
+    rows = [
+        (str(names[i]), percent(int(counts[i]) / total), f"{int(counts[i]):,}") for i in order[:MOST_ROWS]
+    ]
     more = f", the largest {MOST_ROWS} of {len(order)}" if len(order) > MOST_ROWS else ""
     overlay = overlay_picture(picture, labels, palette, OPACITY)
     return Said(

@@ -1,4 +1,4 @@
-"""The pixel that `--at x,y` means."""
+"""What the explanations of pictures have in common: the pixel that `--at x,y` means, and a ham."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from subquad.engine.options import add_optional
 from subquad.engine.parsing import Parser
+from subquad.explain.code_maps import last_ham
 
 
 def add_pixel(p: Parser) -> None:
@@ -58,3 +59,20 @@ def numbers_of(at: Any) -> tuple[int, int] | None:
     if match is None:
         raise ValueError(f"--at must be x,y, two whole numbers such as --at 120,40, got {at[:60]!r}.")
     return int(match[1]), int(match[2])
+
+
+def require_ham(network: Any, model: str) -> None:
+    """Raise ValueError unless a network has a ham that is explained.
+
+    Args:
+        network: A network on pictures.
+        model: As it was named.
+    """
+    try:
+        last_ham(network)
+    except ValueError as error:
+        context = getattr(network.config, "context", "none")
+        raise ValueError(
+            f"{model} has no ham over space (its context is {context!r}), so there is no decomposition to "
+            f"explain; `subquad predict` tells its classes."
+        ) from error
