@@ -52,7 +52,8 @@ def _first(panels: Any, view: HamView) -> None:
     if view.said.picture is not None:
         panels[1].imshow(view.said.picture)
     else:
-        rows = [" ".join(row) for row in view.said.table.rows[:6]]
+        rows = [f"{' '.join(row)} %" for row in view.said.table.rows[:6]]
+        panels[1].set_box_aspect(view.pixels.shape[0] / view.pixels.shape[1])
         text = "\n".join(each if len(each) < 26 else f"{each[:25]}…" for each in rows)
         panels[1].text(
             0.02, 0.95, text.replace("$", r"\$"), va="top", fontsize=8, transform=panels[1].transAxes

@@ -34,7 +34,8 @@ def draw_influence(view: InfluenceView) -> Figure:
     heights = [2.4, *([1.8] if has_values else []), *([1.35 * rows] if rows else [])]
     figure = Figure(figsize=(11, sum(heights) + 0.6), layout="constrained")
     answer = " ".join(view.said.rows[0]) if view.said.rows else ""
-    figure.suptitle(_plain(f"{view.network}: {view.name}; {answer} %".removesuffix(" %")), fontsize=11)
+    unit = " %" if view.said.columns[-1].endswith("%") else ""
+    figure.suptitle(_plain(f"{view.network}: {view.name}; {answer}{unit}"), fontsize=11)
     parts: Any = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     _bars(parts[0].subplots(1, 1), view)
     if has_values:
@@ -43,10 +44,14 @@ def draw_influence(view: InfluenceView) -> Figure:
         _titled(panel, "the values")
     if links:
         panels = parts[-1].subplots(rows, ACROSS, squeeze=False)
-        for panel in panels.flat:
+        for panel in panels.flat[len(links) :]:
             panel.set_axis_off()
         for panel, each in zip(panels.flat, links, strict=False):
             panel.imshow(averaged(each.links, WIDE).numpy(), aspect="auto", cmap="magma", vmin=0)
+            count = len(each.offsets)
+            shown = range(0, count, max(1, -(-count // 8)))
+            panel.set_yticks(shown, [f"{each.offsets[place]:+d}" for place in shown], fontsize=7)
+            panel.set_xticks([])
             panel.set_title(f"|links| of block {each.block}, factor {each.factor}", fontsize=8)
     return figure
 

@@ -60,13 +60,20 @@ class InfluenceView:
     def text_at(self, position: int) -> str:
         """Return what is at a position, in a word."""
         if self.texts is not None:
-            return self.texts[position].strip("\n") or "·"
+            return shown(self.texts[position])
         return ", ".join(short(float(value)) for value in self.values[position][:MOST_FEATURES])
 
     def strongest(self, most: int) -> list[int]:
         """Return the positions that decide most, the first of equal ones first."""
         order = sorted(range(len(self.shares)), key=lambda position: -self.shares[position])
         return [position for position in order[:most] if self.shares[position] > 0]
+
+
+def shown(text: str) -> str:
+    """Return a text in a table: blanks as signs, "·" for what adds nothing yet, the rest as it is."""
+    if not text.strip():
+        return "".join({" ": "␣", "\n": "⏎", "\t": "⇥"}.get(letter, "□") for letter in text) or "·"
+    return text.strip() if text.strip().isprintable() else repr(text)[1:-1]
 
 
 def explain_influence(view: InfluenceView) -> Explanation:
@@ -130,7 +137,7 @@ def _influence(view: InfluenceView) -> Section:
     middles, largest = largest_of_groups([100 * share for share in view.shares], MOST_POINTS)
     chart = line_chart([Line("influence", middles, largest)], "influence by position", along="position")
     charts = [("influence, %", chart)]
-    columns: Sequence[Any] = ()
+    columns: Any = ()
     if view.values is not None:
         columns = np.asarray(view.values).T[:MOST_FEATURES]
         lines = [
@@ -187,14 +194,18 @@ def _links(view: InfluenceView) -> Section:
         caption = f"block {each.block}, factor {each.factor}: to {offsets_text(each.offsets)}; up to "
         source = data_uri(enlarged(pixels.repeat(across, axis=1)), "png", 2 * WIDE)
         pictures.append(Picture(source, caption + short(float(each.links.abs().max()))))
-    section.row(pictures)
+    section.row(pictures, broad=True)
     for block in sorted({each.block for each in view.links}):
         factors = [each for each in view.links if each.block == block]
         most = max(float(each.strengths.max()) for each in factors) or 1.0
-        columns = [f"link {number + 1}" for number in range(len(factors[0].offsets))]
+        alike = len({each.offsets for each in factors}) == 1
+        columns = [
+            f"{offset:+d}" if alike else f"link {number}"
+            for number, offset in enumerate(factors[0].offsets, start=1)
+        ]
         rows = [
             (
-                f"factor {each.factor}: {offsets_text(each.offsets)}",
+                f"factor {each.factor}{'' if alike else f': {offsets_text(each.offsets)}'}",
                 *(Cell(short(value), value / most, "heat") for value in each.strengths.tolist()),
             )
             for each in factors

@@ -130,14 +130,15 @@ class Section:
             f'<img class="figure" alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
         )
 
-    def row(self, pictures: Iterable[Picture]) -> None:
-        """Add pictures side by side; below each other where there is no room."""
+    def row(self, pictures: Iterable[Picture], *, broad: bool = False) -> None:
+        """Add pictures side by side, of broad ones few; below each other where there is no room."""
         figures = (
             f'<figure><img alt="{html.escape(p.caption)}" src="{html.escape(p.source)}">'
             f"<figcaption>{html.escape(p.caption)}</figcaption></figure>"
             for p in pictures
         )
-        self._parts.append(f'<div class="row">{"".join(figures)}</div>')
+        kind = "row broad" if broad else "row"
+        self._parts.append(f'<div class="{kind}">{"".join(figures)}</div>')
 
     def charts(self, charts: Iterable[tuple[str, str]]) -> None:
         """Add drawings of `subquad.explain.charts`, each with its title."""

@@ -43,6 +43,7 @@ td.good { color: var(--good); } td.bad { color: var(--bad); }
 img { max-width: 100%; height: auto; border-radius: 6px; } .figure { background: #fff; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem;
        margin: .3rem 0 1rem; break-inside: avoid; }
+.row.broad { grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
 .row figure { margin: 0; } .row img { display: block; width: 100%; max-width: 26rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr));
           gap: 1.2rem; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -119,5 +120,9 @@ def _check_files(options: Any, inputs: Sequence[str | Path]) -> None:
 def _png(figure: Any) -> bytes:
     """Return the content of a figure's file, always the same."""
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=110, metadata={"Software": SOFTWARE.decode()})
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing", category=UserWarning
+        )  # then it is a box
+        figure.savefig(content, format="png", dpi=110, metadata={"Software": SOFTWARE.decode()})
     return content.getvalue()

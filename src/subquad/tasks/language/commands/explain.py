@@ -16,6 +16,7 @@ from subquad.engine.tables import percent
 from subquad.explain.explanation import Explanation
 from subquad.explain.influence import gradients_at, influences, shares_of
 from subquad.explain.influence_page import InfluenceView, explain_influence
+from subquad.tasks.language.data.decoding import REPLACEMENT
 from subquad.tasks.language.data.tokens import Tokens, tokens_of
 
 MOST_ROWS = 10  # of next tokens
@@ -116,4 +117,5 @@ def _name(token: int, tokens: Tokens) -> str:
     if token == tokens.end:
         return "the end"
     decoder = tokens.decoder()
-    return repr(decoder.feed(token) + decoder.finish())
+    text = decoder.feed(token) + decoder.finish()
+    return f"number {token}" if REPLACEMENT in text else repr(text)
