@@ -41,12 +41,12 @@ def test_what_is_told_is_what_the_network_says_of_that_row(run, tmp_path, call):
     files = "--output", page, "--png", png, "--json", told
     result = call("explain", tmp_path / "new.csv", "--model", run / "run", "--row=2", *files)
     assert (result.code, result.err) == (0, "")
-    assert result.out.splitlines()[0] == "explaining ..." and png.is_file()
+    assert result.out.splitlines()[:2] == ["reading the network ...", "explaining ..."] and png.is_file()
     found = json.loads(told.read_text())
     network = load_model(run / "run" / "best.safetensors").eval()
     names = network.config.token_names
     tokens = torch.tensor([[names.index(token) for token in ("<cls>", *"ACACG")]])
-    logits = network(tokens)[0]
+    logits = network(tokens)[0].detach()
     number = int(logits.argmax())
     assert found["classes"][0]["name"] == network.config.class_names[number]
     assert found["classes"][0]["probability"] == pytest.approx(float(logits.softmax(0).max()), rel=1e-4)
@@ -114,7 +114,7 @@ def test_values_are_explained_as_they_are(tmp_path, call):
     assert (result.code, result.err) == (0, "")
     found = json.loads(told.read_text())
     inputs = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])
-    assert found["value"] == pytest.approx(float(network.eval()(inputs)), rel=1e-4)
+    assert found["value"] == pytest.approx(float(network.eval()(inputs).detach()), rel=1e-4)
     assert len(found["influence"]) == 3 and len(found["links"]) == network.config.factor_count
 
 
