@@ -1,5 +1,6 @@
 """Links are those that the blocks use."""
 
+import pytest
 import torch
 
 from subquad import create_model
@@ -30,6 +31,18 @@ def test_the_block_is_the_product_of_the_links_that_are_told():
         for each in found:
             values = link_mix(values, each.links.unsqueeze(0), each.offsets, residual=True)
         assert torch.allclose(values, block(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("most", [1, 500])
+def test_links_that_are_computed_a_few_at_a_time_are_those_of_their_factors(monkeypatch, most):
+    block, x = Paramixer(4, 6, factors=5).eval(), torch.randn(1, 33, 4)
+    expected = links_of(block, lambda: block(x))
+    monkeypatch.setattr("subquad.nn.links._MOST_HIDDEN", most)
+    assert block.links.at_once(x) < 5
+    found = links_of(block, lambda: block(x))
+    assert [each.factor for each in found] == [1, 2, 3, 4, 5]
+    for few, all_ in zip(found, expected, strict=True):
+        assert torch.allclose(few.links, all_.links, atol=1e-6)
 
 
 def test_all_blocks_are_told_in_their_order_and_left_alone():

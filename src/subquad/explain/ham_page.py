@@ -95,8 +95,9 @@ def _content(view: HamView) -> dict[str, Any]:
 def _page(view: HamView) -> HtmlReport:
     page = HtmlReport(
         f"What {view.network} makes of {view.name}",
-        "Inside of the network a ham writes the features of the picture, X, as a product of a dictionary D and "
-        "codes C: each position is a sum of a few columns. What is left over, E = X - D C, it takes for noise.",
+        "Inside of the network a ham writes the features of the picture, X, as a product of a dictionary D "
+        "and codes C: each position is a sum of a few columns. What is left over, E = X - D C, it takes "
+        "for noise.",
         script(view.codes, view.at),
     )
     page.tiles(

@@ -90,6 +90,8 @@ def test_which_row_is_said_when_it_is_none(run, tmp_path, complains):
 def test_rivals_have_influences_and_no_links(tmp_path, call, context):
     options = {"vocab_size": 258, "num_classes": 2, "length": 64, "dim": 8, "hidden": 8, "pooling": "mean"}
     network = create_model("paramixer_text", context=context, token_names=BYTES.with_cls().tokens, **options)
+    with torch.no_grad():
+        network.classifier.bias.copy_(torch.tensor([0.0, 9.0]))  # the second class is told
     save_model(network, tmp_path / "m.safetensors")
     (tmp_path / "text.txt").write_text(f"{NASTY} größer")
     page, told = tmp_path / "page.html", tmp_path / "told.json"
@@ -97,7 +99,10 @@ def test_rivals_have_influences_and_no_links(tmp_path, call, context):
     result = call(*command, "--output", page, "--json", told, "--png", tmp_path / "a.png")
     assert (result.code, result.err) == (0, "")
     found = json.loads(told.read_text())
-    assert found["links"] == [] and all(share > 0 for share in found["influence"][:1])
+    tokens = torch.tensor([[257, *f"{NASTY} größer".encode()]])
+    expected = influences(gradients_at(network, network.embedding, lambda: network(tokens)[:, 1]))[0]
+    assert found["influence"] == pytest.approx(shares_of(expected), rel=1e-3)
+    assert found["links"] == [] and found["classes"][0]["index"] == 1
     text = page.read_text()
     assert "<script" not in text and f"Its context is &#x27;{context}&#x27;, which has no links" in text
     assert f"{NASTY} größer" in "".join(word for word in Page(page).words if len(word) == 1)

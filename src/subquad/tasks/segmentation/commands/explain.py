@@ -26,7 +26,7 @@ from subquad.tasks.segmentation.codes import codes_of
 from subquad.tasks.segmentation.drawing import names_of, overlay_picture, palette_of
 from subquad.tasks.segmentation.labels import channels_last, predict_labels
 from subquad.tasks.segmentation.tiles import predict_tiles
-from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS
+from subquad.tasks.segmentation.tiling import AUTOMATIC, WHOLE_PIXELS, Tiling
 
 MOST_ROWS = 20  # of classes
 OPACITY = 0.5
@@ -55,7 +55,8 @@ def explain(network: Any, options: Any) -> Explanation:
     else:
         labels = predict_tiles(network, picture, tiling).labels
     note("the codes")
-    codes = codes_of(network, picture, tiling, keeps_features=True)
+    # Larger tiles than those of the classes: what is at their borders shows in the maps.
+    codes = codes_of(network, picture, None if tiling is None else Tiling(), keeps_features=True)
     shown = picture[:RGB] if len(picture) >= RGB else picture[:1].expand(RGB, -1, -1)
     pixels = shown.movedim(0, -1).contiguous().numpy()
     said = _said(picture, labels, config)
