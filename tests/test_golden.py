@@ -32,6 +32,7 @@ from subquad.models.blueprint import blueprint
 from subquad.models.registry import FAMILIES
 from subquad.tasks import Task, commands, task_called, task_names
 from subquad.tasks.asking import ask_parser
+from subquad.tasks.explaining import explain_parser
 from subquad.tasks.fitting import fit_parser
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -97,6 +98,8 @@ def test_options_of_a_task(name):
     parsers = {"fit": fit_parser(task), "test": ask_parser("test", task)}
     if name != "generation":  # it has `subquad generate`
         parsers["predict"] = ask_parser("predict", task)
+    if task.explains:
+        parsers["explain"] = explain_parser(task)
     if task.generates:
         parsers["generate"] = import_module(task.generates.partition(":")[0]).parser()
     if task.formats:
@@ -156,6 +159,9 @@ def run_segmentation(root):
     run("data", "check", root / "data", "--json", root / "data.json")
     run("info", root / "run", "--json", root / "info.json")
     run("models", "van_tiny", "--json", root / "models.json")
+    picture = root / "data/val/images/val0.png"
+    files = f"--output={root / 'explain.html'}", "--json", root / "explain.json"
+    run("explain", picture, "--model", root / "run", "--at", "2,3", *files)
 
 
 def run_sequences(root):
@@ -168,6 +174,8 @@ def run_sequences(root):
     )  # fmt: skip
     run("test", root / "run", "--json", root / "test.json")
     run("predict", root / "run", root / "table.csv", f"--output={root / 'predictions.csv'}")
+    files = f"--output={root / 'explain.html'}", "--json", root / "explain.json"
+    run("explain", root / "table.csv", "--model", root / "run", *files)
 
 
 def run_generation(root):
@@ -198,6 +206,8 @@ def run_language(root):
     )  # fmt: skip
     run("test", root / "run", "--json", root / "test.json")
     run("predict", root / "run", root / "text.txt", f"--output={root / 'predictions.csv'}")
+    files = f"--output={root / 'explain.html'}", "--json", root / "explain.json"
+    run("explain", root / "text.txt", "--model", root / "run", *files)
 
 
 RUNS = {

@@ -86,11 +86,13 @@ def test_a_package_s_task_is_trained_tested_and_predicts(toy, python, tmp_path):
         ["fit", "--config=run/config.yaml", "--output=again"],
         ["test", "run", "--json=scores.json", "--device=cpu"],
         ["predict", "run", "wave.txt"],
+        ["explain", "wave.txt", "--model=run"],
         ["info", "again/best.safetensors", "--json=info.json"],
         ["data", "check", "nowhere", "--format=wave"],
     ]
     done = python(toy, COMMANDS, json.dumps(commands))
-    assert codes(done) == [0, 0, 0, 0, 0, 2], done.stderr
+    assert codes(done) == [0, 0, 0, 0, 2, 0, 2], done.stderr
+    assert "run is a network for toy, which is not explained; give one for segmentation" in told(done)[4]
     assert json.loads((tmp_path / "scores.json").read_text())["task"] == "toy"
     assert (tmp_path / "class.txt").read_text() in ("round\n", "square\n")
     config = json.loads((tmp_path / "info.json").read_text())["config"]

@@ -65,7 +65,14 @@ def test_devices_that_do_not_compute(name):
 
 
 @pytest.mark.parametrize(
-    "command", [["predict", "x", "y"], ["generate", "text.safetensors"], ["bench", "mixing"], ["features"]]
+    "command",
+    [
+        ["predict", "x", "y"],
+        ["explain", "x", "--model=text.safetensors"],
+        ["generate", "text.safetensors"],
+        ["bench", "mixing"],
+        ["features"],
+    ],
 )
 def test_every_command_looks_at_its_device(complains, tmp_path, monkeypatch, command):
     (tmp_path / "x").touch()

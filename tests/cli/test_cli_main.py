@@ -12,8 +12,8 @@ from subquad.cli import main as cli
 from subquad.tasks import commands
 
 COMMANDS = [
-    "plan", "fit", "test", "report", "compare", "predict", "generate", "export", "models", "info", "convert",
-    "bench", "advise", "data", "replay", "demo", "serve", "features",
+    "plan", "fit", "test", "report", "compare", "predict", "explain", "generate", "export", "models", "info",
+    "convert", "bench", "advise", "data", "replay", "demo", "serve", "features",
 ]  # fmt: skip
 
 

@@ -25,6 +25,7 @@ OF_ALL_TASKS = {
         "report": "write report.html of a run anew",
         "compare": "runs side by side, and whether their differences are real",
         "predict": "what a checkpoint says of new data",
+        "explain": "what a network makes of one picture, sequence or text, and why",
         "generate": "make images of a class, or go on with a text",
         "export": "write a network as ONNX or for PyTorch, checked",
         "models": "list the networks, their parameters and multiply-adds",

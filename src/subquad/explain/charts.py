@@ -47,6 +47,7 @@ def line_chart(
     described: str,
     *,
     shown: Callable[[float], str] | None = None,
+    along: str = "step",
 ) -> str:
     """Draw lines over steps.
 
@@ -54,6 +55,7 @@ def line_chart(
         lines: At least one with a value.
         described: What the chart shows, for those who do not see it.
         shown: A value as text; None for few digits.
+        along: What is counted from left to right.
     """
     shown = shown or short
     values = [value for line in lines for value in line.values]
@@ -79,8 +81,8 @@ def line_chart(
         if first <= t <= last
     ]
     middle = (LEFT + WIDTH - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">step</text>')
-    parts += [_drawn(line, x, y, shown) for line in lines if line.values]
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{html.escape(along)}</text>')
+    parts += [_drawn(line, x, y, shown, along) for line in lines if line.values]
     return _svg(parts, HEIGHT, described)
 
 
@@ -158,7 +160,11 @@ def short(value: float) -> str:
 
 
 def _drawn(
-    line: Line, x: Callable[[float], float], y: Callable[[float], float], shown: Callable[[float], str]
+    line: Line,
+    x: Callable[[float], float],
+    y: Callable[[float], float],
+    shown: Callable[[float], str],
+    along: str,
 ) -> str:
     steps, values = thinned(line.steps, line.values)
     places = [(x(step), y(value)) for step, value in zip(steps, values, strict=True)]
@@ -168,7 +174,7 @@ def _drawn(
     if line.has_dots or len(values) == 1:
         for step, value, (left, top) in zip(steps, values, places, strict=True):
             is_best = line.mark is not None and round(step) == line.mark
-            told = f"{line.name}: {shown(value)} at step {step:,.0f}{' (best)' if is_best else ''}"
+            told = f"{line.name}: {shown(value)} at {along} {step:,.0f}{' (best)' if is_best else ''}"
             found.append(
                 f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{6 if is_best else 3}" '
                 f'style="fill:{color(line.color)}"><title>{html.escape(told)}</title></circle>'

@@ -25,8 +25,8 @@ def last_ham(model: nn.Module) -> Ham:
 
 
 @torch.inference_mode()
-def ham_factors(model: nn.Module, images: Tensor) -> tuple[Factors, torch.Size]:
-    """Return dictionary and codes of a network's last ham over space, and the size at which it works.
+def ham_parts(model: nn.Module, images: Tensor) -> tuple[Tensor, Factors, torch.Size]:
+    """Return what a network's last ham over space decomposed, its dictionary and codes, and its size.
 
     Positions of what the network adds at the far ends of the images are left out.
 
@@ -35,7 +35,8 @@ def ham_factors(model: nn.Module, images: Tensor) -> tuple[Factors, torch.Size]:
         images: What the network takes, (batch, channels, H, W).
 
     Returns:
-        The factors as of `Ham.factorize`, and the (h, w) of their positions.
+        X, (batch * heads, dim // heads, positions), the factors as of `Ham.factorize`, and the (h, w) of
+        their positions, or the (n,) of a ham on tokens.
 
     Raises:
         ValueError: If the network has no such ham.
@@ -45,9 +46,25 @@ def ham_factors(model: nn.Module, images: Tensor) -> tuple[Factors, torch.Size]:
         with watching_input(ham, seen.append):
             model(images)
         dictionary, codes = ham.factorize(seen[0])
-    rows, columns = sides = _within(model, images, seen[0])
-    maps = codes.unflatten(2, seen[0].shape[2:])[:, :, :rows, :columns]
-    return Factors(dictionary, maps.flatten(2)), sides
+    sides = _within(model, images, seen[0])
+    features = seen[0].unflatten(1, (ham.heads, -1)).flatten(0, 1)
+    kept = (slice(None), slice(None), *(slice(side) for side in sides))
+    codes = codes.unflatten(2, seen[0].shape[2:])[kept]
+    return features[kept].flatten(2), Factors(dictionary, codes.flatten(2)), sides
+
+
+def ham_factors(model: nn.Module, images: Tensor) -> tuple[Factors, torch.Size]:
+    """Return dictionary and codes of a network's last ham over space, and the size at which it works.
+
+    Args:
+        model: As above.
+        images: As above.
+
+    Raises:
+        ValueError: As above.
+    """
+    _, factors, sides = ham_parts(model, images)
+    return factors, sides
 
 
 def _within(model: nn.Module, images: Tensor, seen: Tensor) -> torch.Size:

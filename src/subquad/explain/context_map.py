@@ -25,6 +25,19 @@ def column_shares(factors: Factors, position: int) -> Tensor:
     return (lengths / lengths.sum().clamp_min(1e-30)).flatten()
 
 
+def column_strengths(factors: Factors) -> Tensor:
+    """Say how much each dictionary column adds to all positions together, the sum of |d_r| |c_rq| over q.
+
+    Args:
+        factors: As above.
+
+    Returns:
+        Shares that sum to one, (heads * rank,); all zero if nothing is added.
+    """
+    lengths = torch.linalg.vector_norm(factors.dictionary, dim=1) * factors.codes.abs().sum(dim=2)
+    return (lengths / lengths.sum().clamp_min(1e-30)).flatten()
+
+
 def column_map(factors: Factors, column: int) -> Tensor:
     """Return how much a dictionary column adds to each position, |d_r| |c_rq|, (positions,).
 

@@ -15,7 +15,7 @@ QUALITY = 80
 Pixels = NDArray[np.uint8]
 
 # From nothing to much: dark violet, red, orange, pale yellow; of even steps in lightness.
-_RAMP = np.array(
+RAMP = np.array(
     [(0, 0, 4), (59, 15, 112), (140, 41, 129), (222, 73, 104), (254, 159, 109), (252, 253, 191)], dtype=float
 )
 
@@ -45,10 +45,10 @@ def data_uri(picture: Pixels, kind: Literal["jpeg", "png"] = "jpeg", side: int =
 def heat_picture(values: NDArray[np.floating], low: float, high: float) -> Pixels:
     """Paint a map of numbers, (h, w) to RGB (h, w, 3), on a scale that is common to several maps."""
     share = np.clip((np.asarray(values, float) - low) / (high - low if high > low else 1.0), 0, 1)
-    place = share * (len(_RAMP) - 1)
-    below = np.minimum(place.astype(int), len(_RAMP) - 2)
+    place = share * (len(RAMP) - 1)
+    below = np.minimum(place.astype(int), len(RAMP) - 2)
     rest = (place - below)[..., None]
-    return ((1 - rest) * _RAMP[below] + rest * _RAMP[below + 1]).round().astype(np.uint8)
+    return ((1 - rest) * RAMP[below] + rest * RAMP[below + 1]).round().astype(np.uint8)
 
 
 def enlarged(picture: Pixels, side: int = SIDE) -> Pixels:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from subquad.base.files import read_file, write_whole
 from subquad.explain.style import STYLE
@@ -50,6 +52,32 @@ class Picture:
 
     source: str
     caption: str
+
+
+@dataclass(frozen=True)
+class Script:
+    """What makes a page answer a click, without a network or another file.
+
+    Attributes:
+        code: Of ours; the page lets nothing run but exactly this.
+        data: What it reads, as JSON in the element `data`: no text in it can become markup.
+    """
+
+    code: str
+    data: Mapping[str, Any]
+
+    @property
+    def policy(self) -> str:
+        """What the page's policy says of scripts: the digest of the only one."""
+        digest = base64.b64encode(hashlib.sha256(self.code.encode()).digest()).decode()
+        return f"script-src 'sha256-{digest}'"
+
+    def html(self) -> str:
+        """Return the two elements at the end of a page."""
+        text = json.dumps(self.data, separators=(",", ":"), allow_nan=False)
+        for letter in "<>&":  # outside of strings JSON has none of them
+            text = text.replace(letter, f"\\u{ord(letter):04x}")
+        return f'<script type="application/json" id="data">{text}</script><script>{self.code}</script>'
 
 
 class Section:
@@ -102,14 +130,15 @@ class Section:
             f'<img class="figure" alt="{html.escape(description)}" src="data:image/png;base64,{data}">'
         )
 
-    def row(self, pictures: Iterable[Picture]) -> None:
-        """Add pictures side by side; below each other where there is no room."""
+    def row(self, pictures: Iterable[Picture], *, broad: bool = False) -> None:
+        """Add pictures side by side, of broad ones few; below each other where there is no room."""
         figures = (
             f'<figure><img alt="{html.escape(p.caption)}" src="{html.escape(p.source)}">'
             f"<figcaption>{html.escape(p.caption)}</figcaption></figure>"
             for p in pictures
         )
-        self._parts.append(f'<div class="row">{"".join(figures)}</div>')
+        kind = "row broad" if broad else "row"
+        self._parts.append(f'<div class="{kind}">{"".join(figures)}</div>')
 
     def charts(self, charts: Iterable[tuple[str, str]]) -> None:
         """Add drawings of `subquad.explain.charts`, each with its title."""
@@ -123,6 +152,19 @@ class Section:
         """Say what colours stand for: names, each with a colour of CSS."""
         spans = (f"<span>{_swatch(color)}{html.escape(name)}</span>" for name, color in names)
         self._parts.append(f'<p class="key">{"".join(spans)}</p>')
+
+    def shaded(self, pieces: Iterable[tuple[str, float, str]]) -> None:
+        """Add a text whose pieces are shaded: each with 0 to 1, how dark, and what is told at the pointer."""
+        spans = (
+            f'<span class="heat" style="--share:{100 * share:.0f}%" title="{html.escape(told)}">'
+            f"{html.escape(text)}</span>"
+            for text, share, told in pieces
+        )
+        self._parts.append(f'<div class="shaded">{"".join(spans)}</div>')
+
+    def markup(self, markup: str) -> None:
+        """Add markup as it is: of ours alone, in which whatever comes from a file is escaped already."""
+        self._parts.append(markup)
 
     def command(self, what: str, command: str) -> None:
         """Add a command to paste, and what it does."""
@@ -139,10 +181,12 @@ class HtmlReport(Section):
     Args:
         title: Heading of the page.
         lead: One paragraph below it.
+        script: That runs in the page; None, as of most pages: none does.
     """
 
-    def __init__(self, title: str, lead: str) -> None:
+    def __init__(self, title: str, lead: str, script: Script | None = None) -> None:
         super().__init__(title)
+        self.script = script
         self._head = f"<h1>{html.escape(title)}</h1><p>{html.escape(lead)}</p>"
         self._titles: list[str] = []
 
@@ -165,27 +209,31 @@ class HtmlReport(Section):
         """Write the page, all at once."""
         links = (f'<a href="#part{n}">{html.escape(title)}</a>' for n, title in enumerate(self._titles, 1))
         nav = f"<nav>{''.join(links)}</nav>" if self._titles else ""
+        policy, script = _POLICY, ""
+        if self.script is not None:
+            policy, script = f"{_POLICY}; {self.script.policy}", self.script.html()
         page = (
             f'<!doctype html><html lang="en"><head><meta charset="utf-8">{MARK}'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{html.escape(self.title)}</title><style>{STYLE}</style></head>"
-            f"<body>{self._head}{nav}{self.html()}</body></html>"
+            f"<body>{self._head}{nav}{self.html()}{script}</body></html>"
         )
         write_whole(path, page.encode(errors="replace"))  # names of files may hold half a character
 
 
-def refuse_foreign_page(path: str | Path, remedy: str) -> None:
+def refuse_foreign_page(path: str | Path, remedy: str, mark: bytes = MARK.encode()) -> None:
     """Raise ValueError if something else than a report of ours would be replaced.
 
     Args:
         path: Of the page.
         remedy: What to do, at the end of the sentence.
+        mark: Among the first bytes of what is ours.
     """
     path = Path(path)
     if not path.exists():
         return
-    if path.is_dir() or MARK.encode() not in read_file(path, LARGEST_PAGE)[:1000]:
+    if path.is_dir() or mark not in read_file(path, LARGEST_PAGE)[:1000]:
         raise ValueError(f"{path} is there already and is no report of subquad; {remedy}.")
 
 

@@ -43,6 +43,7 @@ td.good { color: var(--good); } td.bad { color: var(--bad); }
 img { max-width: 100%; height: auto; border-radius: 6px; } .figure { background: #fff; }
 .row { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem;
        margin: .3rem 0 1rem; break-inside: avoid; }
+.row.broad { grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)); }
 .row figure { margin: 0; } .row img { display: block; width: 100%; max-width: 26rem; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr));
           gap: 1.2rem; }
@@ -52,6 +53,23 @@ svg text { fill: var(--soft); font: 12px system-ui, sans-serif; font-variant-num
 svg .grid { stroke: var(--line); stroke-width: 1; } svg .zero { stroke: var(--soft); stroke-dasharray: 4 3; }
 svg .line { fill: none; stroke-width: 2; stroke-linejoin: round; }
 svg .faint { opacity: .3; stroke-width: 1.2; }
+.shaded { white-space: pre-wrap; overflow-wrap: anywhere; font: .92rem/1.9 ui-monospace, monospace;
+          border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; max-height: 30rem;
+          overflow-y: auto; }
+.shaded .heat { background: color-mix(in srgb, var(--heat) var(--share), transparent); border-radius: 2px; }
+.click { position: relative; overflow: hidden; cursor: crosshair; border-radius: 6px; max-width: 40rem;
+         touch-action: manipulation; }
+.click img { display: block; width: 100%; border-radius: 0; }
+.click canvas { position: absolute; left: 0; top: 0; pointer-events: none; image-rendering: pixelated;
+                opacity: .72; }
+.click:focus-visible { outline: 3px solid var(--c0); outline-offset: 2px; }
+.click i { position: absolute; width: 13px; height: 13px; margin: -7px 0 0 -7px; border: 2px solid #fff;
+           border-radius: 50%; box-shadow: 0 0 0 2px #000; pointer-events: none; }
+.choices { display: flex; flex-wrap: wrap; gap: .4rem; margin: .6rem 0; min-height: 2.2rem; }
+.choices button { font: inherit; font-size: .88rem; color: var(--ink); background: var(--box);
+                  cursor: pointer; border: 1px solid var(--line); border-radius: 6px; padding: .25rem .7rem; }
+.choices button[aria-pressed=true] { border-color: var(--c0); box-shadow: inset 0 0 0 1px var(--c0); }
+[hidden] { display: none !important; }
 pre { background: var(--box); border-radius: 6px; padding: .6rem .8rem; margin: .25rem 0 1rem;
       overflow-x: auto;
       user-select: all; -webkit-user-select: all; font: .86rem/1.5 ui-monospace, monospace; }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from subquad.engine.plan import Plan
     from subquad.engine.sample_counts import SampleCounts
     from subquad.engine.scores import Scores
+    from subquad.explain.explanation import Explanation
     from subquad.explain.report import Section
     from subquad.models import NetworkConfig
 
@@ -36,6 +37,7 @@ class Task(ABC):
         fit_defaults: What options of training are if they are not given, where it is not as usual.
         generates: The command `subquad generate` of its networks, "package.module:function"; "" if they make
             nothing.
+        explains: What `subquad explain` shows a network of it, such as "a picture"; "" if it explains none.
     """
 
     name: ClassVar[str]
@@ -47,6 +49,7 @@ class Task(ABC):
     counts: ClassVar[str] = ""
     fit_defaults: ClassVar[Mapping[str, Any]] = {}
     generates: ClassVar[str] = ""
+    explains: ClassVar[str] = ""
 
     # subquad fit, in this order
 
@@ -153,6 +156,22 @@ class Task(ABC):
             options: As they were parsed.
             run: As above.
         """
+
+    # subquad explain
+
+    def add_explain_options(self, p: Parser, run: Mapping[str, Any]) -> None:
+        """Add what an explanation is told beside `input`, `model` and the files; `run` as above."""
+        return
+
+    def explain(self, network: Any, options: Any, run: Mapping[str, Any]) -> Explanation:
+        """Return what a network makes of `options.input`; only of a task that `explains`.
+
+        Args:
+            network: On its device.
+            options: As they were parsed.
+            run: As above.
+        """
+        raise NotImplementedError
 
     # subquad report, subquad compare
 

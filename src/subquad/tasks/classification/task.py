@@ -22,6 +22,7 @@ from subquad.tasks.classification.scores import ClassificationScores
 
 if TYPE_CHECKING:
     from subquad.engine.sample_counts import SampleCounts
+    from subquad.explain.explanation import Explanation
     from subquad.explain.report import Section
     from subquad.tasks.classification.data.module import ClassificationData
     from subquad.tasks.classification.learner import ClassificationLearner
@@ -34,6 +35,7 @@ class Classification(Task):
     default_model = "conv_tiny"
     formats = ("class_folder", "cifar10", "fashion_mnist")
     counts = "images"
+    explains = "a picture"
     score_meaning = "Top-1 accuracy: the share of pictures whose likeliest class is the right one."
     fit_defaults = {  # noqa: RUF012
         "optimizer.lr": 1e-3,
@@ -117,6 +119,18 @@ class Classification(Task):
         from subquad.tasks.classification.commands.predict import predict
 
         return predict(network, options)
+
+    def add_explain_options(self, p: Parser, run: Mapping[str, Any]) -> None:
+        """Add the pixel."""
+        from subquad.tasks.classification.commands.explain import add_options
+
+        add_options(p)
+
+    def explain(self, network: Any, options: Any, run: Mapping[str, Any]) -> Explanation:
+        """Return the class, code maps, residual, spectrum, and the context of a pixel."""
+        from subquad.tasks.classification.commands.explain import explain
+
+        return explain(network, options)
 
     def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
         """Return which class each picture was told to be."""

@@ -21,6 +21,7 @@ from subquad.tasks.language.network import LanguageModelOptions, resolve
 from subquad.tasks.language.scores import LanguageScores
 
 if TYPE_CHECKING:
+    from subquad.explain.explanation import Explanation
     from subquad.tasks.language.data.module import LanguageData
     from subquad.tasks.language.learner import LanguageLearner
 
@@ -32,6 +33,7 @@ class Language(Task):
 
     name = "language"
     default_model = "ham_lm_tiny"
+    explains = "the end of a text file"
     generates = "subquad.tasks.language.commands.generate:main"
     score_meaning = (
         "Bits per byte: what a byte of text that was not trained on would cost, were it stored by what the "
@@ -123,6 +125,18 @@ class Language(Task):
         from subquad.tasks.language.commands.predict import predict
 
         return predict(network, options)
+
+    def add_explain_options(self, p: Parser, run: Mapping[str, Any]) -> None:
+        """Add how much of the text is read."""
+        from subquad.tasks.language.commands.explain import add_options
+
+        add_options(p)
+
+    def explain(self, network: Any, options: Any, run: Mapping[str, Any]) -> Explanation:
+        """Return what comes next, and the influence of each token before it."""
+        from subquad.tasks.language.commands.explain import explain
+
+        return explain(network, options)
 
     def next_commands(self, run: str, data: Any) -> Sequence[tuple[str, Sequence[str]]]:
         """Return how to have it write, how to measure a longer context, and how to export it."""

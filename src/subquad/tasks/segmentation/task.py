@@ -26,6 +26,7 @@ from subquad.tasks.segmentation.protocol_options import ProtocolOptions, protoco
 if TYPE_CHECKING:
     from subquad.engine.plan import Plan
     from subquad.engine.sample_counts import SampleCounts
+    from subquad.explain.explanation import Explanation
     from subquad.explain.report import Section
     from subquad.tasks.segmentation.data.module import SegmentationData
     from subquad.tasks.segmentation.learner import SegmentationLearner
@@ -43,6 +44,7 @@ class Segmentation(Task):
     formats = ("folder", *ANNOTATIONS, *PUBLISHED_SETS)
     kept_of_run = ("data", "model", "seed", "protocol")
     counts = "images"
+    explains = "a picture"
     score_meaning = (
         "Mean IoU: for each class, of the pixels that are of it or that the network says are, the share "
         "that is both; then the mean over the classes, so that rare ones count as much as frequent ones. "
@@ -174,6 +176,18 @@ class Segmentation(Task):
 
         network = for_inference(network)
         return predict(fast(network, options) if options.fast else network, options)
+
+    def add_explain_options(self, p: Parser, run: Mapping[str, Any]) -> None:
+        """Add the pixel."""
+        from subquad.tasks.segmentation.commands.explain import add_options
+
+        add_options(p)
+
+    def explain(self, network: Any, options: Any, run: Mapping[str, Any]) -> Explanation:
+        """Return classes, code maps, residual, spectrum, and the context of a pixel."""
+        from subquad.tasks.segmentation.commands.explain import explain
+
+        return explain(network, options)
 
     def count_samples(self, network: Any, data: Any, options: Any, most: int) -> SampleCounts:
         """Return the confusion of each picture."""

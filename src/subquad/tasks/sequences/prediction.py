@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +12,18 @@ from torch.nn.utils.rnn import pad_sequence
 
 from subquad.engine.progress import note
 from subquad.nn.mode import evaluating
+
+
+@contextmanager
+def hashing_alike(device: torch.device) -> Iterator[None]:
+    """Let what hashes at random do it the same way each time, and leave the random numbers as they were.
+
+    Args:
+        device: Where the network is.
+    """
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        yield
 
 
 @torch.no_grad()
@@ -36,8 +49,7 @@ def predict_sequences(network: nn.Module, sequences: Sequence[Tensor], batch_siz
     if not config.mixes_lengths:
         groups = order.split(lengths.unique(return_counts=True)[1].tolist())
     outputs = []
-    with evaluating(network), torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(0)
+    with evaluating(network), hashing_alike(device):
         for batch in (batch for group in groups for batch in group.split(batch_size)):
             note(f"{sum(map(len, outputs)):,} of {len(order):,} sequences")
             inputs = pad_sequence([sequences[index] for index in batch.tolist()], batch_first=True)

@@ -20,6 +20,7 @@ from subquad.tasks.sequences.network import SequenceModelOptions, resolve
 from subquad.tasks.sequences.scores import SequenceScores
 
 if TYPE_CHECKING:
+    from subquad.explain.explanation import Explanation
     from subquad.tasks.sequences.data.module import SequenceData
     from subquad.tasks.sequences.learner import SequenceLearner
 
@@ -34,6 +35,7 @@ class Sequences(Task):
     default_model = "paramixer"
     formats = ("csv", "text", "image", "long_document", "genome", "listops", "pathfinder")
     predicts_by_run = True
+    explains = "a sequence of a table (.csv, .tsv, .jsonl), FASTA or a .txt file"
     fit_defaults = {  # noqa: RUF012
         "optimizer.lr": 1e-3,
         "optimizer.exempt": "norms_and_biases",
@@ -146,6 +148,18 @@ class Sequences(Task):
         from subquad.tasks.sequences.commands.predict import predict
 
         return predict(network, options, run)
+
+    def add_explain_options(self, p: Parser, run: Mapping[str, Any]) -> None:
+        """Add which sequence, and how it is read; as in the run if it is not said."""
+        from subquad.tasks.sequences.commands.explain import add_options
+
+        add_options(p, run)
+
+    def explain(self, network: Any, options: Any, run: Mapping[str, Any]) -> Explanation:
+        """Return the class, the influence of each position, and the links."""
+        from subquad.tasks.sequences.commands.explain import explain
+
+        return explain(network, options, run)
 
     def format_of(self, path: Path) -> str | None:
         """Return "csv" for a file: it is a table."""

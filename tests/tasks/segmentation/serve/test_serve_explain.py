@@ -10,8 +10,8 @@ from serving import application, encoded, opened, post, sentence, telling_networ
 from subquad import create_model
 from subquad.engine.preprocess import preprocess
 from subquad.explain.code_maps import ham_factors
+from subquad.tasks.segmentation.codes import codes_of
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.serve.codes import codes_of
 from subquad.tasks.segmentation.tiling import Tiling
 
 PIXELS = waves(64, 96)

@@ -9,10 +9,10 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from subquad.explain.codes import Codes
 from subquad.models import SegmentationNetwork
 from subquad.models.card import model_card
 from subquad.tasks.segmentation.drawing import encoded, names_of, palette_of
-from subquad.tasks.segmentation.serve.codes import Codes
 from subquad.tasks.segmentation.serve.inference import Prediction
 from subquad.tasks.segmentation.serve.limits import Limits
 

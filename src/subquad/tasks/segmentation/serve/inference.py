@@ -17,11 +17,12 @@ from torch import Tensor
 from subquad.data.decoding import TooManyPixelsError
 from subquad.data.pictures import read_picture
 from subquad.explain.code_maps import last_ham
+from subquad.explain.codes import Codes
 from subquad.models import SegmentationNetwork
 from subquad.nn.sharing import evaluating_steps
+from subquad.tasks.segmentation.codes import codes_of
 from subquad.tasks.segmentation.drawing import encoded, mask_picture, palette_of
 from subquad.tasks.segmentation.labels import predict_labels
-from subquad.tasks.segmentation.serve.codes import Codes, codes_of
 from subquad.tasks.segmentation.serve.limits import Refusal, pixels_at_once
 from subquad.tasks.segmentation.serve.questions import Question
 from subquad.tasks.segmentation.tiles import predict_tiles
