@@ -159,7 +159,9 @@ def _parts(experiment: Experiment) -> ModuleType | None:
 
 
 def _is(line: dict[str, Any], key: dict[str, Any]) -> bool:
-    return all(line.get(name) == value for name, value in key.items())
+    """Say whether a line is of a training, whatever the order of its options, none of which is given twice."""
+    same = all(line.get(name) == value for name, value in key.items() if name != "options")
+    return same and sorted(line.get("options", [])) == sorted(key["options"])
 
 
 def _known_elsewhere(experiment: Experiment, key: dict[str, Any]) -> dict[str, Any] | None:
