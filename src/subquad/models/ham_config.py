@@ -24,8 +24,8 @@ class WithHam(NetworkConfig):
         solver: Of the decomposition: NMF, VQ or CD.
         steps: Iterations while training.
         eval_steps: Iterations in evaluation; None takes `steps`.
-        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient, None two, or all with a start
-            that is learned.
+        grad_steps: Last iterations kept in the graph; 0 is the one-step gradient, None two, or all with a
+            start that is learned.
         start: Where the dictionary starts while training: "random", "fixed", "learned" or "running".
         precision: Of the ham's long products: "float32", or "bfloat16" where the machine has it.
     """

@@ -159,7 +159,7 @@ def _parts(experiment: Experiment) -> ModuleType | None:
 
 
 def _is(line: dict[str, Any], key: dict[str, Any]) -> bool:
-    """Say whether a line is of a training, whatever the order of its options, none of which is given twice."""
+    """Say whether a line is of a training, whatever the order of its options; none is given twice."""
     same = all(line.get(name) == value for name, value in key.items() if name != "options")
     return same and sorted(line.get("options", [])) == sorted(key["options"])
 
