@@ -21,7 +21,7 @@ from classification_data import fit_classes, write_classes
 from cli_helpers import fit_arguments, write_data
 from hamgan_data import TINY as TINY_HAMGAN
 from hamgan_data import write_class_folder
-from subquad.cli import advise, bench, convert, data, export, info, models, replay, report
+from subquad.cli import advise, bench, convert, data, export, info, models, replay, report, reproduce
 from subquad.cli import compare as compare_runs
 from subquad.cli.main import main
 from subquad.engine.nan_batch import NanBatch
@@ -114,7 +114,7 @@ def test_options_of_other_commands():
     own = {name: import_module(command.where.partition(":")[0]) for name, command in commands().items()}
     modules = {
         "advise": advise, "compare": compare_runs, "convert": convert, "export": export, "info": info,
-        "models": models, "replay": replay, "report": report, **own,
+        "models": models, "replay": replay, "report": report, "reproduce": reproduce, **own,
     }  # fmt: skip
     for name, module in modules.items():
         compare(f"options/{name}.txt", listed(module.parser()))

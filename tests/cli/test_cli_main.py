@@ -13,7 +13,7 @@ from subquad.tasks import commands
 
 COMMANDS = [
     "plan", "fit", "test", "report", "compare", "predict", "explain", "generate", "export", "models", "info",
-    "convert", "bench", "advise", "data", "replay", "demo", "serve", "features",
+    "convert", "bench", "advise", "data", "reproduce", "replay", "demo", "serve", "features",
 ]  # fmt: skip
 
 
