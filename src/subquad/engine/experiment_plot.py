@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from subquad.engine.experiment import Experiment
-from subquad.engine.experiment_results import Line, of_case
+from subquad.engine.experiment_results import Line, case_names, of_case
 
 BLUE, GREY = "#2563ab", "#9aa3ad"
 
@@ -28,7 +28,7 @@ def plot_cases(experiment: Experiment, lines: Sequence[Line], path: Path) -> boo
     factor = 100 if experiment.percent else 1
     found = {
         case: [factor * line[experiment.score] for line in of]
-        for case in experiment.cases
+        for case in case_names(experiment, lines)
         if (of := of_case(lines, case))
     }
     if not found:
