@@ -28,10 +28,8 @@ def product() -> None:
     found = read(SPEED / "mixing.json")
     plain = found["rows"][0]
     size = f"batch {found['batch']}, {found['length']:,} positions, {found['dim']} channels"
-    print(
-        f"One product with a sparse factor, {size}, {found['links']} links; medians of {found['repeats']} rounds"
-    )
-    print(f"{where(found['environment'])}:\n")
+    print(f"One product with a sparse factor, {size}, {found['links']} links;")
+    print(f"medians of {found['repeats']} rounds {where(found['environment'])}:\n")
     print("| way | forward, ms | times faster | with backward, ms | times faster | kept for it, MiB |")
     print(f"|---|{'--:|' * 5}")
     for row in found["rows"]:

@@ -132,10 +132,8 @@ def _train(
         seconds = round(time.monotonic() - begun, 1)
         scores = learner.scores.to_json()
         if experiment.best:
-            scores = {
-                **_best_scores(learner, folder, options),
-                f"last_{experiment.score}": scores[experiment.score],
-            }
+            last = {f"last_{experiment.score}": scores[experiment.score]}
+            scores = _best_scores(learner, folder, options) | last
     found = {"seconds": seconds, **_scores(scores)}
     found["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
     if (measure := getattr(parts, "measure", None)) is not None:
@@ -146,11 +144,8 @@ def _train(
 
 def _best_scores(learner: Learner, folder: Path, options: Any) -> dict[str, Any]:
     """Score the best weights on the test set, and leave them in the network."""
-    some = (
-        []
-        if (most := options.trainer.limit_test_batches) is None
-        else [f"--trainer.limit_test_batches={most}"]
-    )
+    most = options.trainer.limit_test_batches  # which a run does not hand on to its test
+    some = [] if most is None else [f"--trainer.limit_test_batches={most}"]
     run_test([str(folder), f"--json={folder / 'test.json'}", *some])
     learner.network.load_state_dict(load_model(folder / WEIGHTS).state_dict())
     return json.loads((folder / "test.json").read_text())
@@ -161,12 +156,10 @@ def _arguments(experiment: Experiment, key: dict[str, Any]) -> list[str]:
     root = []
     if experiment.data:
         root = [f"--data.root={data_folder(experiment.data, None, who=experiment.name, give='it there')}"]
-    options = [
-        option.replace(SHARED, str(data_folder("", None, who=experiment.name, give="files of yours")))
-        if SHARED in option
-        else option
-        for option in key["options"]
-    ]
+    options = key["options"]
+    if any(SHARED in option for option in options):
+        shared = str(data_folder("", None, who=experiment.name, give="files of yours"))
+        options = [option.replace(SHARED, shared) for option in options]
     return [f"--config={recipe}", f"--seed={key['seed']}", *root, *options]
 
 
