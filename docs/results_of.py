@@ -17,7 +17,7 @@ from subquad.engine.experiment_results import read_lines, table_text
 ROOT = Path(__file__).parents[1]
 # What a line says of where it comes from. Older results without a commit have the one that recorded them.
 WORDS = {
-    "seed": "seed", "device": "device", "threads": "thread", "torch": "torch", "commit": "commit",
+    "seed": "seed", "device": "device", "threads": "threads:", "torch": "torch", "commit": "commit",
     "recorded": "recorded by commit",
 }  # fmt: skip
 MOST = 3  # that are listed; of more their number, the first and the last
@@ -50,14 +50,15 @@ def _where(lines: list[dict]) -> str:
     """Return on what the runs were made, with which seeds, and by which commits."""
     told = []
     for name, word in WORDS.items():
-        found = dict.fromkeys(str(line[name]) for line in lines if line.get(name) is not None)
+        found = dict.fromkeys(str(line[name]).partition("+")[0] for line in lines if name in line)
         if not found:
             continue
         listed = sorted(found) if name == "seed" else [*found]
         if len(listed) > MOST:
             told.append(f"{len(listed)} {word}s, {listed[0]} to {listed[-1]}")
         else:
-            told.append(f"{word}{'s' * (len(listed) > 1 and name != 'torch')} {', '.join(listed)}")
+            several = len(listed) > 1 and name in ("seed", "device", "commit", "recorded")
+            told.append(f"{word}{'s' * several} {', '.join(listed)}")
     return f": {'; '.join(told)}." if told else ""
 
 
