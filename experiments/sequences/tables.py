@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-TASKS = {"adding": "Adding", "order": "Temporal Order"}
+TASKS = {"adding": "Adding", "order": "Temporal\N{NO-BREAK SPACE}Order"}
 READOUTS = {"cls": "one position", "flatten": "all, side by side", "mean": "their mean"}
 SAMPLES, BATCH, SHORT = "--data.samples=", "--data.batch_size=", "--first=16"
 Run = dict[str, Any]
@@ -40,7 +40,8 @@ def errors(runs: list[Run]) -> str:
     if len(set(each)) < 2:
         return ", ".join(each)
     values = [100 * run["error"] for run in runs]
-    return f"{', '.join(each)} ({statistics.mean(values):.1f} ± {statistics.stdev(values):.1f})"
+    spread = f"({statistics.mean(values):.1f} ± {statistics.stdev(values):.1f})"
+    return f"{', '.join(each)} {spread.replace(' ', chr(0xA0))}"  # in one piece where a cell is narrow
 
 
 def grouped(runs: list[Run]) -> dict[tuple[Any, ...], list[Run]]:

@@ -131,6 +131,7 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
 def table_text(experiment: Experiment, lines: Sequence[Line]) -> str:
     """Return the tables of an experiment in markdown: its own, or that of its cases; "" without results."""
     if experiment.tables:
-        return own_table(experiment)
+        has_results = any(experiment.folder.rglob("*.json*"))
+        return own_table(experiment) if has_results else ""
     table = case_table(experiment, lines)
     return markdown(table) if len(table) > 1 else ""
