@@ -12,9 +12,15 @@ from sphinx.application import Sphinx
 
 from subquad.engine.experiment import read_experiment
 from subquad.engine.experiment_plot import plot_cases
-from subquad.engine.experiment_results import case_table, markdown, own_table, read_lines
+from subquad.engine.experiment_results import read_lines, table_text
 
 ROOT = Path(__file__).parents[1]
+# What a line says of where it comes from. Older results without a commit have the one that recorded them.
+WORDS = {
+    "seed": "seed", "device": "device", "threads": "threads:", "torch": "torch", "commit": "commit",
+    "recorded": "recorded by commit",
+}  # fmt: skip
+MOST = 3  # that are listed; of more their number, the first and the last
 
 
 def text_of(name: str, pictures: Path) -> str:
@@ -29,14 +35,11 @@ def text_of(name: str, pictures: Path) -> str:
     parts = [f"**{experiment.question}**"]
     if experiment.shows:
         parts.append(experiment.shows)
-    if experiment.cases:
-        rows = case_table(experiment, lines)
-        parts.append(markdown(rows) if len(rows) > 1 else "*No results yet.*")
+    parts.append(table_text(experiment, lines) or "*No results yet.*")
+    if not experiment.tables:
         pictures.mkdir(exist_ok=True)
         if plot_cases(experiment, lines, pictures / f"{name}.svg"):
             parts.append(f"![{experiment.question}]({pictures.name}/{name}.svg)")
-    else:
-        parts.append(own_table(experiment))
     if experiment.expected:
         parts.append(f"*Expected before the first run:* {experiment.expected}")
     parts.append(f"`subquad reproduce {name}`{_where(lines)}")
@@ -44,13 +47,19 @@ def text_of(name: str, pictures: Path) -> str:
 
 
 def _where(lines: list[dict]) -> str:
-    """Return on what the runs were made, and by which commits."""
+    """Return on what the runs were made, with which seeds, and by which commits."""
     told = []
-    for name in ("device", "threads", "torch", "commit"):
-        found = sorted({str(line[name]) for line in lines if line.get(name) is not None})
-        if found:
-            told.append(f"{name} {', '.join(found)}")
-    return f" ({'; '.join(told)})" if told else ""
+    for name, word in WORDS.items():
+        found = dict.fromkeys(str(line[name]).partition("+")[0] for line in lines if name in line)
+        if not found:
+            continue
+        listed = sorted(found) if name == "seed" else [*found]
+        if len(listed) > MOST:
+            told.append(f"{len(listed)} {word}s, {listed[0]} to {listed[-1]}")
+        else:
+            several = len(listed) > 1 and name in ("seed", "device", "commit", "recorded")
+            told.append(f"{word}{'s' * several} {', '.join(listed)}")
+    return f": {'; '.join(told)}." if told else ""
 
 
 class ExperimentDirective(Directive):
@@ -64,8 +73,8 @@ class ExperimentDirective(Directive):
 
         assert isinstance(self.state, MockState)
         environment = self.state.document.settings.env
-        environment.note_dependency(str(ROOT / "experiments" / self.arguments[0] / "results.jsonl"))
-        environment.note_dependency(str(ROOT / "experiments" / self.arguments[0] / "experiment.yaml"))
+        for path in (ROOT / "experiments" / self.arguments[0]).iterdir():
+            environment.note_dependency(str(path))
         parent = nodes.Element()
         text = text_of(self.arguments[0], Path(environment.srcdir) / "results_pictures")
         block = StringList(text.splitlines(), self.arguments[0])

@@ -1,6 +1,6 @@
 """One small HamGAN with the hamburger, with self-attention and with no context, some seeds each.
 
-SUBQUAD_DATA=... python experiments/hamgan/run.py --steps 2000     writes results.json and a grid for each run
+SUBQUAD_DATA=... python experiments/hamgan/run.py --steps 2000     adds a line and a grid for each run
 
 Each run is a process of its own, so that its memory is its own. What is not known here goes to
 `subquad fit`, such as --data.batch_size 64 --trainer.accelerator cuda.
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 
+from subquad.engine.experiment_results import add_line
 from subquad.tasks.fitting import fit, fit_parser
 from subquad.tasks.generation.commands.evaluate import open_others, pictures
 from subquad.tasks.generation.commands.features import main as make_features
@@ -74,7 +75,7 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
     network = task.network.to(device).eval()
     real = TASK.open_data(options, network.config).datasets["test"]
     others = open_others(network.config, options.data, real)
-    protocol = GenerationProtocol(samples=10_000, seed=1000)
+    protocol = GenerationProtocol(samples=given.samples, seed=1000, allow_small=given.samples < 10_000)
     scores = score_generator(
         network.generator,
         open_features(given.features, None).to(device),
@@ -84,7 +85,7 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         batch_size=200,
     )
     return {
-        "context": context,
+        "case": context,
         "seed": seed,
         "parameters": sum(p.numel() for p in network.parameters()),
         "curve": [[int(row["step"]) + 1, float(row["val/proxy-FID"])] for row in rows],
@@ -93,7 +94,7 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         "memory_of": "most tensors on the GPU at once, in training and its evaluations"
         if on_gpu
         else "most of the process at once, with Python, the data and the evaluations",
-        "final": scores.to_json(),
+        **scores.to_json(),
     }
 
 
@@ -123,7 +124,8 @@ def main() -> None:
     arguments.add_argument("--data", default="fashion_mnist", choices=("fashion_mnist", "cifar10"))
     arguments.add_argument("--features", help="proxy features; made with --feature_epochs if not given")
     arguments.add_argument("--feature_epochs", type=int, default=2)
-    arguments.add_argument("--output", default=str(HERE / "results.json"))
+    arguments.add_argument("--output", default=str(HERE / "results.jsonl"))
+    arguments.add_argument("--samples", type=int, default=10_000, help="images of the last evaluation")
     arguments.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     given, extra = arguments.parse_known_args()
     given.recipe = given.recipe or str(RECIPES / f"{given.data}.yaml")
@@ -140,28 +142,29 @@ def main() -> None:
     runs, one = [], Path(given.output).with_suffix(".one")
     for seed in given.seeds:
         for context in given.contexts:
-            same = [f"--{name}={getattr(given, name)}" for name in ("steps", "evaluations", "recipe")]
+            same = [
+                f"--{name}={getattr(given, name)}" for name in ("steps", "evaluations", "recipe", "samples")
+            ]
             same += [f"--features={given.features}", f"--output={given.output}"]
             command = [sys.executable, __file__, "--one", context, str(seed), *same, *extra]
             subprocess.run(command, check=True)
             runs.append(json.loads(one.read_text()))
             one.unlink()
-            result = {
+            where = {
                 "commit": commit.stdout.strip(),
                 "device": device_name(),
                 "torch": torch.__version__,
-                "recipe": Path(given.recipe).name,
+                "recipe": f"hamgan/{Path(given.recipe).name}",
                 "steps": given.steps,
                 "options": extra,
-                "runs": runs,
             }
-            Path(given.output).write_text(json.dumps(result, indent=1) + "\n")
+            add_line(Path(given.output), runs[-1] | where)
     print("| context | proxy-FID | classes recognised | ms / step | MB at most |\n|---|--:|--:|--:|--:|")
     for context in given.contexts:
-        mine = [r for r in runs if r["context"] == context]
-        distances = [r["final"]["distance"] for r in mine]
+        mine = [r for r in runs if r["case"] == context]
+        distances = [r["distance"] for r in mine]
         spread = statistics.stdev(distances) if len(mine) > 1 else float("nan")
-        right = 100 * statistics.mean(r["final"]["class_accuracy"] for r in mine)
+        right = 100 * statistics.mean(r["class_accuracy"] for r in mine)
         milliseconds = statistics.median(r["milliseconds_per_step"] for r in mine)
         megabytes = max(r["megabytes"] for r in mine)
         print(

@@ -2,7 +2,7 @@
 
 pip install segmentation-models-pytorch
 python experiments/nuclei/rivals.py fit --config recipes/nuclei.yaml --model.name smp_unet \\
-    --model.pretrained null --output runs/nuclei_unet
+    --model.pretrained null --model.detail_stride null --output runs/nuclei_unet
 
 They are a family of networks as another package would announce it (docs/add_a_network.md): everything but the
 decoder is the same, the pretrained encoder, the data, the losses, the schedule, the evaluation.

@@ -1,13 +1,12 @@
 """Whole images against tiles, with a dictionary of their own and with a shared one.
 
-python experiments/tiles/run.py CHECKPOINT IMAGES --labels LABELS       writes experiments/tiles/results.json
+python experiments/tiles/run.py CHECKPOINT IMAGES --labels LABELS       adds lines to results.jsonl
 
 The images must be small enough that the whole of one fits: that is what the tiles are compared with.
 """
 
 import argparse
 import ctypes
-import json
 import platform
 import subprocess
 import time
@@ -20,6 +19,7 @@ from torch.nn import functional as F
 from subquad import load_model
 from subquad.data.pictures import read_image
 from subquad.engine.checkpoints import checkpoint_path
+from subquad.engine.experiment_results import add_line
 from subquad.tasks.segmentation.commands.predict import find_images
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data.labels import LabelSet
@@ -121,7 +121,8 @@ def main() -> None:
     arguments.add_argument("--overlap", type=float, default=0.25)
     arguments.add_argument("--most", type=int, default=40, help="images at most")
     arguments.add_argument("--device", default="cpu")
-    arguments.add_argument("--output", type=Path, default=HERE / "results.json")
+    arguments.add_argument("--name", default="", help="of the images, in the tables")
+    arguments.add_argument("--output", type=Path, default=HERE / "results.jsonl")
     given = arguments.parse_args()
     network = load_model(checkpoint_path(given.checkpoint)).to(given.device).eval()
     config = network.config
@@ -157,14 +158,15 @@ def main() -> None:
         name: value for name, value in vars(given).items() if name in ("zoom", "stitch", "tile", "overlap")
     }
     results = [way.result() for way in ways]
-    content = {
+    where = {
         "commit": commit.stdout.strip(),
         "device": torch.cuda.get_device_name() if given.device.startswith("cuda") else platform.machine(),
+        "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "options": options,
-        "ways": results,
     }
-    given.output.write_text(json.dumps(content, indent=1) + "\n")
+    for found in results:
+        about = {"case": found["way"], "pictures": given.name or str(given.images), "seed": 0, **options}
+        add_line(given.output, about | {k: v for k, v in found.items() if k != "way"} | where)
     print(f"{len(files)} images; {options}\n")
     print("| way | unlike whole | seam distance | seam pixels unlike | mean IoU | s / image | peak MiB |")
     print("|---|--:|--:|--:|--:|--:|--:|")

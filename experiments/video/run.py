@@ -1,18 +1,20 @@
 """Flicker and accuracy on made videos of Scenes, by the start of each frame's decomposition.
 
-python experiments/video/run.py CHECKPOINT --output experiments/video/results.json
+python experiments/video/run.py CHECKPOINT --output experiments/video/results.jsonl
 """
 
 import argparse
 import itertools
-import json
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from subquad import load_model
+from subquad.bench.environment import environment
 from subquad.engine.checkpoints import checkpoint_path
+from subquad.engine.experiment_results import add_line
 from subquad.nn.sharing import evaluating_steps
 from subquad.tasks.segmentation.confusion import ConfusionMatrix
 from subquad.tasks.segmentation.data.scenes import Scenes
@@ -63,27 +65,27 @@ def main():
     parser.add_argument("checkpoint")
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--noise", type=float, nargs="+", default=[2.0, 8.0], help="levels of 255 (sd)")
-    parser.add_argument("--output")
+    parser.add_argument("--output", type=Path, help="file of lines, to which each is added")
     options = parser.parse_args()
     network = load_model(checkpoint_path(options.checkpoint))
     scenes = Scenes(options.clips + 1, seed=7, size=(160, 160), split="val")
-    rows = []
+    place = environment(torch.device("cpu"))
+    where = {name: getattr(place, name) for name in ("commit", "device", "threads", "torch")}
     for noise, kind in itertools.product(options.noise, ("fixed", "pan", "cut")):
         rng = np.random.default_rng(0)
         clips = [clip((scenes[k], scenes[k + 1]), kind, noise, rng) for k in range(options.clips)]
         for way, how in WAYS.items():
             score, seconds, mean_iou = measure(network, clips, *how)
-            row = {"noise": noise, "camera": kind, "start": way, "flicker": 100 * score}
-            rows.append(row | {"mean_iou": 100 * mean_iou, "ms": 1000 * seconds})
+            row = {"case": way, "seed": 0, "noise": noise, "camera": kind, "flicker": 100 * score}
+            row |= {"mean_iou": 100 * mean_iou, "ms": 1000 * seconds}
             print(
-                "| {noise:g} | {camera} | {start} | {flicker:.3f} % | {mean_iou:.1f} | {ms:.0f} |".format(
-                    **rows[-1]
+                "| {noise:g} | {camera} | {case} | {flicker:.3f} % | {mean_iou:.1f} | {ms:.0f} |".format(
+                    **row
                 ),
                 flush=True,
             )
-    if options.output:
-        with open(options.output, "w") as file:
-            json.dump(rows, file, indent=1)
+            if options.output:
+                add_line(options.output, row | where)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`subquad reproduce`: lists, refuses in a sentence, trains what is missing and nothing twice."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -79,4 +80,7 @@ def test_each_training_is_done_once_and_a_small_version_leaves_no_line(experimen
 @pytest.mark.slow
 @pytest.mark.parametrize("name", experiment_names(OURS))
 def test_the_small_version_of_an_experiment_of_ours_runs(name, capfd):
-    assert reproduce(name, "--quick", "--experiments", OURS) == 0
+    code = reproduce(name, "--quick", "--experiments", OURS)
+    if code and "SUBQUAD_DATA" in capfd.readouterr().err and not os.environ.get("SUBQUAD_DATA"):
+        pytest.skip("its data are not there")
+    assert code == 0

@@ -141,7 +141,9 @@ def test_an_experiment_of_ours_has_what_it_shows_and_results_of_its_cases(name):
     lines = read_lines(experiment.results) if experiment.cases else []
     for found in lines:
         assert found["options"] == [*experiment.options, *experiment.cases[found["case"]]]
-        assert found["commit"] and found["device"] and found["seconds"] > 0
+        if "experiment" in found:  # lines of before `subquad reproduce` have what was written down then
+            assert found["commit"] and found["device"] and found["seconds"] > 0
+        assert found["device"] and (found.get("commit") or found.get("recorded"))
         assert 0 <= found[experiment.score] <= 1 or not experiment.percent
     keys = [(found["case"], found["seed"]) for found in lines]
     assert len(keys) == len(set(keys))

@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[2]
         ("speed", "modules", "docs/bench.md"),
         ("speed", "models", "docs/bench.md"),
         ("speed", "scaling", "docs/bench.md"),
-        ("speed", "sequences", "docs/results.md"),
         ("speed", "training", "docs/training.md"),
         ("speed", "inference", "docs/inference.md"),
         ("language", "recall", "docs/language.md"),

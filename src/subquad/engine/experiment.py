@@ -25,17 +25,21 @@ class Experiment:
         shows: What the results show; written after them.
         recipe: Of the trainings, a path below `recipes/`; "" for an experiment that is a script.
         data: Folder of its pictures below that of shared data, where the recipe does not find it itself.
-        options: Of `subquad fit`, of all trainings, after the recipe.
+        options: Of `subquad fit`, of all trainings, after the recipe; `$SUBQUAD_DATA` is the folder of shared
+            data.
         cases: Options of each case, by its name.
         seeds: Each case is trained with.
         quick: Options that make a training small enough to see that it runs.
+        best: Whether the best weights are scored on the test set, as `subquad test` does. Otherwise the last
+            ones are, on the evaluation set.
         score: Of the results, that tables show.
         percent: Whether it is a share, shown in percent.
         columns: Further numbers of the results in the table: a name in the lines, and its heading; "iou WORD"
             is the mean IoU of the classes with that word in their names, in percent.
         script: A script of this folder in place of trainings, and its arguments.
         quick_script: The same for a small version; `OUTPUT` stands for a file to write.
-        tables: `tables.py` of this folder, or another one, and its arguments; prints the tables of a script.
+        tables: `tables.py` of this folder, or another one, and its arguments; prints what the results show in
+            place of a row for each case.
     """
 
     folder: Path
@@ -48,6 +52,7 @@ class Experiment:
     cases: Mapping[str, tuple[str, ...]]
     seeds: tuple[int, ...] = (0, 1, 2)
     quick: tuple[str, ...] = ()
+    best: bool = False
     score: str = "mean_iou"
     percent: bool = True
     columns: Mapping[str, str]
@@ -135,7 +140,7 @@ def _check_kinds(path: Path, values: Mapping[str, Any]) -> None:
         if key in kinds:
             good = isinstance(value, list) and all(type(part) is kinds[key] for part in value)
             wanted = "a list of seeds" if key == "seeds" else "a list of texts"
-        elif key == "percent":
+        elif key in ("percent", "best"):
             good, wanted = isinstance(value, bool), "true or false"
         else:
             good, wanted = key in ("cases", "columns") or isinstance(value, str), "a text"

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from subquad.engine.experiment import Experiment
-from subquad.engine.experiment_results import Line, of_case
+from subquad.engine.experiment_results import Line, case_names, of_case
 
 BLUE, GREY = "#2563ab", "#9aa3ad"
+NARROWEST = 4.0  # points that a picture of shares spans: a small difference shall look small
 
 
 def plot_cases(experiment: Experiment, lines: Sequence[Line], path: Path) -> bool:
@@ -28,7 +29,7 @@ def plot_cases(experiment: Experiment, lines: Sequence[Line], path: Path) -> boo
     factor = 100 if experiment.percent else 1
     found = {
         case: [factor * line[experiment.score] for line in of]
-        for case in experiment.cases
+        for case in case_names(experiment, lines)
         if (of := of_case(lines, case))
     }
     if not found:
@@ -41,6 +42,9 @@ def plot_cases(experiment: Experiment, lines: Sequence[Line], path: Path) -> boo
         axes.plot(scores, [row] * len(scores), "o", color=GREY, markersize=5, alpha=0.8, zorder=1)
     axes.set_yticks(range(len(found)), list(found))
     axes.set_ylim(len(found) - 0.4, -0.6)
+    every = [score for scores in found.values() for score in scores]
+    if experiment.percent and (missing := NARROWEST - (max(every) - min(every))) > 0:
+        axes.set_xlim(min(every) - missing / 2, max(every) + missing / 2)
     name = experiment.score.replace("_", " ").replace("iou", "IoU")
     axes.set_xlabel(f"{name}, %" if experiment.percent else name)
     axes.grid(axis="x", color="#e3e6ea", linewidth=0.8)

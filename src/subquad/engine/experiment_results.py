@@ -57,7 +57,12 @@ def add_line(path: Path, line: Line) -> None:
 
 def of_case(lines: Iterable[Line], case: str) -> list[Line]:
     """Return the lines of a case, by seed."""
-    return sorted((line for line in lines if line["case"] == case), key=lambda line: line["seed"])
+    return sorted((line for line in lines if line.get("case") == case), key=lambda line: line["seed"])
+
+
+def case_names(experiment: Experiment, lines: Iterable[Line]) -> list[str]:
+    """Return the cases of an experiment; of a script those that its lines name, in their order."""
+    return list(experiment.cases or dict.fromkeys(line["case"] for line in lines if "case" in line))
 
 
 def mean_and_deviation(values: Sequence[float], digits: int = 1) -> str:
@@ -76,7 +81,7 @@ def case_table(experiment: Experiment, lines: Sequence[Line]) -> list[list[str]]
     unit, factor = (", %", 100) if experiment.percent else ("", 1)
     name = experiment.score.replace("_", " ").replace("iou", "IoU")
     table = [["case", f"{name}{unit}", "seeds", *experiment.columns.values()]]
-    for case in experiment.cases:
+    for case in case_names(experiment, lines):
         of = of_case(lines, case)
         if not of:
             continue
@@ -99,18 +104,18 @@ def number_of(line: Line, key: str) -> float | None:
 
 
 def _column(values: Sequence[float]) -> str:
-    """Return mean and deviation with three digits that count."""
+    """Return mean and deviation with three digits that count; of numbers that are equal the number."""
     if not values:
         return ""
+    if len(set(values)) == 1 and isinstance(values[0], int):
+        return f"{values[0]:,}"
     largest = max(map(abs, values))
     digits = 0 if largest >= 100 else 2 - math.floor(math.log10(largest)) if largest > 0 else 0
     return mean_and_deviation(values, max(0, digits))
 
 
 def own_table(experiment: Experiment) -> str:
-    """Return what the tables of a script's results are, by its own `tables.py`; "" if it names none."""
-    if not experiment.tables:
-        return ""
+    """Return what the `tables.py` that an experiment names prints."""
     script, *arguments = experiment.tables
     command = [sys.executable, str(experiment.folder / script), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -121,3 +126,12 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
     heading, *rows = table
     lines = [heading, ["---", *["--:"] * (len(heading) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def table_text(experiment: Experiment, lines: Sequence[Line]) -> str:
+    """Return the tables of an experiment in markdown: its own, or that of its cases; "" without results."""
+    if experiment.tables:
+        has_results = any(experiment.folder.rglob("*.json*"))
+        return own_table(experiment) if has_results else ""
+    table = case_table(experiment, lines)
+    return markdown(table) if len(table) > 1 else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import json
 import subprocess
 import sys
 import tempfile
@@ -19,10 +20,15 @@ import torch
 from subquad.bench.environment import environment
 from subquad.data.shared import data_folder
 from subquad.engine.experiment import RESULTS, Experiment
-from subquad.engine.experiment_results import add_line, case_table, markdown, own_table, read_lines
+from subquad.engine.experiment_results import add_line, read_lines, table_text
+from subquad.engine.learner import Learner
+from subquad.engine.run_record import RunOptions
+from subquad.models import load_model
+from subquad.tasks.asking import run_test
 from subquad.tasks.choice import task_to_fit
-from subquad.tasks.fitting import fit, fit_parser
+from subquad.tasks.fitting import WEIGHTS, fit, fit_parser
 
+SHARED = "$SUBQUAD_DATA"
 PARTS = "parts.py"  # of an experiment: what it adds to a network before, and measures of it after training
 
 
@@ -53,14 +59,12 @@ def reproduce(
     """
     if quick:
         shorter = (*experiment.options, *experiment.quick)
-        experiment = replace(experiment, seeds=experiment.seeds[:1], options=shorter)
+        experiment = replace(experiment, seeds=experiment.seeds[:1], options=shorter, tables=())
     if run and experiment.script:
         run_script(experiment, output if quick else None)
     elif run:
         run_cases(experiment, output, cases, seeds or experiment.seeds)
-    if experiment.script:
-        return "" if quick else own_table(experiment)
-    return markdown(case_table(experiment, read_lines(output)))
+    return table_text(experiment, read_lines(output))
 
 
 def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds: Sequence[int]) -> None:
@@ -117,12 +121,20 @@ def _train(
 ) -> dict[str, Any]:
     arguments = _arguments(experiment, key)
     task = task_to_fit(arguments)
-    options = (p := fit_parser(task, arguments)).instantiate(p.parse_args(arguments))
+    given = (p := fit_parser(task, arguments)).parse_args(arguments)
+    options = p.instantiate(given)
     alter = getattr(parts, "alter", None)
+    saved = RunOptions(p, given) if experiment.best else None
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        learner = fit(task, options, Path(folder), alter=alter and (lambda network: alter(network, case)))
-    found = {"seconds": round(time.monotonic() - begun, 1), **_scores(learner.scores.to_json())}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        learner = fit(task, options, folder, saved, alter=alter and (lambda network: alter(network, case)))
+        seconds = round(time.monotonic() - begun, 1)
+        scores = learner.scores.to_json()
+        if experiment.best:
+            last = {f"last_{experiment.score}": scores[experiment.score]}
+            scores = _best_scores(learner, folder, options) | last
+    found = {"seconds": seconds, **_scores(scores)}
     found["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
     if (measure := getattr(parts, "measure", None)) is not None:
         found |= measure(learner, options)
@@ -130,12 +142,25 @@ def _train(
     return found | {name: getattr(where, name) for name in ("commit", "device", "threads", "torch")}
 
 
+def _best_scores(learner: Learner, folder: Path, options: Any) -> dict[str, Any]:
+    """Score the best weights on the test set, and leave them in the network."""
+    most = options.trainer.limit_test_batches  # which a run does not hand on to its test
+    some = [] if most is None else [f"--trainer.limit_test_batches={most}"]
+    run_test([str(folder), f"--json={folder / 'test.json'}", *some])
+    learner.network.load_state_dict(load_model(folder / WEIGHTS).state_dict())
+    return json.loads((folder / "test.json").read_text())
+
+
 def _arguments(experiment: Experiment, key: dict[str, Any]) -> list[str]:
     recipe = experiment.folder.parents[1] / "recipes" / key["recipe"]
     root = []
     if experiment.data:
         root = [f"--data.root={data_folder(experiment.data, None, who=experiment.name, give='it there')}"]
-    return [f"--config={recipe}", f"--seed={key['seed']}", *root, *key["options"]]
+    options = key["options"]
+    if any(SHARED in option for option in options):
+        shared = str(data_folder("", None, who=experiment.name, give="files of yours"))
+        options = [option.replace(SHARED, shared) for option in options]
+    return [f"--config={recipe}", f"--seed={key['seed']}", *root, *options]
 
 
 def _scores(scores: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,41 @@
+"""Print the tables of results.jsonl: python experiments/hamgan/tables.py"""
+
+import json
+import statistics
+from pathlib import Path
+
+LINES = [json.loads(text) for text in (Path(__file__).parent / "results.jsonl").read_text().splitlines()]
+RUNS = [line for line in LINES if "case" in line]
+CASES = {
+    case: [run for run in RUNS if run["case"] == case] for case in dict.fromkeys(r["case"] for r in RUNS)
+}
+TIMES = {line["step"]: line for line in LINES if "ms" in line}
+
+
+def spread(values: list[float], digits: int) -> str:
+    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{deviation}"
+
+
+def main() -> None:
+    real = RUNS[0]
+    print(
+        "| context | proxy-FID | seeds | classes recognised | parameters | a step, ms |\n"
+        "|---|--:|--:|--:|--:|--:|"
+    )
+    for case, runs in CASES.items():
+        distances = [run["distance"] for run in runs]
+        right = f"{100 * statistics.mean(run['class_accuracy'] for run in runs):.1f} %"
+        time = f"{ms['p50']} ({ms['p20']} to {ms['p80']})" if (ms := TIMES.get(case, {}).get("ms")) else ""
+        each = ", ".join(f"{distance:.2f}" for distance in distances)
+        print(f"| {case} | {spread(distances, 2)} | {each} | {right} | {runs[0]['parameters']:,} | {time} |")
+    print(f"\nProxy-FID of other real images: {real['real_distance']:.3f}. {real['features'].capitalize()}.")
+    print("Proxy-FID along the way, on as many images as one evaluation has:\n")
+    steps = [step for step, _ in real["curve"]]
+    print(f"| steps | {' | '.join(f'{step:,}' for step in steps)} |\n|---|{'--:|' * len(steps)}")
+    for case, runs in CASES.items():
+        curves = zip(*([distance for _, distance in run["curve"]] for run in runs), strict=True)
+        print(f"| {case} | {' | '.join(f'{statistics.mean(values):.1f}' for values in curves)} |")
+
+
+main()
