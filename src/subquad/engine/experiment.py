@@ -24,7 +24,6 @@ class Experiment:
         expected: What was expected before the first run.
         shows: What the results show; written after them.
         recipe: Of the trainings, a path below `recipes/`; "" for an experiment that is a script.
-        data: Folder of its pictures below that of shared data, where the recipe does not find it itself.
         options: Of `subquad fit`, of all trainings, after the recipe; `$SUBQUAD_DATA` is the folder of shared
             data.
         cases: Options of each case, by its name.
@@ -47,7 +46,6 @@ class Experiment:
     expected: str = ""
     shows: str = ""
     recipe: str = ""
-    data: str = ""
     options: tuple[str, ...] = ()
     cases: Mapping[str, tuple[str, ...]]
     seeds: tuple[int, ...] = (0, 1, 2)

@@ -153,14 +153,11 @@ def _best_scores(learner: Learner, folder: Path, options: Any) -> dict[str, Any]
 
 def _arguments(experiment: Experiment, key: dict[str, Any]) -> list[str]:
     recipe = experiment.folder.parents[1] / "recipes" / key["recipe"]
-    root = []
-    if experiment.data:
-        root = [f"--data.root={data_folder(experiment.data, None, who=experiment.name, give='it there')}"]
     options = key["options"]
     if any(SHARED in option for option in options):
         shared = str(data_folder("", None, who=experiment.name, give="files of yours"))
         options = [option.replace(SHARED, shared) for option in options]
-    return [f"--config={recipe}", f"--seed={key['seed']}", *root, *options]
+    return [f"--config={recipe}", f"--seed={key['seed']}", *options]
 
 
 def _scores(scores: dict[str, Any]) -> dict[str, Any]:
