@@ -197,6 +197,12 @@ class ISTA(AnySign):
     def final_codes(self, problem, factors):
         return self.update_codes(problem, factors) * problem.unit
 
+    def objective(self, x, factors):
+        """`|X - D C|^2 / 2 + sparsity |C|_1`, in units of the largest entry."""
+        unit = self.prepare(x, None).unit
+        left = ((x - factors.reconstruct()) / unit).square().sum((1, 2)) / 2
+        return left + self.sparsity * (factors.codes / unit).abs().sum((1, 2))
+
 
 @register_solver
 @dataclass(frozen=True)
@@ -234,6 +240,10 @@ class Subspace(AnySign):
 
     def final_codes(self, problem, factors):
         return factors.dictionary.mT @ problem.x
+
+    def objective(self, x, factors):
+        """`|X - D C|`: what is beside the subspace."""
+        return torch.linalg.vector_norm(x - factors.reconstruct(), dim=(-2, -1))
 
 
 @register_solver
