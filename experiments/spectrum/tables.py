@@ -10,7 +10,8 @@ from pathlib import Path
 
 from run import DIRECTIONS
 
-LINES = [json.loads(text) for text in (Path(__file__).parent / "results.jsonl").read_text().splitlines()]
+RESULTS = Path(__file__).parent / "results.jsonl"
+LINES = [json.loads(text) for text in RESULTS.read_text().splitlines()] if RESULTS.is_file() else []
 SIDES = {"before": "X", "after": "D C"}
 
 
