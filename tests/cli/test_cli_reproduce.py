@@ -77,6 +77,15 @@ def test_each_training_is_done_once_and_a_small_version_leaves_no_line(experimen
     assert len(lines("first")) == 1  # a table trains nothing
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_the_small_version_of_a_case_of_ours_runs_with_its_own_parts(capsys):
+    """All of them run each night."""
+    assert reproduce("gradient", "--quick", "--cases", "NMF, 2", "--experiments", OURS) == 0
+    heading, _, row = capsys.readouterr().out.strip().splitlines()[-3:]
+    assert "passed on" in heading and row.startswith("| NMF, 2 |") and "|  |" not in row
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", experiment_names(OURS))
 def test_the_small_version_of_an_experiment_of_ours_runs(name, capfd):
