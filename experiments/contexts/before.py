@@ -1,0 +1,77 @@
+"""How much each solver leaves out before training, and how a position's gradient reaches the others.
+
+python experiments/contexts/before.py      prints the table of the README; half a minute
+
+The network of Scenes with random weights on eight of its pictures, from one draw of the dictionary, in float64. "left
+out" is |X - D C| / |X|; "others" is |gradient at other positions| / |gradient handed in|, of a random gradient at
+one position, through all iterations.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+from subquad import create_model
+from subquad.explain.code_maps import last_ham
+from subquad.nn import watching_input
+from subquad.ops import CD, NMF, VQ, decompose
+from subquad.tasks.segmentation.data.scenes import Scenes
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "solvers"))
+
+import candidates as new
+
+PICTURES, DIM, POSITION = 8, 128, 70
+# Solver, rank, steps.
+CASES = {
+    "subspace": (new.Subspace(), 16, 6),
+    "semi-NMF": (new.SemiNMF(), 16, 6),
+    "HALS": (new.HALS(), 16, 6),
+    "NMF, 24 steps": (NMF(), 16, 24),
+    "accelerated NMF": (new.AcceleratedNMF(), 16, 6),
+    "CD": (CD(), 16, 6),
+    "NMF, rank 64": (NMF(), 64, 6),
+    "NMF": (NMF(), 16, 6),
+    "accelerated NMF, rank 4": (new.AcceleratedNMF(), 4, 6),
+    "accelerated NMF, 2 steps": (new.AcceleratedNMF(), 16, 2),
+    "NMF, 1 step": (NMF(), 16, 1),
+    "ISTA": (new.ISTA(), 16, 6),
+    "VQ": (VQ(), 16, 6),
+    "CD, T 0.1": (CD(temperature=0.1), 16, 6),
+    "VQ, T 0.1": (VQ(temperature=0.1), 16, 6),
+    "EM attention": (new.EM(), 16, 6),
+}
+
+
+def features(solver, images):
+    """Return what the ham of a new network sees, (PICTURES, DIM, positions)."""
+    torch.manual_seed(0)
+    network = create_model(
+        "light_ham_van_tiny_d256",
+        backbone="conv_tiny", ham_channels=DIM, channels=DIM, norm="batch", num_classes=7, solver=solver,
+    )  # fmt: skip
+    seen = []
+    with watching_input(last_ham(network), seen.append):
+        network.train()((images - 0.5) / 0.25)
+    return seen[-1].detach().flatten(2).double()
+
+
+def main() -> None:
+    data = Scenes(PICTURES, size=(96, 96), split="train")
+    images = torch.stack([sample.image for sample in data]).float() / 255
+    print("| | left out | others |\n|---|--:|--:|")
+    for name, (solver, rank, steps) in CASES.items():
+        x = features(solver, images).requires_grad_()
+        draw = torch.Generator().manual_seed(3)
+        start = solver.random_dictionary((PICTURES, DIM, rank), generator=draw, dtype=torch.float64)
+        y = decompose(x, start, solver, steps=steps, grad_steps=steps).reconstruct()
+        handed = torch.randn(PICTURES, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        (gradient,) = torch.autograd.grad((y[..., POSITION] * handed).sum(), x)
+        gradient[..., POSITION] = 0
+        left = float(((x - y).norm() / x.norm()).detach())
+        print(f"| {name} | {left:.2f} | {float(gradient.norm() / handed.norm()):.3f} |")
+
+
+if __name__ == "__main__":
+    main()
