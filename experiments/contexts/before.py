@@ -2,9 +2,9 @@
 
 python experiments/contexts/before.py      prints the table of the README; half a minute
 
-The network of Scenes with random weights on eight of its pictures, from one draw of the dictionary, in float64. "left
-out" is |X - D C| / |X|; "others" is |gradient at other positions| / |gradient handed in|, of a random gradient at
-one position, through all iterations.
+The network of Scenes with random weights on eight of its pictures, from one draw of the dictionary, in float64.
+"left out" is |X - D C| / |X|; "others" is |gradient at other positions| / |gradient handed in|, of a random
+gradient at one position, through all iterations.
 """
 
 import sys
