@@ -2,7 +2,7 @@
 
 python experiments/contexts/before.py      prints the table of the README; half a minute
 
-The network of Scenes with random weights on eight of its pictures, from one draw of the dictionary, in float64.
+The network of Scenes with random weights, on eight of its pictures, from one draw of the dictionary.
 "left out" is |X - D C| / |X|; "others" is |gradient at other positions| / |gradient handed in|, of a random
 gradient at one position, through all iterations.
 """
