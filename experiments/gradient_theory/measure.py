@@ -12,6 +12,7 @@ from subquad import create_model, load_model
 from subquad.data.shared import data_folder
 from subquad.explain import gradients
 from subquad.tasks.segmentation.data import SegmentationFolder
+from subquad.tasks.segmentation.protocol import as_shown, protocol_for
 
 
 def tolerance() -> None:
@@ -30,8 +31,9 @@ def tolerance() -> None:
 
 def nuclei() -> None:
     data = SegmentationFolder(data_folder("nuclei", None, who="this script", give="it there"), "val")
-    picture = data[0].image[None, :, :128, :128].float()
-    print(gradients(load_model("nuclei"), picture, tolerance=1e-4, most_steps=30_000))
+    network = load_model("nuclei")
+    picture = as_shown(network, data[0].image[None, :, :128, :128], protocol_for(network.config))
+    print(gradients(network, picture, tolerance=1e-4, most_steps=30_000))
 
 
 if __name__ == "__main__":

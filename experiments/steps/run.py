@@ -169,7 +169,8 @@ def train(solver: str, start: str, seed: int, folder: Path, extra: list[str]) ->
     from subquad.tasks.segmentation.task import TASK
 
     p = fit_parser(TASK)
-    arguments = [f"--config={RECIPE}", f"--model.start={start}", f"--model.solver={solver}", f"--seed={seed}"]
+    arguments = [f"--config={RECIPE}", "--model.grad_steps=6", f"--model.start={start}"]
+    arguments += [f"--model.solver={solver}", f"--seed={seed}"]
     fit(TASK, p.instantiate(p.parse_args([*arguments, *extra])), folder)
 
 

@@ -34,7 +34,13 @@ def main() -> None:
     most = 2 if given.quick else 100
     with tempfile.TemporaryDirectory() as folder:
         scenes, trained = Path(folder) / "scenes", Path(folder) / "scenes160"
-        fit = [f"--config={RECIPE}", "--data.size=[160,160]", f"--output={trained}", *short * given.quick]
+        fit = [
+            f"--config={RECIPE}",
+            "--model.grad_steps=6",
+            "--data.size=[160,160]",
+            f"--output={trained}",
+            *short * given.quick,
+        ]
         python("-m", "subquad", "fit", *fit)
         python(HERE / "write_scenes.py", scenes)
         run = [HERE / "run.py", trained, scenes / "images", "--labels", scenes / "labels", "--most", most]

@@ -54,6 +54,46 @@ def test_what_is_not_there_is_told_in_a_sentence(arguments, told, capsys):
     assert told in error and len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["sequences", "--seeds", "1"],
+            "sequences is a script and takes no --seeds; give its own options to",
+        ),
+        (["sequences", "--output", "x"], "sequences is a script and takes no --output"),
+        (["gradient", "--table", "--seeds", "1"], "--table shows all seeds that have results"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(arguments, told, capsys):
+    assert reproduce(*arguments, "--experiments", OURS) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_no_experiment_is_taken_from_a_folder_that_is_not_ours(tmp_path, monkeypatch, capsys):
+    """It may have code of its own, which nobody asked for."""
+    planted = tmp_path / "experiments" / "gradient"
+    planted.mkdir(parents=True)
+    (planted / "experiment.yaml").write_text("question: planted\nscript: [x.py]\ntables: [tables.py]\n")
+    (planted / "tables.py").write_text("print('foreign code ran')")
+    monkeypatch.chdir(tmp_path)
+    assert reproduce("gradient", "--table") == 0
+    told = capsys.readouterr().out
+    assert "planted" not in told and "foreign" not in told
+
+
+def test_without_results_it_is_said_how_they_are_made(experiments, capsys):
+    assert reproduce("first", "--table", "--experiments", experiments) == 0
+    assert "No results yet: `subquad reproduce first` makes them." in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_trained(experiments, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert reproduce("first", "--experiments", experiments, "--output", tmp_path / "file" / "x.jsonl") == 2
+    captured = capsys.readouterr()
+    assert "file" in captured.err and "subquad fit" not in captured.out
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_each_training_is_done_once_and_a_small_version_leaves_no_line(experiments, capsys):
@@ -75,6 +115,21 @@ def test_each_training_is_done_once_and_a_small_version_leaves_no_line(experimen
     assert reproduce("first", "--experiments", experiments, "--table") == 0
     assert f"| a | {100 * first['mean_iou']:.1f} |" in capsys.readouterr().out
     assert len(lines("first")) == 1  # a table trains nothing
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_a_measure_that_is_not_finite_leaves_the_score_and_an_altered_network_is_no_others(experiments):
+    parts = (
+        "ALTERED = {'a'}\ndef alter(network, case): pass\ndef measure(learner, options): return {'x': 1e999}"
+    )
+    (experiments / "first" / "parts.py").write_text(parts)
+    assert reproduce("first", "--experiments", experiments, "--cases", "a") == 0
+    (first,) = read_lines(experiments / "first" / "results.jsonl")
+    assert first["x"] is None and 0 <= first["mean_iou"] <= 1 and first["altered"] == "first: a"
+    assert reproduce("second", "--experiments", experiments) == 0
+    (second,) = read_lines(experiments / "second" / "results.jsonl")
+    assert second["experiment"] == "second"  # trained, not taken
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")

@@ -9,7 +9,15 @@ import pytest
 
 from subquad.engine.experiment import experiment_names, experiments_folder, read_experiment
 from subquad.engine.experiment_plot import plot_cases
-from subquad.engine.experiment_results import add_line, case_table, markdown, read_lines
+from subquad.engine.experiment_results import (
+    add_line,
+    case_table,
+    finite,
+    is_of,
+    key_of,
+    markdown,
+    read_lines,
+)
 
 ROOT = Path(__file__).parents[2]
 ALL = experiment_names(ROOT / "experiments")
@@ -37,7 +45,9 @@ def written(tmp_path):
 
 
 def line(case, seed, value, **more):
-    return {"case": case, "seed": seed, "mean_iou": value, **more}
+    options = {"with": ["--model.grad_steps=1"], "without": ["--model.context=none"]}.get(case, [])
+    key = {"recipe": "scenes_light_ham.yaml", "options": options}
+    return {"case": case, "seed": seed, "mean_iou": value, **key, **more}
 
 
 def test_a_file_is_read_as_it_stands(written):
@@ -93,6 +103,38 @@ def test_one_seed_has_no_deviation_and_a_missing_number_no_cell(written):
     assert case_table(experiment, [line("without", 0, 0.5)])[1] == ["without", "50.0", "50.0", "", ""]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"options": ["--model.grad_steps=2"]},
+        {"recipe": "another.yaml"},
+        {"best": True},
+        {"mean_iou": None},
+        {"seed": 0},
+    ],
+)
+def test_a_line_of_another_training_is_in_no_row(written, other):
+    """Nor is a second one of the same: two processes may have trained it."""
+    experiment = read_experiment(written(), "small")
+    lines = [line("with", 0, 0.5), {**line("with", 1, 0.9), **other}]
+    assert case_table(experiment, lines) == case_table(experiment, lines[:1])
+
+
+def test_the_order_of_options_makes_no_other_training(written):
+    experiment = read_experiment(written(SMALL + "options: [--a=1, --b=2]\n"), "small")
+    key = key_of(experiment, "with", 0)
+    assert is_of({**key, "options": key["options"][::-1]}, key)
+    assert not is_of({**key, "options": key["options"][:-1]}, key)
+    assert not is_of({**key, "settings": "old"}, {**key, "settings": "new"})
+    assert is_of(key, {**key, "settings": "new"})  # a line of before they were noted
+    assert key_of(experiment, "with", 0, altered=True)["altered"] == "small: with"
+
+
+def test_what_is_not_finite_is_not_known():
+    found = finite({"a": 1.5, "b": float("inf"), "c": [1, float("nan")], "d": {"e": float("-inf")}, "f": "x"})
+    assert found == {"a": 1.5, "b": None, "c": [1, None], "d": {"e": None}, "f": "x"}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_no_result(tmp_path, value):
     path = tmp_path / "results.jsonl"
@@ -102,7 +144,14 @@ def test_a_number_that_is_not_finite_is_no_result(tmp_path, value):
     assert len(read_lines(path)) == 1
 
 
-@pytest.mark.parametrize(("text", "told"), [("{", "line 2 .* no JSON"), ("[1]", "line 2 .* no result")])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "line 2 .* no JSON .*; remove that line"),
+        ("[1]", "line 2 .* no result, but .*; remove that line"),
+        ('{"case": "with", "seed": 1, "mean_iou": NaN}', r"line 2 .* no JSON \(NaN is no result\)"),
+    ],
+)
 def test_a_damaged_line_is_told_by_its_number(tmp_path, text, told):
     path = tmp_path / "results.jsonl"
     path.write_text(json.dumps(line("with", 0, 0.5)) + "\n" + text + "\n")

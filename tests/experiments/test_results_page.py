@@ -50,7 +50,7 @@ def test_a_section_has_a_row_for_each_case_with_results(name, results_of, tmp_pa
     text = results_of.text_of(name, tmp_path / "pictures")
     assert text.startswith(f"**{experiment.question}**") and f"`subquad reproduce {name}`" in text
     for case in case_names(experiment, lines):
-        if of_case(lines, case):
+        if of_case(experiment, lines, case):
             assert re.search(rf"^\|.*\b{re.escape(case)} \|", text, re.MULTILINE), case
     if lines and not experiment.tables:
         assert (tmp_path / "pictures" / f"{name}.svg").is_file()

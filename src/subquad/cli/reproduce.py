@@ -16,7 +16,8 @@ def parser() -> Parser:
     p = Parser(
         prog="subquad reproduce",
         description="Run an experiment of the source: each training that has no line in its results yet adds "
-        "one, then the table is printed. Without a name, list the experiments.",
+        "one, then the table is printed. Without a name, list the experiments. What is running when this "
+        "is killed is trained anew the next time.",
     )
     p.add_argument("name", type=str, nargs="?", help="Of the experiment, a folder of experiments/.")
     p.add_argument(
@@ -24,7 +25,7 @@ def parser() -> Parser:
         action="store_true",
         help="A small version that shows in minutes that all runs; its numbers say nothing and are not kept.",
     )
-    p.add_argument("--table", action="store_true", help="Print the table of the results; run nothing.")
+    p.add_argument("--table", action="store_true", help="Print the table of the results; train nothing.")
     p.add_argument("--cases", type=str, nargs="+", help="Only these, by their names in the table.")
     p.add_argument("--seeds", type=int, nargs="+", help="Only these, or others than those of the experiment.")
     p.add_argument("--experiments", type=str, help="Folder of experiments; that of the source by default.")
@@ -40,9 +41,18 @@ def main(arguments: list[str]) -> None:
     folder = experiments_folder(options.experiments)
     if options.name is None:
         for name in experiment_names(folder):
-            sys.stdout.write(f"{name:16} {read_experiment(folder, name).question}\n")
+            sys.stdout.write(f"{name:19} {read_experiment(folder, name).question}\n")
         return
     experiment = read_experiment(folder, options.name)
+    if experiment.script:
+        for name in ("cases", "seeds", "output"):
+            if getattr(options, name):
+                raise ValueError(
+                    f"experiment {experiment.name} is a script and takes no --{name}; give its own options "
+                    f"to experiments/{experiment.name}/{experiment.script[0]}."
+                )
+    if options.table and options.seeds:
+        raise ValueError("--table shows all seeds that have results; leave --seeds out.")
     sys.stdout.write(f"{experiment.question}\n")
     sys.stdout.flush()
     from subquad.tasks.reproducing import reproduce

@@ -70,7 +70,9 @@ class Experiment:
 
 
 def experiments_folder(given: str | Path | None = None) -> Path:
-    """Return the folder of experiments: the one given, that of the source around here, or of this package.
+    """Return the folder of experiments: the one given, that of this source, or of a clone around here.
+
+    An experiment may have code of its own: unless it is given, none is taken from a folder that is not ours.
 
     Raises:
         ValueError: If there is none: an installed package comes without them.
@@ -80,13 +82,19 @@ def experiments_folder(given: str | Path | None = None) -> Path:
             raise ValueError(f"{given} is no folder of experiments.")
         return Path(given)
     here = Path.cwd()
-    for root in (here, *here.parents, Path(__file__).resolve().parents[3]):
-        if any((root / "experiments").glob(f"*/{FILE}")):
+    for root in (Path(__file__).resolve().parents[3], here, *here.parents):
+        if _is_ours(root) and any((root / "experiments").glob(f"*/{FILE}")):
             return root / "experiments"
     raise ValueError(
         "experiments come with the source of subquad, not with an installed package; run this in a clone, or "
         "give --experiments FOLDER."
     )
+
+
+def _is_ours(root: Path) -> bool:
+    """Say whether a folder is a source tree of subquad."""
+    project = root / "pyproject.toml"
+    return project.is_file() and 'name = "subquad"' in project.read_text(errors="replace")
 
 
 def experiment_names(folder: Path) -> list[str]:

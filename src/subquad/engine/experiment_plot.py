@@ -30,7 +30,7 @@ def plot_cases(experiment: Experiment, lines: Sequence[Line], path: Path) -> boo
     found = {
         case: [factor * line[experiment.score] for line in of]
         for case in case_names(experiment, lines)
-        if (of := of_case(lines, case))
+        if (of := of_case(experiment, lines, case))
     }
     if not found:
         return False

@@ -12,29 +12,40 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from subquad.base.files import read_file
 from subquad.engine.experiment import Experiment
 
 Line = Mapping[str, Any]
+LARGEST_RESULTS = 2**26
+_REMEDY = "remove that line, and what it was of is made anew"
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Read a file of results; none if it is not there.
 
     Raises:
-        ValueError: If a line is no JSON object.
+        ValueError: If it is no file of text, or a line is no JSON object with finite numbers.
     """
     if not path.exists():
         return []
+    try:
+        texts = read_file(path, LARGEST_RESULTS, "results are").decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8; results are JSON, a line each.") from error
     lines = []
-    for number, text in enumerate(path.read_text().splitlines(), start=1):
+    for number, text in enumerate(texts, start=1):
         try:
-            line = json.loads(text)
+            line = json.loads(text, parse_constant=_refuse)
         except ValueError as error:
-            raise ValueError(f"line {number} of {path} is no JSON: {error}.") from error
+            raise ValueError(f"line {number} of {path} is no JSON ({error}); {_REMEDY}.") from error
         if not isinstance(line, dict):
-            raise ValueError(f"line {number} of {path} is no result, but {text:.40}.")
+            raise ValueError(f"line {number} of {path} is no result, but {text:.40}; {_REMEDY}.")
         lines.append(line)
     return lines
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no result")
 
 
 def add_line(path: Path, line: Line) -> None:
@@ -50,14 +61,66 @@ def add_line(path: Path, line: Line) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(file, f"{text}\n".encode())  # one write: lines of two processes do not mix
+        content = f"{text}\n".encode()
+        written = os.write(file, content)  # one write: lines of two processes do not mix
+        if written < len(content):
+            os.ftruncate(file, os.fstat(file).st_size - written)
+            raise OSError(f"{path} could take {written} of {len(content)} bytes of a line: is the disk full?")
+        os.fsync(file)
     finally:
         os.close(file)
 
 
-def of_case(lines: Iterable[Line], case: str) -> list[Line]:
-    """Return the lines of a case, by seed."""
-    return sorted((line for line in lines if line.get("case") == case), key=lambda line: line["seed"])
+def finite(values: Line) -> dict[str, Any]:
+    """Return what was measured with None for what is not finite: such a number is no result."""
+    known: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            known[name] = finite(value)
+        elif isinstance(value, list | tuple):
+            known[name] = list(finite({str(at): part for at, part in enumerate(value)}).values())
+        else:
+            known[name] = None if isinstance(value, float) and not math.isfinite(value) else value
+    return known
+
+
+def key_of(experiment: Experiment, case: str, seed: int, altered: bool = False) -> dict[str, Any]:
+    """Return what makes two trainings the same: recipe, options, seed, and which weights are scored how.
+
+    Args:
+        experiment: Of the training.
+        case: Of the experiment.
+        seed: Of the training.
+        altered: Whether the experiment changes the network by more than options; then no other has it.
+    """
+    options = [*experiment.options, *experiment.cases[case]]
+    name = f"{experiment.name}: {case}" if altered else ""
+    same = {"recipe": experiment.recipe, "options": options, "best": experiment.best}
+    return {**same, "altered": name, "seed": seed}
+
+
+def is_of(line: Line, key: Line) -> bool:
+    """Say whether a line is of a training, whatever the order of its options; none is given twice."""
+    for name, value in key.items():
+        known = line.get(name, {"best": False, "altered": ""}.get(name))
+        if name == "options":
+            known, value = sorted(known or []), sorted(value)
+        if known != value and not (name == "settings" and known is None):
+            return False
+    return True
+
+
+def of_case(experiment: Experiment, lines: Iterable[Line], case: str) -> list[Line]:
+    """Return the lines of a case by seed, one for each: those with other options are of another training."""
+    found: dict[int, Line] = {}
+    for line in lines:
+        if line.get("case") != case or not isinstance(line.get(experiment.score), int | float):
+            continue
+        seed = line.get("seed", 0)
+        key = key_of(experiment, case, seed, bool(line.get("altered"))) if experiment.cases else {}
+        if is_of(line, key):
+            found.setdefault(seed, line)
+    return [found[seed] for seed in sorted(found, key=lambda seed: (seed is None, seed))]
 
 
 def case_names(experiment: Experiment, lines: Iterable[Line]) -> list[str]:
@@ -82,7 +145,7 @@ def case_table(experiment: Experiment, lines: Sequence[Line]) -> list[list[str]]
     name = experiment.score.replace("_", " ").replace("iou", "IoU")
     table = [["case", f"{name}{unit}", "seeds", *experiment.columns.values()]]
     for case in case_names(experiment, lines):
-        of = of_case(lines, case)
+        of = of_case(experiment, lines, case)
         if not of:
             continue
         scores = [factor * line[experiment.score] for line in of]
@@ -98,7 +161,8 @@ def number_of(line: Line, key: str) -> float | None:
     """Return a number of a result, or the mean IoU, %, of the classes with a word; None if there is none."""
     name, _, word = key.partition(" ")
     if not word:
-        return line.get(name)
+        value = line.get(name)
+        return value if isinstance(value, int | float) else None
     of = [iou for told, iou in line.get(name, {}).items() if word in told and iou is not None]
     return 100 * statistics.fmean(of) if of else None
 
@@ -118,7 +182,11 @@ def own_table(experiment: Experiment) -> str:
     """Return what the `tables.py` that an experiment names prints."""
     script, *arguments = experiment.tables
     command = [sys.executable, str(experiment.folder / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    found = subprocess.run(command, capture_output=True, text=True)
+    if found.returncode:
+        last = (found.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ValueError(f"{experiment.folder / script} failed: {last}")
+    return found.stdout.strip()
 
 
 def markdown(table: Sequence[Sequence[str]]) -> str:

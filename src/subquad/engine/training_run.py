@@ -35,6 +35,8 @@ def train(
     folder: Path,
     progress: Progress,
     given: RunOptions | None = None,
+    *,
+    saves: bool = True,
 ) -> Path:
     """Train, or continue the run that the folder holds.
 
@@ -46,6 +48,8 @@ def train(
         progress: Says how far it is, where no bar does.
         given: All options, to be saved, and compared with those of the run that is continued; None
             leaves that out.
+        saves: Whether weights are written; those of a network that is not what its configuration builds
+            cannot be.
 
     Returns:
         The CSV file of losses and metrics by step.
@@ -57,7 +61,7 @@ def train(
     csv = CSVLogger(folder, "logs", flush_logs_every_n_steps=10)
     interruption = Interruption(folder, is_resumable=given is not None)
     loggers = [csv, TensorBoardLogger(folder, "logs", version=csv.version)]
-    trainer = _trainer(learner, options, folder, loggers, interruption, progress)
+    trainer = _trainer(learner, options, folder, loggers, interruption, progress, saves)
     _check_length(trainer)
     is_evaluated = trainer.limit_val_batches != 0
     if is_evaluated:
@@ -145,9 +149,11 @@ def _trainer(
     loggers: list[Any],
     interruption: Interruption,
     progress: Progress,
+    saves: bool,
 ) -> Any:
-    callbacks: list[Callback] = [interruption, SaveBest(folder)]
-    callbacks.append(SaveLast(folder, options.save_every, interruption))
+    callbacks: list[Callback] = [interruption]
+    if saves:
+        callbacks += [SaveBest(folder), SaveLast(folder, options.save_every, interruption)]
     if options.patience is not None:
         callbacks.append(Patience(options.patience))
     callbacks.append(PlainProgress(progress) if progress.beats else TimeLeft())
@@ -155,14 +161,16 @@ def _trainer(
         if not 0 < options.ema < 1:
             raise ValueError(f"--ema is a decay between 0 and 1, such as 0.999; got {options.ema}.")
         callbacks.append(ModelAverage(decay=options.ema))
-    callbacks += [LogRate(), KeepRunFile(folder)]  # behind what finds the best
-    callbacks.append(SaveFinal(folder))  # when the moving average has taken the weights' place
+    callbacks.append(LogRate())
+    if saves:
+        callbacks.append(KeepRunFile(folder))  # behind what finds the best
+        callbacks.append(SaveFinal(folder))  # when the moving average has taken the weights' place
     trainer = Trainer(
         **{**options.trainer.as_dict(), "strategy": learner.strategy(options.trainer)},
         logger=loggers,
         callbacks=callbacks,
         default_root_dir=folder,
-        enable_checkpointing=True,
+        enable_checkpointing=saves,
         enable_progress_bar=not progress.beats,
         use_distributed_sampler=False,
     )

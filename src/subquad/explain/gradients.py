@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -182,9 +182,12 @@ def _length(x: Tensor) -> float:
 
 def _check_grad_steps(one: RecordedHam, grad_steps: Sequence[int] | None) -> None:
     steps = one.ham.steps
-    if grad_steps is not None and not (grad_steps and all(0 <= k <= steps for k in grad_steps)):
+    if grad_steps is None:
+        return
+    listed = list(grad_steps) if isinstance(grad_steps, Iterable) else []
+    if not listed or not all(isinstance(k, int) and 0 <= k <= steps for k in listed):
         raise ValueError(
-            f"grad_steps must be numbers from 0 to {steps}, the steps of the ham {one.name!r}, got "
+            f"grad_steps must be a list of numbers from 0 to {steps}, the steps of the ham {one.name!r}, got "
             f"{grad_steps}."
         )
 

@@ -73,8 +73,8 @@ def fit(
         options: Of `fit_parser`, with its groups instantiated.
         folder: For `best.safetensors`, `last.safetensors`, `last.ckpt` and `logs`.
         given: All options as they are saved; None does not save or compare them.
-        alter: Changes the network before it is trained, in what no option says; its weights can then not be
-            loaded by the configuration alone.
+        alter: Changes the network before it is trained, in what no option says. Its weights are not
+            written, as the configuration alone could not load them.
 
     Returns:
         The learner, which knows the scores of the last evaluation and which one was the best.
@@ -93,7 +93,7 @@ def fit(
 
         quiet_lightning()
         learner = task.learner(network, data, options)
-        train(learner, data, options, folder, progress, given)
+        train(learner, data, options, folder, progress, given, saves=alter is None)
     return learner
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import itertools
 import json
@@ -10,20 +11,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-
+from subquad.base.files import check_writable
 from subquad.bench.environment import environment
 from subquad.data.shared import data_folder
 from subquad.engine.experiment import RESULTS, Experiment
-from subquad.engine.experiment_results import add_line, read_lines, table_text
+from subquad.engine.experiment_results import add_line, finite, is_of, key_of, read_lines, table_text
 from subquad.engine.learner import Learner
 from subquad.engine.run_record import RunOptions
-from subquad.models import load_model
+from subquad.models import load_model, model_config
+from subquad.models.config_text import config_to_json
 from subquad.tasks.asking import run_test
 from subquad.tasks.choice import task_to_fit
 from subquad.tasks.fitting import WEIGHTS, fit, fit_parser
@@ -62,9 +64,14 @@ def reproduce(
         experiment = replace(experiment, seeds=experiment.seeds[:1], options=shorter, tables=())
     if run and experiment.script:
         run_script(experiment, output if quick else None)
+        if quick:  # scripts write what they like
+            return "It runs."
     elif run:
         run_cases(experiment, output, cases, seeds or experiment.seeds)
-    return table_text(experiment, read_lines(output))
+    lines = [] if experiment.tables else read_lines(output)
+    return (
+        table_text(experiment, lines) or f"No results yet: `subquad reproduce {experiment.name}` makes them."
+    )
 
 
 def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds: Sequence[int]) -> None:
@@ -79,12 +86,12 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
         cases: Of the experiment.
         seeds: Each case with each.
     """
+    check_writable(output)
     parts = _parts(experiment)
     for seed, case in itertools.product(seeds, cases):
-        options = [*experiment.options, *experiment.cases[case]]
-        altered = case if case in getattr(parts, "ALTERED", ()) else ""
-        key = {"recipe": experiment.recipe, "options": options, "altered": altered, "seed": seed}
-        if any(line["case"] == case and _is(line, key) for line in read_lines(output)):
+        key = key_of(experiment, case, seed, case in getattr(parts, "ALTERED", ()))
+        key["settings"] = _settings(_arguments(experiment, key))
+        if _is_done(output, case, key):
             continue
         known = _known_elsewhere(experiment, key) if output == experiment.results else None
         if known is not None:
@@ -94,7 +101,12 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
         told = [f"--config=recipes/{key['recipe']}", *_arguments(experiment, key)[1:]]
         sys.stdout.write(f"{case}, seed {seed}: subquad fit {' '.join(told)}\n")
         sys.stdout.flush()
-        line = {"experiment": experiment.name, "case": case, **key, **_train(experiment, case, key, parts)}
+        found = finite(_train(experiment, case, key, parts))
+        if found[experiment.score] is None:
+            raise ValueError(f"{case}, seed {seed}: {experiment.score} is not finite, and so is no result.")
+        line = {"experiment": experiment.name, "case": case, **key, **found}
+        if _is_done(output, case, key):  # by another process meanwhile
+            continue
         add_line(output, line)
         sys.stdout.write(f"{case}, seed {seed}: {experiment.score} {line[experiment.score]:.4g}\n")
         sys.stdout.flush()
@@ -138,7 +150,7 @@ def _train(
     found["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
     if (measure := getattr(parts, "measure", None)) is not None:
         found |= measure(learner, options)
-    where = environment(torch.device("cpu"))
+    where = environment(learner.trainer.strategy.root_device)
     return found | {name: getattr(where, name) for name in ("commit", "device", "threads", "torch")}
 
 
@@ -180,10 +192,20 @@ def _parts(experiment: Experiment) -> ModuleType | None:
     return module
 
 
-def _is(line: dict[str, Any], key: dict[str, Any]) -> bool:
-    """Say whether a line is of a training, whatever the order of its options; none is given twice."""
-    same = all(line.get(name) == value for name, value in key.items() if name != "options")
-    return same and sorted(line.get("options", [])) == sorted(key["options"])
+def _settings(arguments: Sequence[str]) -> str:
+    """Return a digest of all that options, recipe and defaults of a training say, wherever its data lie."""
+    p = fit_parser(task_to_fit(arguments), arguments)
+    options = RunOptions(p, p.parse_args(list(arguments))).flat()
+    places = ("output", "config", "seed", "data.root", "data.file", "model.weights")
+    said = {name: value for name, value in options.items() if name not in places}
+    if name := options.get("model.name"):
+        with suppress(ValueError):  # a network of the task's own, by another name
+            said["named"] = config_to_json(model_config(name))
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _is_done(output: Path, case: str, key: dict[str, Any]) -> bool:
+    return any(line.get("case") == case and is_of(line, key) for line in read_lines(output))
 
 
 def _known_elsewhere(experiment: Experiment, key: dict[str, Any]) -> dict[str, Any] | None:
@@ -191,7 +213,8 @@ def _known_elsewhere(experiment: Experiment, key: dict[str, Any]) -> dict[str, A
     for path in sorted(experiment.folder.parent.glob(f"*/{RESULTS}")):
         if path == experiment.results:
             continue
-        for line in read_lines(path):
-            if _is(line, key) and "experiment" in line and wanted <= line.keys():
-                return line
+        with suppress(ValueError):  # a damaged file of another experiment is told when that is asked for
+            for line in read_lines(path):
+                if is_of(line, key) and "experiment" in line and wanted <= line.keys():
+                    return line
     return None
