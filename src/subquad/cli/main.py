@@ -137,7 +137,8 @@ def _complain(program: str, sentence: str) -> int:
 
 def _help() -> str:
     told = {name: command.help for name, command in {**OF_ALL_TASKS, **commands()}.items()}
-    lines = [f"  {name:8} {what}" for name, what in told.items()]
+    width = max(map(len, told))
+    lines = [f"  {name:{width}} {what}" for name, what in told.items()]
     return (
         "usage: subquad COMMAND ...\n\nSub-quadratic global context for PyTorch.\n\n"
         + "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from subquad.engine.options import add_optional
@@ -11,15 +12,20 @@ from subquad.explain.code_maps import last_ham
 
 
 def add_pixel(p: Parser) -> None:
-    """Add `--at`."""
+    """Add `--at`, and that the input is one picture."""
     add_optional(
         p,
         "at",
         str,
         "x,y of a pixel from the upper left, from 0 on: also what its position is made of and like.",
     )
-    p.checks.append(lambda options: numbers_of(options.at))
+    p.checks += [lambda options: numbers_of(options.at), lambda options: _refuse_folder(options.input)]
     p.usual.append("at")
+
+
+def _refuse_folder(path: str) -> None:
+    if Path(path).is_dir():
+        raise ValueError(f"{path} is a folder, and one picture is explained; give a picture in it.")
 
 
 def pixel_of(at: str | None, size: tuple[int, int]) -> tuple[int, int] | None:

@@ -149,6 +149,7 @@ def test_nothing_else_is_replaced(trained, picture, tmp_path, complains):
     same = tmp_path / "same"
     complains(*command, f"--output={same}", f"--png={same}", quoting="must be different files")
     complains(*command, f"--png={tmp_path}", quoting="is a folder")
+    complains("explain", tmp_path, *command[2:], quoting="is a folder, and one picture is explained")
     assert mine.read_text() == "mine"
 
 
