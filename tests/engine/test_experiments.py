@@ -67,6 +67,7 @@ def test_a_file_is_read_as_it_stands(written):
         (("[--model.grad_steps=1]", "[1]"), "case 'with' .* must be a list"),
         (("seeds: [0, 1]", "script: [run.py]"), "not both"),
         (("seeds: [0, 1]", "seeds: [a]"), "seeds of .* must be a list of seeds"),
+        (("seeds: [0, 1]", "seeds: []"), "seeds of .* must be a list of seeds"),
         (("seeds: [0, 1]", "seeds: 3"), "seeds of .* must be a list of seeds"),
         (("seeds: [0, 1]", "options: [1]"), "options of .* must be a list of texts"),
         (("seeds: [0, 1]", "percent: 3"), "percent of .* must be true or false"),
@@ -96,6 +97,7 @@ def test_rows_are_means_and_deviations_of_the_seeds(written):
     deviation = statistics.stdev([50, 75])
     assert row == ["with", f"62.5 ± {deviation:.1f}", "50.0, 75.0", "60.0 ± 0.0", "20.0 ± 14.1"]
     assert markdown([heading, row]).splitlines()[1] == "| --- | --: | --: | --: | --: |"
+    assert markdown([["case", "a|b"]]).splitlines()[0] == "| case | a\\|b |"
 
 
 def test_one_seed_has_no_deviation_and_a_missing_number_no_cell(written):

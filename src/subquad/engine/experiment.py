@@ -145,6 +145,7 @@ def _check_kinds(path: Path, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if key in kinds:
             good = isinstance(value, list) and all(type(part) is kinds[key] for part in value)
+            good = good and (bool(value) or key != "seeds")
             wanted = "a list of seeds" if key == "seeds" else "a list of texts"
         elif key in ("percent", "best"):
             good, wanted = isinstance(value, bool), "true or false"

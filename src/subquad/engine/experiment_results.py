@@ -193,7 +193,8 @@ def markdown(table: Sequence[Sequence[str]]) -> str:
     """Return a table as markdown: words in the first column, numbers in the others."""
     heading, *rows = table
     lines = [heading, ["---", *["--:"] * (len(heading) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    whole = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in whole)
 
 
 def table_text(experiment: Experiment, lines: Sequence[Line]) -> str:
