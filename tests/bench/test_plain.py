@@ -29,7 +29,7 @@ def test_it_is_what_ours_computes(name):
 @pytest.mark.parametrize("name", SOLVERS)
 def test_so_is_the_one_step_gradient(name, layout):
     x = data(name).contiguous(memory_format=layout).requires_grad_()
-    ham = Ham(12, 3, SOLVERS[name], start="fixed").double()
+    ham = Ham(12, 3, SOLVERS[name], start="fixed", grad_steps=0).double()
     bases = ham.dictionary.expand(2, -1, -1)
     ours, plain = ham(x), plain_ham(x, bases, PLAIN[name], 6)
     torch.testing.assert_close(plain, ours, rtol=1e-10, atol=1e-12)

@@ -30,9 +30,9 @@ MODULES: dict[str, Callable[[int], nn.Module]] = {
     "ACF": modules.ClassCenter,
     "attention, linear": modules.LinearAttention,
     "EMA": modules.ExpectationMaximisation,
-    "Ham, CD": lambda dim: Hamburger(dim, version="v1", dim=dim, solver=CD()),
-    "Ham, VQ": lambda dim: Hamburger(dim, version="v1", dim=dim, solver=VQ()),
-    "Ham, NMF": lambda dim: Hamburger(dim, version="v1", dim=dim, solver=NMF()),
+    "Ham, CD": lambda dim: Hamburger(dim, version="v1", dim=dim, solver=CD(), grad_steps=0),
+    "Ham, VQ": lambda dim: Hamburger(dim, version="v1", dim=dim, solver=VQ(), grad_steps=0),
+    "Ham, NMF": lambda dim: Hamburger(dim, version="v1", dim=dim, solver=NMF(), grad_steps=0),
 }
 
 

@@ -169,7 +169,10 @@ def _ways(name: str, solver: Solver, rank: int, steps: int, x: Tensor, refused: 
     """Return all ways, from one start dictionary."""
 
     def ham(precision: Precision = "float32") -> Ham:
-        return Ham(x.shape[1], rank, solver, steps=steps, start="fixed", precision=precision).to(x.device)
+        module = Ham(
+            x.shape[1], rank, solver, steps=steps, grad_steps=0, start="fixed", precision=precision
+        )  # the one-step gradient, as the plain way has it
+        return module.to(x.device)
 
     def plain(x: Tensor) -> Tensor:
         bases = ours.dictionary.to(x.dtype).expand(x.shape[0], -1, -1)
