@@ -46,8 +46,7 @@ def main() -> None:
             line = {"case": case, "seed": 0, "command_seconds": round(time.monotonic() - begun, 1)}
             line |= {"kept": 100 * mean_iou(run), "options": extra}
             line["mean_iou"] = mean_iou(run, f"--data.root={photos}_val")
-            place = {name: getattr(where, name) for name in ("commit", "device", "threads", "torch")}
-            add_line(given.output, line | place)
+            add_line(given.output, line | where.provenance)
 
 
 if __name__ == "__main__":

@@ -63,9 +63,7 @@ def main() -> None:
         watch = Watch(torch.device("cpu"))
         times = side_by_side(made, repeats=given.repeats, device=watch.device)
         place = watch.environment(times)
-        where = {
-            key: getattr(place, key) for key in ("commit", "device", "threads", "torch", "quiet", "reason")
-        }
+        where = place.provenance | {"quiet": place.quiet, "reason": place.reason}
         for way, timing in times.items():
             case, steps = way.split("|")
             line = {"map": name, "case": case, "grad_steps": int(steps) if steps else None}

@@ -36,8 +36,7 @@ def main() -> None:
     given = p.parse_args()
     network = load_model("nuclei").eval()
     data = SegmentationFolder(data_folder("nuclei", None, who="this script", give="it there"), "val")
-    place = environment(torch.device("cpu"))
-    where = {name: getattr(place, name) for name in ("commit", "device", "threads", "torch")}
+    where = environment(torch.device("cpu")).provenance
     step = max(1, len(data) // given.pictures)
     for index in range(0, len(data), step)[: given.pictures]:
         begun = time.monotonic()

@@ -6,7 +6,7 @@ import torch
 
 from subquad.explain.code_maps import last_ham
 from subquad.ops import decompose
-from subquad.tasks.segmentation.confusion import ConfusionMatrix
+from subquad.tasks.segmentation.confusion import mean_iou_of
 from subquad.tasks.segmentation.data.scenes import Scenes
 from subquad.tasks.segmentation.labels import predict_labels
 
@@ -36,10 +36,8 @@ def measure(learner, options):
 
     scores, changed = [], {False: [], True: []}
     for _ in range(EVALUATIONS):
-        confusion = ConfusionMatrix(len(learner.scores.names))
-        for sample in samples:
-            confusion.update(labels(sample.image, drawn=True), sample.labels)
-        scores.append(100 * confusion.scores().mean_iou)
+        found = mean_iou_of(lambda image: labels(image, drawn=True), samples, len(learner.scores.names))
+        scores.append(100 * found)
     for sample in samples:
         frames = [noisy(sample.image, noise) for _ in range(2)]
         for drawn in changed:

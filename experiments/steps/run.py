@@ -32,7 +32,7 @@ from subquad.nn.ham import StartDictionary
 from subquad.nn.running import RUNNING_RATE
 from subquad.nn.sharing import evaluating_steps
 from subquad.ops import Factors, Solver, decompose
-from subquad.tasks.segmentation.confusion import ConfusionMatrix
+from subquad.tasks.segmentation.confusion import mean_iou_of
 from subquad.tasks.segmentation.data import CamVid, SegmentationFolder
 from subquad.tasks.segmentation.data.scenes import Scenes
 from subquad.tasks.segmentation.labels import for_inference, predict_labels
@@ -175,11 +175,8 @@ def train(solver: str, start: str, seed: int, folder: Path, extra: list[str]) ->
 
 
 def mean_iou(network: SegmentationNetwork, samples: list[Any], classes: int, steps: int) -> float:
-    confusion = ConfusionMatrix(classes)
     with evaluating_steps(network, steps):
-        for sample in samples:
-            confusion.update(predict_labels(network, sample.image[None])[0], sample.labels)
-    return confusion.scores().mean_iou
+        return mean_iou_of(lambda image: predict_labels(network, image[None])[0], samples, classes)
 
 
 def iou(given: argparse.Namespace) -> Iterator[Line]:
@@ -262,7 +259,7 @@ def main(arguments: list[str] | None = None) -> None:
         given.pictures, given.seeds, given.steps = 1, given.seeds[:1], given.steps or [1, 2]
     given.steps = given.steps or STEPS.get(given.question, list(range(1, 9)))
     where = Watch(CPU).environment()
-    place = {name: getattr(where, name) for name in ("commit", "device", "threads", "torch")}
+    place = where.provenance
     begun = time.monotonic()
     with given.output.open("a") as file:
         for found in QUESTIONS[given.question](given):

@@ -69,8 +69,7 @@ def main():
     options = parser.parse_args()
     network = load_model(checkpoint_path(options.checkpoint))
     scenes = Scenes(options.clips + 1, seed=7, size=(160, 160), split="val")
-    place = environment(torch.device("cpu"))
-    where = {name: getattr(place, name) for name in ("commit", "device", "threads", "torch")}
+    where = environment(torch.device("cpu")).provenance
     for noise, kind in itertools.product(options.noise, ("fixed", "pan", "cut")):
         rng = np.random.default_rng(0)
         clips = [clip((scenes[k], scenes[k + 1]), kind, noise, rng) for k in range(options.clips)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -51,6 +52,11 @@ class Environment:
     seconds: float
     quiet: bool
     reason: str
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What each line of an experiment's results says of where it comes from."""
+        return {name: getattr(self, name) for name in ("commit", "device", "threads", "torch")}
 
 
 def system_load() -> float | None:

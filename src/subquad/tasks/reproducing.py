@@ -90,7 +90,8 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
     parts = _parts(experiment)
     for seed, case in itertools.product(seeds, cases):
         key = key_of(experiment, case, seed, case in getattr(parts, "ALTERED", ()))
-        key["settings"] = _settings(_arguments(experiment, key))
+        training = _Training(_arguments(experiment, key))
+        key["settings"] = training.settings()
         if _is_done(output, case, key):
             continue
         known = _known_elsewhere(experiment, key) if output == experiment.results else None
@@ -98,10 +99,10 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
             add_line(output, {**known, "case": case, "from": known.get("from", known["experiment"])})
             sys.stdout.write(f"{case}, seed {seed}: as in {known['experiment']}\n")
             continue
-        told = [f"--config=recipes/{key['recipe']}", *_arguments(experiment, key)[1:]]
+        told = [f"--config=recipes/{key['recipe']}", *training.arguments[1:]]
         sys.stdout.write(f"{case}, seed {seed}: subquad fit {' '.join(told)}\n")
         sys.stdout.flush()
-        found = finite(_train(experiment, case, key, parts))
+        found = finite(_train(experiment, case, training, parts))
         if found[experiment.score] is None:
             raise ValueError(f"{case}, seed {seed}: {experiment.score} is not finite, and so is no result.")
         line = {"experiment": experiment.name, "case": case, **key, **found}
@@ -128,15 +129,36 @@ def run_script(experiment: Experiment, output: Path | None) -> None:
         raise ValueError(f"{experiment.folder / script} ended with {code}; what it printed says why.")
 
 
+class _Training:
+    """The options of a training, parsed once.
+
+    Args:
+        arguments: Of `subquad fit`.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.arguments, self.task = arguments, task_to_fit(arguments)
+        self.parser = fit_parser(self.task, arguments)
+        self.given = self.parser.parse_args(arguments)
+        self.saved = RunOptions(self.parser, self.given)
+
+    def settings(self) -> str:
+        """Return a digest of all that options, recipe and defaults say, wherever the data lie."""
+        options = self.saved.flat()
+        places = ("output", "config", "seed", "data.root", "data.file", "model.weights")
+        said = {name: value for name, value in options.items() if name not in places}
+        if name := options.get("model.name"):
+            with suppress(ValueError):  # a network of the task's own, by another name
+                said["named"] = config_to_json(model_config(name))
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
 def _train(
-    experiment: Experiment, case: str, key: dict[str, Any], parts: ModuleType | None
+    experiment: Experiment, case: str, training: _Training, parts: ModuleType | None
 ) -> dict[str, Any]:
-    arguments = _arguments(experiment, key)
-    task = task_to_fit(arguments)
-    given = (p := fit_parser(task, arguments)).parse_args(arguments)
-    options = p.instantiate(given)
+    task, options = training.task, training.parser.instantiate(training.given)
     alter = getattr(parts, "alter", None)
-    saved = RunOptions(p, given) if experiment.best else None
+    saved = training.saved if experiment.best else None
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -150,8 +172,7 @@ def _train(
     found["parameters"] = sum(weight.numel() for weight in learner.network.parameters())
     if (measure := getattr(parts, "measure", None)) is not None:
         found |= measure(learner, options)
-    where = environment(learner.trainer.strategy.root_device)
-    return found | {name: getattr(where, name) for name in ("commit", "device", "threads", "torch")}
+    return found | environment(learner.trainer.strategy.root_device).provenance
 
 
 def _best_scores(learner: Learner, folder: Path, options: Any) -> dict[str, Any]:
@@ -190,18 +211,6 @@ def _parts(experiment: Experiment) -> ModuleType | None:
     sys.modules[spec.name] = module  # a dataclass looks there for its annotations
     spec.loader.exec_module(module)
     return module
-
-
-def _settings(arguments: Sequence[str]) -> str:
-    """Return a digest of all that options, recipe and defaults of a training say, wherever its data lie."""
-    p = fit_parser(task_to_fit(arguments), arguments)
-    options = RunOptions(p, p.parse_args(list(arguments))).flat()
-    places = ("output", "config", "seed", "data.root", "data.file", "model.weights")
-    said = {name: value for name, value in options.items() if name not in places}
-    if name := options.get("model.name"):
-        with suppress(ValueError):  # a network of the task's own, by another name
-            said["named"] = config_to_json(model_config(name))
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def _is_done(output: Path, case: str, key: dict[str, Any]) -> bool:

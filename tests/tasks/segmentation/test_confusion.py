@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subquad.tasks.segmentation.confusion import ConfusionMatrix
+from subquad.tasks.segmentation.confusion import ConfusionMatrix, mean_iou_of
+from subquad.tasks.segmentation.data.labels import Sample
 
 IGNORED = 255
 
@@ -186,3 +187,19 @@ def test_at_least_one_class():
 def test_names_must_fit():
     with pytest.raises(ValueError, match="names has 2 entries for 3 classes"):
         ConfusionMatrix(3, names=["sky", "road"])
+
+
+def test_samples_one_by_one_have_the_mean_iou_of_all_their_pixels():
+    draw = torch.Generator().manual_seed(0)
+    samples = [
+        Sample(torch.randint(0, 256, (3, 4, 5), generator=draw, dtype=torch.uint8), labels, "made")
+        for labels in torch.randint(0, 3, (4, 4, 5), generator=draw, dtype=torch.uint8)
+    ]
+    said = {sample.image.sum().item(): sample.labels.flip(0) for sample in samples}
+    whole = ConfusionMatrix(3)
+    whole.update(
+        torch.stack([sample.labels.flip(0) for sample in samples]),
+        torch.stack([sample.labels for sample in samples]),
+    )
+    found = mean_iou_of(lambda image: said[image.sum().item()], samples, 3)
+    assert found == whole.scores().mean_iou and 0 < found < 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from subquad.engine.scores import Table
 from subquad.engine.tables import percent
 from subquad.nn.distributed import sum_over_processes
+from subquad.tasks.segmentation.data.labels import Sample
 
 
 @dataclass(frozen=True)
@@ -153,3 +154,17 @@ def _known(score: float) -> float | None:
 
 def _rounded(score: float) -> float | None:
     return None if math.isnan(score) else round(100 * score, 2) / 100
+
+
+def mean_iou_of(label: Callable[[Tensor], Tensor], samples: Iterable[Sample], num_classes: int) -> float:
+    """Return the mean IoU, 0 to 1, of what is said of samples one by one.
+
+    Args:
+        label: Maps a picture, uint8 (channels, H, W), to a class for each pixel, (H, W).
+        samples: Pictures with the truth.
+        num_classes: Of both.
+    """
+    confusion = ConfusionMatrix(num_classes)
+    for sample in samples:
+        confusion.update(label(sample.image), sample.labels)
+    return confusion.scores().mean_iou
