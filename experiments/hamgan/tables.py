@@ -1,20 +1,16 @@
 """Print the tables of results.jsonl: python experiments/hamgan/tables.py"""
 
-import json
 import statistics
 from pathlib import Path
 
-LINES = [json.loads(text) for text in (Path(__file__).parent / "results.jsonl").read_text().splitlines()]
+from subquad.engine.experiment_results import mean_and_deviation, read_lines
+
+LINES = read_lines(Path(__file__).parent / "results.jsonl")
 RUNS = [line for line in LINES if "case" in line]
 CASES = {
     case: [run for run in RUNS if run["case"] == case] for case in dict.fromkeys(r["case"] for r in RUNS)
 }
 TIMES = {line["step"]: line for line in LINES if "ms" in line}
-
-
-def spread(values: list[float], digits: int) -> str:
-    deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.{digits}f}{deviation}"
 
 
 def main() -> None:
@@ -28,7 +24,8 @@ def main() -> None:
         right = f"{100 * statistics.mean(run['class_accuracy'] for run in runs):.1f} %"
         time = f"{ms['p50']} ({ms['p20']} to {ms['p80']})" if (ms := TIMES.get(case, {}).get("ms")) else ""
         each = ", ".join(f"{distance:.2f}" for distance in distances)
-        print(f"| {case} | {spread(distances, 2)} | {each} | {right} | {runs[0]['parameters']:,} | {time} |")
+        told = [case, mean_and_deviation(distances, 2), each, right, f"{runs[0]['parameters']:,}", time]
+        print(f"| {' | '.join(told)} |")
     print(f"\nProxy-FID of other real images: {real['real_distance']:.3f}. {real['features'].capitalize()}.")
     print("Proxy-FID along the way, on as many images as one evaluation has:\n")
     steps = [step for step, _ in real["curve"]]

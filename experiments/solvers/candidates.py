@@ -63,7 +63,7 @@ class AcceleratedNMF(NMF):
 
     def update_dictionary(self, problem, factors):
         dictionary, codes = factors
-        overlap = problem.collect(codes) / problem.unit if not problem.scaled else problem.collect(codes)
+        overlap = _collected(problem, codes)
         gram = codes @ codes.mT
         for _ in range(self.inner):
             dictionary = _multiplied(dictionary, overlap, dictionary @ gram, self.eps)
@@ -77,6 +77,12 @@ class AcceleratedNMF(NMF):
         for _ in range(times):
             codes = _multiplied(codes, overlap, gram @ codes, self.eps)
         return codes
+
+
+def _collected(problem: Problem, codes: Tensor) -> Tensor:
+    """Return X C' in the unit of the problem, (batch, dim, rank)."""
+    found = problem.collect(codes)
+    return found if problem.scaled else found / problem.unit
 
 
 def _multiplied(factor: Tensor, numerator: Tensor, denominator: Tensor, eps: float) -> Tensor:
@@ -106,7 +112,7 @@ class HALS(NMF):
 
     def update_dictionary(self, problem, factors):
         dictionary, codes = factors
-        overlap = problem.collect(codes) / problem.unit if not problem.scaled else problem.collect(codes)
+        overlap = _collected(problem, codes)
         return _by_columns(dictionary.mT, overlap.mT, codes @ codes.mT).mT
 
     def iterate(self, problem, dictionary, steps, impl):

@@ -3,10 +3,11 @@
 python experiments/solvers/tables.py
 """
 
-import json
 from pathlib import Path
 
-LINES = [json.loads(text) for text in (Path(__file__).parent / "results.jsonl").read_text().splitlines()]
+from subquad.engine.experiment_results import read_lines
+
+LINES = read_lines(Path(__file__).parent / "results.jsonl")
 
 
 def main() -> None:

@@ -3,20 +3,16 @@
 python experiments/spectrum/tables.py [plot docs/spectrum.png]
 """
 
-import json
 import statistics
 import sys
 from pathlib import Path
 
 from run import DIRECTIONS
 
-RESULTS = Path(__file__).parent / "results.jsonl"
-LINES = [json.loads(text) for text in RESULTS.read_text().splitlines()] if RESULTS.is_file() else []
+from subquad.engine.experiment_results import mean_and_deviation, read_lines
+
+LINES = read_lines(Path(__file__).parent / "results.jsonl")
 SIDES = {"before": "X", "after": "D C"}
-
-
-def spread(values: list[float], digits: int = 1) -> str:
-    return f"{statistics.fmean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
 
 
 def table() -> None:
@@ -24,10 +20,15 @@ def table() -> None:
     print("|", " | ".join(["", "effective rank", *(f"{n}" for n in DIRECTIONS)]), "|")
     print("|---|--:|" + "--:|" * len(DIRECTIONS))
     for side, name in SIDES.items():
-        rank = spread([line[f"effective_rank_{side}"] for line in LINES])
-        energy = [spread([100 * line[f"energy_{side}"][n] for line in LINES]) for n in range(len(DIRECTIONS))]
+        rank = mean_and_deviation([line[f"effective_rank_{side}"] for line in LINES])
+        energy = [
+            mean_and_deviation([100 * line[f"energy_{side}"][n] for line in LINES])
+            for n in range(len(DIRECTIONS))
+        ]
         print("|", " | ".join([name, rank, *energy]), "|")
-    print(f"\nLeft out, of the length of X: {spread([100 * line['residual'] for line in LINES])} %.")
+    print(
+        f"\nLeft out, of the length of X: {mean_and_deviation([100 * line['residual'] for line in LINES])} %."
+    )
 
 
 def plot(path: str) -> None:

@@ -1,9 +1,10 @@
 """Print a table of results.jsonl for each set of pictures: python experiments/tiles/tables.py"""
 
-import json
 from pathlib import Path
 
-LINES = [json.loads(text) for text in (Path(__file__).parent / "results.jsonl").read_text().splitlines()]
+from subquad.engine.experiment_results import read_lines
+
+LINES = read_lines(Path(__file__).parent / "results.jsonl")
 HEADING = (
     "way",
     "unlike whole",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from subquad.base.table import markdown
 from subquad.engine.experiment import experiment_names, experiments_folder, read_experiment
 from subquad.engine.experiment_plot import plot_cases
 from subquad.engine.experiment_results import (
@@ -15,7 +16,6 @@ from subquad.engine.experiment_results import (
     finite,
     is_of,
     key_of,
-    markdown,
     read_lines,
 )
 

@@ -19,3 +19,16 @@ class Table:
     title: str
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
+
+
+def markdown(table: Sequence[Sequence[str]], *, numbers: bool = True) -> str:
+    """Return a table as markdown; bars in its cells stay bars.
+
+    Args:
+        table: A heading, then the rows, as many cells each.
+        numbers: Whether all columns but the first are numbers, to the right.
+    """
+    heading, *rows = table
+    marks = ["---", *["--:" if numbers else "---"] * (len(heading) - 1)]
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (heading, marks, *rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from subquad.base.files import read_file
+from subquad.base.table import markdown
 from subquad.engine.experiment import Experiment
 
 Line = Mapping[str, Any]
@@ -100,7 +101,7 @@ def key_of(experiment: Experiment, case: str, seed: int, altered: bool = False) 
 
 
 def is_of(line: Line, key: Line) -> bool:
-    """Say whether a line is of a training, whatever the order of its options; none is given twice."""
+    """Say whether a line is of a training, whatever the order in which its options are written."""
     for name, value in key.items():
         known = line.get(name, {"best": False, "altered": ""}.get(name))
         if name == "options":
@@ -187,14 +188,6 @@ def own_table(experiment: Experiment) -> str:
         last = (found.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ValueError(f"{experiment.folder / script} failed: {last}")
     return found.stdout.strip()
-
-
-def markdown(table: Sequence[Sequence[str]]) -> str:
-    """Return a table as markdown: words in the first column, numbers in the others."""
-    heading, *rows = table
-    lines = [heading, ["---", *["--:"] * (len(heading) - 1)], *rows]
-    whole = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in whole)
 
 
 def table_text(experiment: Experiment, lines: Sequence[Line]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
+from subquad.base.table import markdown
 from subquad.models.config import NetworkConfig
 
 
@@ -70,7 +71,7 @@ def _classes(config: NetworkConfig) -> str:
         return f"{config.num_classes}; their names were not given."
     palette = getattr(config, "palette", ()) or [("",) * 3] * config.num_classes
     rows = [
-        (str(index), name.replace("|", "\\|"), ", ".join(map(str, colour)).strip(", "))
+        (str(index), name, ", ".join(map(str, colour)).strip(", "))
         for index, (name, colour) in enumerate(zip(config.class_names, palette, strict=True))
     ]
     return _table(("index", "name", "colour"), rows)
@@ -79,5 +80,4 @@ def _classes(config: NetworkConfig) -> str:
 def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     if not rows:
         return ""
-    lines = [titles, ("---",) * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown([titles, *rows], numbers=False)
