@@ -146,5 +146,5 @@ def test_the_small_version_of_a_case_of_ours_runs_with_its_own_parts(capsys):
 def test_the_small_version_of_an_experiment_of_ours_runs(name, capfd):
     code = reproduce(name, "--quick", "--experiments", OURS)
     if code and "SUBQUAD_DATA" in capfd.readouterr().err and not os.environ.get("SUBQUAD_DATA"):
-        pytest.skip("its data are not there")
+        pytest.skip(f"{name} is of real data: set SUBQUAD_DATA to their folder")
     assert code == 0

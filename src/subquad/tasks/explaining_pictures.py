@@ -11,8 +11,13 @@ from subquad.engine.parsing import Parser
 from subquad.explain.code_maps import last_ham
 
 
-def add_pixel(p: Parser) -> None:
-    """Add `--at`, and that the input is one picture."""
+def add_picture_options(p: Parser, most_pixels: int) -> None:
+    """Add `--at`, how large the picture may be, and that the input is one.
+
+    Args:
+        p: The options.
+        most_pixels: Of a picture, if nothing is said.
+    """
     add_optional(
         p,
         "at",
@@ -21,6 +26,7 @@ def add_pixel(p: Parser) -> None:
     )
     p.checks += [lambda options: numbers_of(options.at), lambda options: _refuse_folder(options.input)]
     p.usual.append("at")
+    p.add_argument("--max_pixels", type=int, default=most_pixels, help="Refuse pictures of more.")
 
 
 def _refuse_folder(path: str) -> None:

@@ -22,15 +22,14 @@ from subquad.models import ClassifierConfig
 from subquad.ops import Factors
 from subquad.tasks.classification.commands.predict import picture_for, probabilities
 from subquad.tasks.classification.data.transforms import EvalTransform
-from subquad.tasks.explaining_pictures import add_pixel, pixel_of, require_ham
+from subquad.tasks.explaining_pictures import add_picture_options, pixel_of, require_ham
 
 MOST_ROWS = 10  # of classes
 
 
 def add_options(p: Parser) -> None:
     """Add the pixel, and how large pictures may be."""
-    add_pixel(p)
-    p.add_argument("--max_pixels", type=int, default=PICTURE_PIXELS, help="Refuse pictures of more.")
+    add_picture_options(p, PICTURE_PIXELS)
 
 
 def explain(network: Any, options: Any) -> Explanation:

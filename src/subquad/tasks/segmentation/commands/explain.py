@@ -21,7 +21,7 @@ from subquad.explain.explanation import Explanation
 from subquad.explain.ham_page import explain_ham
 from subquad.explain.ham_view import HamView, Said
 from subquad.models import SegmentationConfig
-from subquad.tasks.explaining_pictures import add_pixel, pixel_of, require_ham
+from subquad.tasks.explaining_pictures import add_picture_options, pixel_of, require_ham
 from subquad.tasks.segmentation.codes import codes_of
 from subquad.tasks.segmentation.drawing import names_of, overlay_picture, palette_of
 from subquad.tasks.segmentation.labels import channels_last, predict_labels
@@ -34,8 +34,7 @@ OPACITY = 0.5
 
 def add_options(p: Parser) -> None:
     """Add the pixel, and how large pictures may be."""
-    add_pixel(p)
-    p.add_argument("--max_pixels", type=int, default=UNTILED_PIXELS, help="Refuse pictures of more.")
+    add_picture_options(p, UNTILED_PIXELS)
 
 
 def explain(network: Any, options: Any) -> Explanation:
