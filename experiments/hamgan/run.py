@@ -8,6 +8,7 @@ Each run is a process of its own, so that its memory is its own. What is not kno
 
 import argparse
 import csv
+import dataclasses
 import json
 import platform
 import shutil
@@ -21,6 +22,7 @@ from pathlib import Path
 import torch
 
 from subquad.engine.experiment_results import add_line
+from subquad.models.hamgan import HamGAN, HamGANConfig
 from subquad.tasks.fitting import fit, fit_parser
 from subquad.tasks.generation.commands.evaluate import open_others, pictures
 from subquad.tasks.generation.commands.features import main as make_features
@@ -48,6 +50,17 @@ def timed(seconds: list[float]):
     return step
 
 
+def move_context(network: HamGAN, side: int) -> None:
+    """Give the context modules to the maps of that side, in the generator and in the discriminator."""
+
+    class Moved(HamGANConfig):
+        context_side = side
+
+    options = {f.name: getattr(network.config, f.name) for f in dataclasses.fields(HamGANConfig) if f.init}
+    moved = HamGAN(Moved(**options))
+    network.generator, network.discriminator = moved.generator, moved.discriminator
+
+
 def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) -> dict:
     p = fit_parser(TASK)
     arguments = [
@@ -64,11 +77,12 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
     GenerationLearner.training_step = timed(seconds)
     with tempfile.TemporaryDirectory() as folder:
         options = p.instantiate(p.parse_args(arguments))
-        task = fit(TASK, options, Path(folder))
+        alter = None if given.side is None else lambda network: move_context(network, given.side)
+        task = fit(TASK, options, Path(folder), alter=alter)
         log = Path(folder) / "logs" / "version_0" / "metrics.csv"
         rows = [row for row in csv.DictReader(log.open(newline="")) if row.get("val/proxy-FID")]
         grid = sorted((Path(folder) / "samples").iterdir())[-1]
-        shutil.copy(grid, Path(given.output).parent / f"{context}_seed{seed}.png")
+        shutil.copy(grid, Path(given.output).parent / f"{given.called or context}_seed{seed}.png")
     on_gpu = torch.cuda.is_available() and bool(torch.cuda.max_memory_allocated())
     device = "cuda" if on_gpu else "cpu"
     megabytes = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else most_memory()
@@ -85,7 +99,8 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         batch_size=200,
     )
     return {
-        "case": context,
+        "case": given.called or context,
+        "context": context,
         "seed": seed,
         "parameters": sum(p.numel() for p in network.parameters()),
         "curve": [[int(row["step"]) + 1, float(row["val/proxy-FID"])] for row in rows],
@@ -126,12 +141,14 @@ def main() -> None:
     arguments.add_argument("--feature_epochs", type=int, default=2)
     arguments.add_argument("--output", default=str(HERE / "results.jsonl"))
     arguments.add_argument("--samples", type=int, default=10_000, help="images of the last evaluation")
-    arguments.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
+    arguments.add_argument("--side", type=int, help="of the maps that get context; that of HamGAN if not given")
+    arguments.add_argument("--called", help="what the lines and pictures call it, instead of its context")
+    arguments.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given, extra = arguments.parse_known_args()
     given.recipe = given.recipe or str(RECIPES / f"{given.data}.yaml")
     if given.one:
         result = run(given.one[0], int(given.one[1]), given, extra)
-        Path(given.output).with_suffix(".one").write_text(json.dumps(result))
+        Path(given.one[2]).write_text(json.dumps(result))
         return
     if given.features is None:
         given.features = str(Path(tempfile.mkdtemp()) / "features.safetensors")
@@ -139,14 +156,15 @@ def main() -> None:
             [f"--data.name={given.data}", f"--epochs={given.feature_epochs}", f"--output={given.features}"]
         )
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE)
-    runs, one = [], Path(given.output).with_suffix(".one")
+    runs, one = [], Path(tempfile.mkdtemp()) / "one.json"
     for seed in given.seeds:
         for context in given.contexts:
             same = [
                 f"--{name}={getattr(given, name)}" for name in ("steps", "evaluations", "recipe", "samples")
             ]
             same += [f"--features={given.features}", f"--output={given.output}"]
-            command = [sys.executable, __file__, "--one", context, str(seed), *same, *extra]
+            same += [f"--{n}={v}" for n in ("side", "called") if (v := getattr(given, n)) is not None]
+            command = [sys.executable, __file__, "--one", context, str(seed), str(one), *same, *extra]
             subprocess.run(command, check=True)
             runs.append(json.loads(one.read_text()))
             one.unlink()
@@ -156,12 +174,13 @@ def main() -> None:
                 "torch": torch.__version__,
                 "recipe": f"hamgan/{Path(given.recipe).name}",
                 "steps": given.steps,
+                "side": given.side,
                 "options": extra,
             }
             add_line(Path(given.output), runs[-1] | where)
     print("| context | proxy-FID | classes recognised | ms / step | MB at most |\n|---|--:|--:|--:|--:|")
     for context in given.contexts:
-        mine = [r for r in runs if r["case"] == context]
+        mine = [r for r in runs if r["context"] == context]
         distances = [r["distance"] for r in mine]
         spread = statistics.stdev(distances) if len(mine) > 1 else float("nan")
         right = 100 * statistics.mean(r["class_accuracy"] for r in mine)
