@@ -141,7 +141,9 @@ def main() -> None:
     arguments.add_argument("--feature_epochs", type=int, default=2)
     arguments.add_argument("--output", default=str(HERE / "results.jsonl"))
     arguments.add_argument("--samples", type=int, default=10_000, help="images of the last evaluation")
-    arguments.add_argument("--side", type=int, help="of the maps that get context; that of HamGAN if not given")
+    arguments.add_argument(
+        "--side", type=int, help="of the maps that get context; that of HamGAN if not given"
+    )
     arguments.add_argument("--called", help="what the lines and pictures call it, instead of its context")
     arguments.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given, extra = arguments.parse_known_args()

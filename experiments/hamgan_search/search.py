@@ -10,6 +10,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from subquad.engine.experiment_results import read_lines
@@ -20,6 +21,7 @@ RUN = HERE.parent / "hamgan" / "run.py"
 CLEARLY = 0.15  # in proxy-FID; the deviation between seeds is about 0.1
 FRESH = (1, 2, 3)
 START, TOGETHER = "as published", "together"
+ONE_STEP = ("--model.grad_steps=0",)  # of the paper, whatever is the default
 FASTER = ("--optimizer.generator_lr=1e-3", "--optimizer.discriminator_lr=2e-3")
 CHANGES = {
     "none": {"twice the rates": FASTER},
@@ -73,11 +75,9 @@ def helpful(distances: dict[str, float]) -> list[str]:
 
 def options_of(context: str, name: str, distances: dict[str, float]) -> tuple[str, ...]:
     """Return the options of a trial."""
-    if name == START:
-        return ()
-    if name == TOGETHER:
-        return tuple(option for part in helpful(distances) for option in CHANGES[context][part])
-    return CHANGES[context][name]
+    parts = {START: [], TOGETHER: helpful(distances)}.get(name, [name])
+    published = ONE_STEP if context == "hamburger" else ()
+    return (*published, *(option for part in parts for option in CHANGES[context][part]))
 
 
 def trials(lines: list[dict]) -> list[tuple[str, str, int]]:
@@ -102,12 +102,14 @@ def trials(lines: list[dict]) -> list[tuple[str, str, int]]:
     ]
 
 
-def train(context: str, name: str, seed: int, features: str, lines: list[dict], steps: int = 1500) -> None:
+def train(
+    context: str, name: str, seed: int, features: str, output: Path = RESULTS, more: Sequence[str] = ()
+) -> None:
     """Train one, and add its line."""
     command = [
-        sys.executable, str(RUN), f"--contexts={context}", f"--seeds={seed}", f"--steps={steps}",
-        "--evaluations=3", f"--features={features}", f"--output={RESULTS}",
-        f"--called={called(context, name)}", *options_of(context, name, found(lines, context)),
+        sys.executable, str(RUN), f"--contexts={context}", f"--seeds={seed}", "--steps=1500", "--evaluations=3",
+        f"--features={features}", f"--output={output}", f"--called={called(context, name)}",
+        *options_of(context, name, found(read_lines(output), context)), *more,
     ]  # fmt: skip
     subprocess.run(command, check=True)
 
@@ -115,16 +117,23 @@ def train(context: str, name: str, seed: int, features: str, lines: list[dict], 
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     p.add_argument("--features", help="proxy features, one file for all; made if not given")
-    given = p.parse_args()
+    p.add_argument("--feature_epochs", type=int, default=2)
+    p.add_argument("--output", type=Path, default=RESULTS)
+    p.add_argument("--most", type=int, default=1000, help="trainings")
+    given, more = p.parse_known_args()
     features = given.features
-    while missing := trials(read_lines(RESULTS)):
+    for _ in range(given.most):
+        missing = trials(read_lines(given.output))
+        if not missing:
+            break
         if features is None:
             features = str(Path(tempfile.mkdtemp()) / "features.safetensors")
-            make = ["features", "--data.name=fashion_mnist", "--epochs=2", f"--output={features}"]
-            subprocess.run([sys.executable, "-m", "subquad", *make], check=True)
+            make = [f"--epochs={given.feature_epochs}", f"--output={features}"]
+            command = [sys.executable, "-m", "subquad", "features", "--data.name=fashion_mnist", *make]
+            subprocess.run(command, check=True)
         context, name, seed = missing[0]
         print(f"{called(context, name)}, seed {seed}; {len(missing) - 1} more of this round", flush=True)
-        train(context, name, seed, features, read_lines(RESULTS))
+        train(context, name, seed, features, given.output, more)
 
 
 if __name__ == "__main__":
