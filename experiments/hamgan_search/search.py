@@ -1,6 +1,6 @@
-"""Search the best HamGAN of each context module in the same way, then train it with seeds it was not chosen by.
+"""Search the best HamGAN of each context in the same way, then train it with seeds it was not chosen by.
 
-SUBQUAD_DATA=... python experiments/hamgan_search/search.py        makes what is missing, a line for each training
+SUBQUAD_DATA=... python experiments/hamgan_search/search.py    makes what is missing, a line for each
 
 First each change alone, with seed 0. Then, for each context, all changes that alone were better by more than
 `CLEARLY`, together. The best of each context is then trained with the seeds of `FRESH`.
@@ -107,7 +107,8 @@ def train(
 ) -> None:
     """Train one, and add its line."""
     command = [
-        sys.executable, str(RUN), f"--contexts={context}", f"--seeds={seed}", "--steps=1500", "--evaluations=3",
+        sys.executable, str(RUN), f"--contexts={context}", f"--seeds={seed}", "--steps=1500",
+        "--evaluations=3",
         f"--features={features}", f"--output={output}", f"--called={called(context, name)}",
         *options_of(context, name, found(read_lines(output), context)), *more,
     ]  # fmt: skip
