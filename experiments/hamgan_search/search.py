@@ -63,7 +63,7 @@ def found(lines: list[dict], context: str) -> dict[str, float]:
 
 def helpful(distances: dict[str, float]) -> list[str]:
     """Return the changes that are clearly better alone, the best first."""
-    least = distances[START] - CLEARLY
+    least = distances.get(START, 0) - CLEARLY
     ranked = sorted(distances, key=distances.__getitem__)
     kept: list[str] = []
     for name in ranked:
@@ -75,7 +75,7 @@ def helpful(distances: dict[str, float]) -> list[str]:
 
 def options_of(context: str, name: str, distances: dict[str, float]) -> tuple[str, ...]:
     """Return the options of a trial."""
-    parts = {START: [], TOGETHER: helpful(distances)}.get(name, [name])
+    parts = [] if name == START else helpful(distances) if name == TOGETHER else [name]
     published = ONE_STEP if context == "hamburger" else ()
     return (*published, *(option for part in parts for option in CHANGES[context][part]))
 
