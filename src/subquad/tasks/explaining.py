@@ -50,9 +50,8 @@ def run_explain(arguments: Sequence[str]) -> None:
         print_table(table.title, table.columns, table.rows)
     found.page.save(options.output)
     write_scores(options.json, WRITES, {"task": task.name, **found.content})
-    sys.stdout.write(
-        f"explanation: {options.output}{f', {options.png}' if options.png is not None else ''}\n"
-    )
+    written = (path for path in (options.output, options.png, options.json) if path is not None)
+    sys.stdout.write(f"explanation: {', '.join(map(str, written))}\n")
 
 
 def explain_parser(task: Task, run: Mapping[str, Any] | None = None, arguments: Sequence[str] = ()) -> Parser:
