@@ -27,15 +27,15 @@ CHANGES = {
     "none": {"twice the rates": FASTER},
     "attention": {"twice the rates": FASTER, "at 8 x 8": ("--side=8",)},
     "hamburger": {
-        "twice the rates": FASTER,
-        "at 8 x 8": ("--side=8",),
+        "ranks 8, 4": ("--model.generator_rank=8", "--model.discriminator_rank=4"),
         "2 in the graph": ("--model.grad_steps=2",),
-        "all 6 in the graph": ("--model.grad_steps=6",),
         "learned start": ("--model.start=learned",),
         "version 2": ("--model.version=v2",),
+        "all 6 in the graph": ("--model.grad_steps=6",),
+        "at 8 x 8": ("--side=8",),
         "3 steps": ("--model.steps=3",),
         "ranks 64, 32": ("--model.generator_rank=64", "--model.discriminator_rank=32"),
-        "ranks 8, 4": ("--model.generator_rank=8", "--model.discriminator_rank=4"),
+        "twice the rates": FASTER,
     },
 }
 # Of two changes that cannot go together the better one goes on.
