@@ -23,9 +23,10 @@ FRESH = (1, 2)
 START, TOGETHER = "as published", "together"
 ONE_STEP = ("--model.grad_steps=0",)  # of the paper, whatever is the default
 FASTER = ("--optimizer.generator_lr=1e-3", "--optimizer.discriminator_lr=2e-3")
+SLOWER = ("--optimizer.generator_lr=2.5e-4", "--optimizer.discriminator_lr=5e-4")
 CHANGES = {
-    "none": {"twice the rates": FASTER},
-    "attention": {"twice the rates": FASTER, "at 8 x 8": ("--side=8",)},
+    "none": {"twice the rates": FASTER, "half the rates": SLOWER},
+    "attention": {"twice the rates": FASTER, "half the rates": SLOWER, "at 8 x 8": ("--side=8",)},
     "hamburger": {
         "ranks 8, 4": ("--model.generator_rank=8", "--model.discriminator_rank=4"),
         "2 in the graph": ("--model.grad_steps=2",),
@@ -35,6 +36,7 @@ CHANGES = {
         "at 8 x 8": ("--side=8",),
         "3 steps": ("--model.steps=3",),
         "ranks 64, 32": ("--model.generator_rank=64", "--model.discriminator_rank=32"),
+        "half the rates": SLOWER,
         "twice the rates": FASTER,
     },
 }
@@ -43,6 +45,7 @@ EITHER = (
     {"2 in the graph", "all 6 in the graph"},
     {"all 6 in the graph", "3 steps"},
     {"ranks 64, 32", "ranks 8, 4"},
+    {"twice the rates", "half the rates"},
 )
 
 
