@@ -136,14 +136,19 @@ def test_a_linear_contraction_of_an_outsider():
     contraction = torch.eye(3, dtype=DOUBLE) - solver.step * hessian
     norm = float(torch.linalg.matrix_norm(dictionary @ contraction, 2)) * solver.step
     norm *= float(torch.linalg.matrix_norm(dictionary, 2) * cotangent.norm())
+    powers = torch.stack([torch.linalg.matrix_power(contraction, i) for i in range(ham.steps + 1)])
+    through_all = solver.step * dictionary @ powers.sum(0) @ dictionary.mT @ cotangent
     for one in found.gradients:
-        partial = sum(torch.linalg.matrix_power(contraction, i) for i in range(one.grad_steps + 1))
-        left_out = exact - solver.step * dictionary @ partial @ dictionary.mT @ cotangent
+        mine = solver.step * dictionary @ powers[: one.grad_steps + 1].sum(0) @ dictionary.mT @ cotangent
+        left_out = exact - mine
         assert one.limit_error == pytest.approx(float(left_out.norm() / exact.norm()), rel=1e-6)
         assert one.error == pytest.approx(one.limit_error, rel=1e-6)  # linear: wherever it stands
         assert one.limit_error <= norm * rate**one.grad_steps / (1 - rate) / float(exact.norm())
         assert one.limit_error <= one.bound
         assert one.angle < 90 and one.length < 1
+        cosine = float((mine * through_all).sum() / (mine.norm() * through_all.norm()))
+        assert one.bptt_length == pytest.approx(float(mine.norm() / through_all.norm()), rel=1e-6)
+        assert math.cos(math.radians(one.bptt_angle)) == pytest.approx(cosine, abs=1e-9)
 
 
 @pytest.mark.parametrize("solver", [NMF(eps=1e-14), CD(temperature=0.1)], ids=["NMF", "CD"])

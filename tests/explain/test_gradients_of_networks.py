@@ -56,7 +56,7 @@ def test_random_numbers_that_a_network_draws_are_not_missed_later():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_what_does_not_converge_is_not_known():
+def test_what_does_not_converge_is_not_known_but_for_the_angle_to_bptt(tmp_path):
     ham, told = Ham(6, rank=3, steps=2), []
     report = gradients(ham, torch.rand(1, 6, 20), most_steps=5, progress=told.append)
     (found,) = report.hams
@@ -65,9 +65,19 @@ def test_what_does_not_converge_is_not_known():
     assert all(one.angle is None and one.bound is None for one in found.gradients)
     assert "n/a" in str(report) and "did not converge in 5" in str(report)
     json.dumps(report.to_json(), allow_nan=False)
+    first, second, bptt = found.gradients
+    assert bptt.bptt_angle == 0 and bptt.bptt_length == 1
+    assert 0 < second.bptt_angle < first.bptt_angle < 90 and first.bptt_length > 0
+    report.plot(tmp_path / "gradients.png")
+    assert (tmp_path / "gradients.png").stat().st_size > 10_000
+    assert told == []
+
+
+def test_gradients_that_are_zero_have_no_angle_and_no_picture():
+    report = gradients(Ham(6, rank=2), -torch.rand(1, 6, 5))  # NMF answers zero to what is negative
+    assert all(one.bptt_angle is None and one.bptt_length is None for one in report.hams[0].gradients)
     with pytest.raises(ValueError, match="nothing to draw"):
         report.plot("nowhere.png")
-    assert told == []
 
 
 def test_inference_mode_is_no_obstacle():

@@ -1,4 +1,4 @@
-"""A picture of gradients against the implicit one."""
+"""A picture of gradients against the implicit one, and against BPTT."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from subquad.explain.gradient_report import HamGradients
 
-_OWN, _LIMIT, _BOUND = "#00798c", "#d1495b", "#9b9b9b"
+_OWN, _LIMIT, _BPTT, _BOUND = "#00798c", "#d1495b", "#b3761c", "#9b9b9b"
 
 
 def draw_gradients(hams: Sequence[HamGradients], path: str | Path) -> None:
     """Draw errors with their bound, angles and lengths over `grad_steps`, a column for each ham.
 
     Args:
-        hams: Those without an implicit gradient are left out.
+        hams: Those whose gradients are all zero are left out.
         path: Of the picture; its end says the format: .png, .svg or .pdf.
 
     Raises:
@@ -30,9 +30,9 @@ def draw_gradients(hams: Sequence[HamGradients], path: str | Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    hams = [ham for ham in hams if ham.implicit]
+    hams = [ham for ham in hams if any(one.bptt_length is not None for one in ham.gradients)]
     if not hams:
-        raise ValueError("no ham has an implicit gradient to compare with, so there is nothing to draw.")
+        raise ValueError("all gradients are zero, so there is nothing to draw.")
     figure = Figure(figsize=(4.6 * len(hams), 7.6), layout="constrained")
     panels = figure.subplots(3, len(hams), squeeze=False, sharex="col")
     for ham, column in zip(hams, panels.T, strict=True):
@@ -42,6 +42,7 @@ def draw_gradients(hams: Sequence[HamGradients], path: str | Path) -> None:
     ):
         panel.set_ylabel(what)
     panels[0, 0].legend(frameon=False, fontsize=8)
+    panels[1, 0].legend(frameon=False, fontsize=8)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=Path(path).suffix[1:].lower() or "png", dpi=150)
     write_whole(path, buffer.getvalue())
@@ -58,10 +59,17 @@ def _draw(ham: HamGradients, panels: Sequence[Axes]) -> None:
     line(errors, [one.error for one in ham.gradients], "o-", _OWN, f"of decompose, at {ham.steps} steps")
     line(errors, [one.limit_error or None for one in ham.gradients], "o-", _LIMIT, "at the fixed point")
     line(errors, [one.bound or None for one in ham.gradients], "--", _BOUND, "bound at the fixed point")
-    line(angles, [one.angle for one in ham.gradients], "o-", _OWN)
+    line(angles, [one.angle for one in ham.gradients], "o-", _OWN, "to the implicit gradient")
+    line(angles, [one.bptt_angle for one in ham.gradients], "s:", _BPTT, "to BPTT")
     line(lengths, [one.length for one in ham.gradients], "o-", _OWN)
+    line(lengths, [one.bptt_length for one in ham.gradients], "s:", _BPTT)
     lengths.axhline(1, color=_BOUND, linewidth=1)
-    errors.set_yscale("log")
+    if ham.implicit:
+        errors.set_yscale("log")
+    else:
+        errors.text(
+            0.5, 0.5, "no fixed point was reached", ha="center", transform=errors.transAxes, fontsize=9
+        )
     errors.set_title(ham.name or "ham", fontsize=10)
     for panel in (angles, lengths):
         panel.set_ylim(0, 1.08 * max(panel.get_ylim()[1], 0))

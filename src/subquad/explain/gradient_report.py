@@ -9,16 +9,28 @@ from typing import Any
 from subquad.base.table import Table
 from subquad.explain.gradient_plot import draw_gradients
 
-_COLUMNS = ("gradient", "angle", "length", "error", "at the fixed point", "bound")
+_COLUMNS = (
+    "gradient",
+    "to BPTT",
+    "of its length",
+    "to the implicit one",
+    "of its length",
+    "error",
+    "at the fixed point",
+    "bound",
+)
 
 
 @dataclass(frozen=True)
 class StepGradient:
-    """The gradient of one `grad_steps` against the implicit one; None is "not known".
+    """The gradient of one `grad_steps` against BPTT and the implicit one; None is "not known".
 
     Attributes:
         grad_steps: Iterations in the graph, 0 to `steps` of the ham.
-        angle: Between the two, in degrees, 0 to 180.
+        bptt_angle: Between it and BPTT, the gradient through all steps of the ham, in degrees, 0 to 180; None
+            if one of them is zero.
+        bptt_length: Its length, in lengths of BPTT.
+        angle: Between it and the implicit one, in degrees, 0 to 180.
         length: Its length, in lengths of the implicit gradient.
         error: Length of the difference, in lengths of the implicit gradient.
         limit_error: The same if the iterations had reached their fixed point before the last `grad_steps`.
@@ -26,6 +38,8 @@ class StepGradient:
     """
 
     grad_steps: int
+    bptt_angle: float | None = None
+    bptt_length: float | None = None
     angle: float | None = None
     length: float | None = None
     error: float | None = None
@@ -85,7 +99,7 @@ class HamGradients:
         ]
         if not self.found:
             told.append(
-                f"The iterations did not converge in {self.iterations:,}, so nothing can be compared."
+                f"The iterations did not converge in {self.iterations:,}: there is no limit to compare with."
             )
         else:
             told.append(f"Converged after {self.iterations:,} iterations, rate {_rate(self.output_rate)}.")
@@ -102,7 +116,9 @@ class HamGradients:
         rows = [
             (
                 _name(one.grad_steps, self.steps),
-                "n/a" if one.angle is None else f"{one.angle:.2f}°",
+                _degrees(one.bptt_angle),
+                _share(one.bptt_length),
+                _degrees(one.angle),
                 *map(_share, (one.length, one.error, one.limit_error, one.bound)),
             )
             for one in self.gradients
@@ -148,7 +164,7 @@ class GradientReport:
             path: Of the picture; its end says the format: .png, .svg or .pdf.
 
         Raises:
-            ValueError: If no ham converged, so that there is nothing to draw.
+            ValueError: If all gradients are zero, so that there is nothing to draw.
         """
         draw_gradients(self.hams, path)
 
@@ -157,6 +173,10 @@ def _name(grad_steps: int, steps: int) -> str:
     if grad_steps == 0:
         return "one-step"
     return f"BPTT, {steps} steps" if grad_steps == steps else f"grad_steps={grad_steps}"
+
+
+def _degrees(angle: float | None) -> str:
+    return "n/a" if angle is None else f"{angle:.2f}°"
 
 
 def _share(value: float | None) -> str:

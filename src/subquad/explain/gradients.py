@@ -39,8 +39,9 @@ def gradients(
     out; the network, its gradients and the random generators stay as they are. Then each ham is taken by
     itself, in float64, from the start of evaluation: it iterates until its output stays where it is, and the
     implicit gradient there is the sum of a Neumann series (`docs/gradients.md` has the mathematics). Against
-    it stand the gradients of `decompose` at the ham's own `steps`, those of training. Compared are gradients
-    by the ham's input, over all samples together.
+    it stand the gradients of `decompose` at the ham's own `steps`, those of training; and against BPTT, the
+    gradient through all of these steps, which is known where the iterations do not come to rest, too.
+    Compared are gradients by the ham's input, over all samples together.
 
     The implicit gradient is the limit of back-propagation through more and more iterations. For VQ this is
     not quite the derivative of the limit: its final codes take the length of a column of X for a constant.
@@ -50,7 +51,8 @@ def gradients(
     Costs: memory for some ten copies of a ham's input in float64, one more for each of the `grad_steps`, and
     what back-propagation through `steps` iterations takes. Time for twice as many iterations as it takes to
     converge, and for about as many terms, each as long as a training step of the ham: NMF may need tens of
-    thousands, VQ and CD hundreds. Give few small samples, or a larger tolerance, such as 1e-4.
+    thousands, VQ and CD hundreds. Give few small samples, or a larger tolerance, such as 1e-4; or few
+    `most_steps`, if BPTT is all that is wanted.
 
     Args:
         network: Any module with a `Ham` in it.
@@ -120,33 +122,46 @@ def _measured(
         distance=_distance(problem, ham.solver, ham.steps, end),
         cotangent=_length(problem.cotangent),
         implicit=_length(series.gradient) if series is not None and is_summed else None,
-        gradients=tuple(_compared(problem, ham.solver, ham.steps, k, series) for k in chosen),
+        gradients=_all_compared(problem, ham.solver, ham.steps, chosen, series if is_summed else None),
     )
 
 
-def _compared(
-    problem: HamProblem, solver: Solver, steps: int, grad_steps: int, series: NeumannSeries | None
-) -> StepGradient:
-    """Return how one gradient of `decompose` compares with the implicit one."""
-    if series is None or not series.converged:
-        return StepGradient(grad_steps)
-    exact = series.gradient
-    whole = _length(exact)
-    if whole == 0:
-        return StepGradient(grad_steps)
+def _all_compared(
+    problem: HamProblem, solver: Solver, steps: int, chosen: list[int], series: NeumannSeries | None
+) -> tuple[StepGradient, ...]:
+    """Return how the gradients of `decompose` compare with BPTT, and with the implicit one if it is known."""
+    bptt = _gradient_of(problem, solver, steps, steps)
+    found = ((k, bptt if k == steps else _gradient_of(problem, solver, steps, k)) for k in chosen)
+    return tuple(_compared(k, gradient, bptt, series) for k, gradient in found)
+
+
+def _gradient_of(problem: HamProblem, solver: Solver, steps: int, grad_steps: int) -> Tensor:
+    """Return the gradient of `decompose` by its input."""
     x = problem.x.detach().requires_grad_()
     with torch.enable_grad():
         factors = decompose(
             x, problem.start, solver, steps=steps, grad_steps=grad_steps, mask=problem.mask, impl="reference"
         )
-        (found,) = torch.autograd.grad(factors.reconstruct(), x, problem.cotangent)
-    bound = series.bound(grad_steps)
-    return StepGradient(
+        return torch.autograd.grad(factors.reconstruct(), x, problem.cotangent)[0]
+
+
+def _compared(grad_steps: int, found: Tensor, bptt: Tensor, series: NeumannSeries | None) -> StepGradient:
+    through_all = _length(bptt)
+    one = StepGradient(
         grad_steps,
-        angle=angle_between(found, exact),
+        bptt_angle=angle_between(found, bptt),
+        bptt_length=_length(found) / through_all if through_all else None,
+    )
+    whole = 0.0 if series is None else _length(series.gradient)
+    if series is None or whole == 0:
+        return one
+    bound = series.bound(grad_steps)
+    return replace(
+        one,
+        angle=angle_between(found, series.gradient),
         length=_length(found) / whole,
-        error=_length(found - exact) / whole,
-        limit_error=_length(series.first[grad_steps] - exact) / whole,
+        error=_length(found - series.gradient) / whole,
+        limit_error=_length(series.first[grad_steps] - series.gradient) / whole,
         bound=None if bound is None else bound / whole,
     )
 

@@ -24,8 +24,8 @@ class CD(CosineClustering):
     worse than answering zero. Scale-equivariant: s X gives the same D and s C, for any s > 0.
 
     Attributes:
-        temperature: Of the softmax, > 0; its inverse is the originals' inv_t. At the published 0.01 the gradient
-            through the iterations grows; from scratch, take 0.1 (docs/gradients.md).
+        temperature: Of the softmax, > 0; its inverse is the originals' inv_t. At the published 0.01 the
+            gradient through the iterations grows; from scratch, take 0.1 (docs/gradients.md).
         ridge: Of the final regression, > 0, for columns of length one; the originals' beta.
     """
 

@@ -22,8 +22,8 @@ class VQ(CosineClustering):
     Scale-equivariant: s X gives the same codes and s D, for any s > 0 down to the scale 1e-6.
 
     Attributes:
-        temperature: Of the softmax, > 0; its inverse is the originals' inv_t. At the published 0.01 the gradient
-            through the iterations grows; from scratch, take 0.1 (docs/gradients.md).
+        temperature: Of the softmax, > 0; its inverse is the originals' inv_t. At the published 0.01 the
+            gradient through the iterations grows; from scratch, take 0.1 (docs/gradients.md).
     """
 
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
