@@ -81,8 +81,9 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         task = fit(TASK, options, Path(folder), alter=alter)
         log = Path(folder) / "logs" / "version_0" / "metrics.csv"
         rows = [row for row in csv.DictReader(log.open(newline="")) if row.get("val/proxy-FID")]
-        grid = sorted((Path(folder) / "samples").iterdir())[-1]
-        shutil.copy(grid, Path(given.output).parent / f"{given.called or context}_seed{seed}.png")
+        if given.grid == "true":
+            grid = sorted((Path(folder) / "samples").iterdir())[-1]
+            shutil.copy(grid, Path(given.output).parent / f"{given.called or context}_seed{seed}.png")
     on_gpu = torch.cuda.is_available() and bool(torch.cuda.max_memory_allocated())
     device = "cuda" if on_gpu else "cpu"
     megabytes = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else most_memory()
@@ -145,6 +146,7 @@ def main() -> None:
         "--side", type=int, help="of the maps that get context; that of HamGAN if not given"
     )
     arguments.add_argument("--called", help="what the lines and pictures call it, instead of its context")
+    arguments.add_argument("--grid", default="true", choices=("true", "false"), help="keep the last images")
     arguments.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given, extra = arguments.parse_known_args()
     given.recipe = given.recipe or str(RECIPES / f"{given.data}.yaml")
@@ -165,7 +167,7 @@ def main() -> None:
                 f"--{name}={getattr(given, name)}" for name in ("steps", "evaluations", "recipe", "samples")
             ]
             same += [f"--features={given.features}", f"--output={given.output}"]
-            same += [f"--{n}={v}" for n in ("side", "called") if (v := getattr(given, n)) is not None]
+            same += [f"--{n}={v}" for n in ("side", "called", "grid") if (v := getattr(given, n)) is not None]
             command = [sys.executable, __file__, "--one", context, str(seed), str(one), *same, *extra]
             subprocess.run(command, check=True)
             runs.append(json.loads(one.read_text()))
