@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 
 from subquad.engine.experiment import read_experiment
 from subquad.engine.experiment_plot import plot_cases
-from subquad.engine.experiment_results import read_lines, table_text
+from subquad.engine.experiment_results import of_case, read_lines, table_text
 
 ROOT = Path(__file__).parents[1]
 # What a line says of where it comes from. Older results without a commit have the one that recorded them.
@@ -20,7 +20,7 @@ WORDS = {
     "seed": "seed", "device": "device", "threads": "threads:", "torch": "torch", "commit": "commit",
     "recorded": "recorded by commit",
 }  # fmt: skip
-MOST = 3  # that are listed; of more their number, the first and the last
+MOST = 3  # that are listed; of more their number
 
 
 def text_of(name: str, pictures: Path) -> str:
@@ -42,7 +42,8 @@ def text_of(name: str, pictures: Path) -> str:
             parts.append(f"![{experiment.question}]({pictures.name}/{name}.svg)")
     if experiment.expected:
         parts.append(f"*Expected before the first run:* {experiment.expected}")
-    parts.append(f"`subquad reproduce {name}`{_where(lines)}")
+    shown = [line for case in experiment.cases for line in of_case(experiment, lines, case)]
+    parts.append(f"`subquad reproduce {name}`{_where(shown or lines)}")
     return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
@@ -55,7 +56,7 @@ def _where(lines: list[dict]) -> str:
             continue
         listed = sorted(found) if name == "seed" else [*found]
         if len(listed) > MOST:
-            told.append(f"{len(listed)} {word}s, {listed[0]} to {listed[-1]}")
+            told.append(f"{len(listed)} {word}s")
         else:
             several = len(listed) > 1 and name in ("seed", "device", "commit", "recorded")
             told.append(f"{word}{'s' * several} {', '.join(listed)}")

@@ -2,8 +2,8 @@
 
 SUBQUAD_DATA=... python experiments/hamgan_search/search.py    makes what is missing, a line for each
 
-First each change alone, with seed 0. Then, for each context, all changes together that alone were better by
-more than `CLEARLY`. The best of each context, and the published one, are then trained with the seeds of `FRESH`.
+First each change alone, with seed 0. Then, for each context, all changes together that alone were better
+by more than `CLEARLY`. The best of each, and the published one, are then trained with the seeds of `FRESH`.
 The hamburger has more to be changed than its rivals, so its search is the longer one: if it wins by it, that
 is no fair win, and if it loses nevertheless, it loses.
 """

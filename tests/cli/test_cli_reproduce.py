@@ -62,7 +62,9 @@ def test_what_is_not_there_is_told_in_a_sentence(arguments, told, capsys):
             "sequences is a script and takes no --seeds; give its own options to",
         ),
         (["sequences", "--output", "x"], "sequences is a script and takes no --output"),
-        (["gradient", "--table", "--seeds", "1"], "--table shows all seeds that have results"),
+        (["gradient", "--table", "--seeds", "1"], "--table shows all that has results; leave --seeds out"),
+        (["gradient", "--table", "--cases", "NMF, 2"], "leave --cases out"),
+        (["gradient", "--table", "--quick"], "leave --quick out"),
     ],
 )
 def test_an_option_that_would_do_nothing_is_refused(arguments, told, capsys):

@@ -93,7 +93,7 @@ def test_rows_are_means_and_deviations_of_the_seeds(written):
     lines = [line("with", 1, 0.75, iou=iou, seconds=10), line("with", 0, 0.5, iou=iou, seconds=30)]
     lines += [line("another", 0, 0.1)]
     heading, row = case_table(experiment, lines)
-    assert heading == ["case", "mean IoU, %", "seeds", "disks", "s"]
+    assert heading == ["case", "mean IoU, %", "each seed", "disks", "s"]
     deviation = statistics.stdev([50, 75])
     assert row == ["with", f"62.5 ± {deviation:.1f}", "50.0, 75.0", "60.0 ± 0.0", "20.0 ± 14.1"]
     assert markdown([heading, row]).splitlines()[1] == "| --- | --: | --: | --: | --: |"
@@ -120,6 +120,16 @@ def test_a_line_of_another_training_is_in_no_row(written, other):
     experiment = read_experiment(written(), "small")
     lines = [line("with", 0, 0.5), {**line("with", 1, 0.9), **other}]
     assert case_table(experiment, lines) == case_table(experiment, lines[:1])
+
+
+def test_a_later_line_of_other_settings_takes_the_place_of_an_earlier_one(written):
+    """A recipe or a default has changed, and the training was made anew."""
+    experiment = read_experiment(written(), "small")
+    old, new = ({**line("with", 0, score), "settings": name} for score, name in ((0.5, "old"), (0.9, "new")))
+    before = line("with", 0, 0.1)  # settings were noted
+    again = {**new, "mean_iou": 0.95}
+    for lines in ([old, new], [before, old, new], [old, new, again]):
+        assert case_table(experiment, lines) == case_table(experiment, [new])
 
 
 def test_the_order_of_options_makes_no_other_training(written):

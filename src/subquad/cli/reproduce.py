@@ -23,7 +23,8 @@ def parser() -> Parser:
     p.add_argument(
         "--quick",
         action="store_true",
-        help="A small version that shows in minutes that all runs; its numbers say nothing and are not kept.",
+        help="A small version that shows that all of it runs, mostly in a minute or two; its numbers say "
+        "nothing and are not kept.",
     )
     p.add_argument("--table", action="store_true", help="Print the table of the results; train nothing.")
     p.add_argument("--cases", type=str, nargs="+", help="Only these, by their names in the table.")
@@ -51,8 +52,9 @@ def main(arguments: list[str]) -> None:
                     f"experiment {experiment.name} is a script and takes no --{name}; give its own options "
                     f"to experiments/{experiment.name}/{experiment.script[0]}."
                 )
-    if options.table and options.seeds:
-        raise ValueError("--table shows all seeds that have results; leave --seeds out.")
+    for name in ("seeds", "cases", "quick"):
+        if options.table and getattr(options, name):
+            raise ValueError(f"--table shows all that has results; leave --{name} out.")
     sys.stdout.write(f"{experiment.question}\n")
     sys.stdout.flush()
     from subquad.tasks.reproducing import reproduce

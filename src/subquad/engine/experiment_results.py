@@ -112,7 +112,10 @@ def is_of(line: Line, key: Line) -> bool:
 
 
 def of_case(experiment: Experiment, lines: Iterable[Line], case: str) -> list[Line]:
-    """Return the lines of a case by seed, one for each: those with other options are of another training."""
+    """Return the lines of a case by seed, one for each: those with other options are of another training.
+
+    Of two the first counts, but where the later one has other settings: a recipe or a default has changed.
+    """
     found: dict[int, Line] = {}
     for line in lines:
         if line.get("case") != case or not isinstance(line.get(experiment.score), int | float):
@@ -120,7 +123,9 @@ def of_case(experiment: Experiment, lines: Iterable[Line], case: str) -> list[Li
         seed = line.get("seed", 0)
         key = key_of(experiment, case, seed, bool(line.get("altered"))) if experiment.cases else {}
         if is_of(line, key):
-            found.setdefault(seed, line)
+            known = found.get(seed)
+            if known is None or known.get("settings") != line.get("settings"):
+                found[seed] = line
     return [found[seed] for seed in sorted(found, key=lambda seed: (seed is None, seed))]
 
 
@@ -144,7 +149,7 @@ def case_table(experiment: Experiment, lines: Sequence[Line]) -> list[list[str]]
     """
     unit, factor = (", %", 100) if experiment.percent else ("", 1)
     name = experiment.score.replace("_", " ").replace("iou", "IoU")
-    table = [["case", f"{name}{unit}", "seeds", *experiment.columns.values()]]
+    table = [["case", f"{name}{unit}", "each seed", *experiment.columns.values()]]
     for case in case_names(experiment, lines):
         of = of_case(experiment, lines, case)
         if not of:

@@ -67,9 +67,8 @@ def _draw(ham: HamGradients, panels: Sequence[Axes]) -> None:
     if ham.implicit:
         errors.set_yscale("log")
     else:
-        errors.text(
-            0.5, 0.5, "no fixed point was reached", ha="center", transform=errors.transAxes, fontsize=9
-        )
+        told = "the implicit gradient is " + ("not known" if ham.implicit is None else "zero")
+        errors.text(0.5, 0.5, told, ha="center", transform=errors.transAxes, fontsize=9)
     errors.set_title(ham.name or "ham", fontsize=10)
     for panel in (angles, lengths):
         panel.set_ylim(0, 1.08 * max(panel.get_ylim()[1], 0))

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import torch
+
 from subquad.base.files import check_writable
 from subquad.bench.environment import environment
 from subquad.data.shared import data_folder
@@ -88,6 +90,7 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
     """
     check_writable(output)
     parts = _parts(experiment)
+    commit = environment(torch.device("cpu")).commit  # of what runs; later ones may come meanwhile
     for seed, case in itertools.product(seeds, cases):
         key = key_of(experiment, case, seed, case in getattr(parts, "ALTERED", ()))
         training = _Training(_arguments(experiment, key))
@@ -105,7 +108,7 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
         found = finite(_train(experiment, case, training, parts))
         if found[experiment.score] is None:
             raise ValueError(f"{case}, seed {seed}: {experiment.score} is not finite, and so is no result.")
-        line = {"experiment": experiment.name, "case": case, **key, **found}
+        line = {"experiment": experiment.name, "case": case, **key, **found, "commit": commit}
         if _is_done(output, case, key):  # by another process meanwhile
             continue
         add_line(output, line)
