@@ -43,7 +43,7 @@ def test_what_is_told_is_what_the_ham_made(trained, picture, tmp_path, call):
     )
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[:2] == ["reading the network ...", "explaining ..."]
-    assert result.out.splitlines()[-1] == f"explanation: {page}, {png}"
+    assert result.out.splitlines()[-1] == f"explanation: {page}, {png}, {told}"
     found = json.loads(told.read_text())
     codes = codes_of(load_model(trained.weights), read_image(picture), None, keeps_features=True)
     assert found["task"] == "segmentation" and found["grid"] == list(codes.grid)
