@@ -80,7 +80,11 @@ def run_and_kill(output, extra, enough):
 
 
 @pytest.mark.parametrize(
-    "extra", [(), ("--ema=0.9", "--trainer.accumulate_grad_batches=2")], ids=["plain", "ema"]
+    "extra",
+    [
+        pytest.param((), id="plain"),
+        pytest.param(("--ema=0.9", "--trainer.accumulate_grad_batches=2"), id="ema", marks=pytest.mark.slow),
+    ],
 )
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -100,17 +104,22 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
 @pytest.mark.parametrize(
     ("length", "extra"),
     [
-        (12, ["--trainer.val_check_interval=2", "--trainer.max_epochs=2"]),
-        (
+        pytest.param(
+            12,
+            ["--trainer.val_check_interval=2", "--trainer.max_epochs=2"],
+            id="evaluated amid epochs",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             16,
             [
                 "--trainer.accumulate_grad_batches=2",
                 "--trainer.check_val_every_n_epoch=2",
                 "--trainer.max_steps=3",
             ],
+            id="ended amid an epoch",
         ),
     ],
-    ids=["evaluated amid epochs", "ended amid an epoch"],
 )
 def test_a_run_goes_on_from_each_of_its_checkpoints(tmp_path, monkeypatch, length, extra):
     """Be it of a step, an evaluation, or the end: weights, optimiser and best come out to the last digit."""

@@ -24,10 +24,10 @@ pytest.importorskip("onnxscript")
 TINY = {"num_classes": 3, "ham_channels": 64, "channels": 64, "rank": 4}
 FAMILIES = {  # light networks with every solver
     "light_ham": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny"} | TINY),
-    "light_ham_cd": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "CD"} | TINY),
     "light_ham_timm": ("light_ham_van_tiny_d256", {"backbone": "timm/test_convnext"} | TINY),  # padded
 }
 SLOW = {
+    "light_ham_cd": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "CD"} | TINY),
     "light_ham_vq": ("light_ham_van_tiny_d256", {"backbone": "conv_tiny", "solver": "VQ"} | TINY),
     "light_ham_attention": (
         "light_ham_van_tiny_d256",
@@ -284,6 +284,7 @@ def test_another_answer_is_refused_and_the_old_file_stays(tmp_path, monkeypatch)
     assert path.read_bytes() != b"the file before"
 
 
+@pytest.mark.slow
 def test_classes_are_those_of_the_largest_logits(tmp_path):
     """Of a network that pads images, and has more classes than are resized at a time."""
     torch.manual_seed(3)

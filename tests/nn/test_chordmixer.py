@@ -140,6 +140,7 @@ def test_gradients_of_each_sample():
         torch.testing.assert_close([together[name][i] for name in weights], list(expected))
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 def test_compiles_whole_with_its_gradient():
     mixer = ChordMixer(8, 6, blocks=3).double()

@@ -54,6 +54,7 @@ def test_a_table_of_one_s_own_is_trained_and_tested(table, tmp_path, call):
     assert contents(run)["best.safetensors"] == contents(tmp_path / "again")["best.safetensors"]
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 def test_a_compiled_network_is_trained_alike(table, tmp_path, call):
     """Widths of batches and the size of the last one change: new shapes are compiled too."""
