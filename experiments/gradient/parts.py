@@ -10,6 +10,8 @@ from subquad.explain.code_maps import last_ham
 def alter(network, case):
     """Have the network note the norm of its gradient behind and before the ham; nothing else changes."""
     network.passed_on = []
+    if network.config.context == "none":
+        return
     behind = {}
 
     def watch(ham, inputs, output):
@@ -29,6 +31,8 @@ def measure(learner, options):
     "passed_on" is the median of all steps, "grown" the largest of them over the median.
     """
     seen = learner.network.passed_on
+    if not seen:  # there is no ham
+        return {}
     median = statistics.median(seen)
     quarters = [seen[len(seen) * part // 4 : len(seen) * (part + 1) // 4] for part in range(4)]
     found = {"passed_on": median, "grown": max(seen) / max(median, 1e-30)}

@@ -136,6 +136,19 @@ def test_a_measure_that_is_not_finite_leaves_the_score_and_an_altered_network_is
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_the_parts_of_another_experiment_serve_and_missing_ones_are_told(experiments, capsys):
+    path = experiments / "second" / "experiment.yaml"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "parts": "first"}))
+    assert reproduce("second", "--experiments", experiments) == 2
+    assert "second takes the parts of first, which has no parts.py" in capsys.readouterr().err
+    (experiments / "first" / "parts.py").write_text("def measure(learner, options): return {'x': 7}")
+    assert reproduce("second", "--experiments", experiments) == 0
+    (line,) = read_lines(experiments / "second" / "results.jsonl")
+    assert line["x"] == 7 and line["experiment"] == "second"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_the_small_version_of_a_case_of_ours_runs_with_its_own_parts(capsys):
     """All of them run each night."""
     assert reproduce("gradient", "--quick", "--cases", "NMF, 2", "--experiments", OURS) == 0

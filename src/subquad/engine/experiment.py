@@ -39,6 +39,7 @@ class Experiment:
         quick_script: The same for a small version; `OUTPUT` stands for a file to write.
         tables: `tables.py` of this folder, or another one, and its arguments; prints what the results show in
             place of a row for each case.
+        parts: Name of another experiment whose `parts.py` serves this one, too.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Experiment:
     script: tuple[str, ...] = ()
     quick_script: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    parts: str = ""
 
     @property
     def name(self) -> str:

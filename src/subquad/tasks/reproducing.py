@@ -205,7 +205,11 @@ def _scores(scores: dict[str, Any]) -> dict[str, Any]:
 
 def _parts(experiment: Experiment) -> ModuleType | None:
     """Import what the folder of an experiment adds, if it adds something."""
-    path = experiment.folder / PARTS
+    path = experiment.folder.parent / (experiment.parts or experiment.name) / PARTS
+    if experiment.parts and not path.is_file():
+        raise ValueError(
+            f"experiment {experiment.name} takes the parts of {experiment.parts}, which has no {PARTS}."
+        )
     if not path.is_file():
         return None
     spec = importlib.util.spec_from_file_location(f"subquad_experiment_{experiment.name}", path)
