@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from nightly import some_by_day
+
 ROOT = Path(__file__).parents[1]
 ADD_A_TASK = ROOT / "docs" / "add_a_task.md"
 KINDS = ("*.md", "*.py", "*.yaml", "*.toml", "Makefile", ".ci/*")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+EXPORTING = ("add_a_network.md", "export.md", "sequences.md")  # ten seconds each
+
+
+@pytest.mark.parametrize(
+    "page", some_by_day(PAGES, lambda page: page.name not in EXPORTING), ids=lambda page: page.name
+)
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_python_of_a_page_runs(page, tmp_path, monkeypatch, own_registry):

@@ -134,6 +134,7 @@ BROKEN = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_broken_packages_are_told_and_break_nothing_else(python, tmp_path):
     site = install(tmp_path / "site", BROKEN, PLUGIN / "subquad_toy")
     write_data(tmp_path / "data")

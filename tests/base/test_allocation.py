@@ -11,17 +11,17 @@ import resource, sys, torch
 from subquad.base.allocation import keep_freed_memory
 done = sys.argv[1] == "kept" and keep_freed_memory()
 for _ in range(12):  # the first rounds ask for the memory
-    torch.ones(2**24)
+    torch.ones(2**23)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    torch.ones(2**24)
+for _ in range(5):
+    torch.ones(2**23)
 print(done, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 ON_GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's allocator")
 
 
 def faults(mode, monkeypatch, **environment):
-    """Return whether it was done, and the page faults of ten blocks that glibc alone would not keep."""
+    """Return whether it was done, and the page faults of five blocks that glibc alone would not keep."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     run = subprocess.run([sys.executable, "-c", PROGRAM, mode], capture_output=True, text=True, check=True)
@@ -36,6 +36,7 @@ def test_what_is_freed_is_used_again(monkeypatch):
     assert faults("as ever", monkeypatch)[1] > 10_000
 
 
+@pytest.mark.slow
 @ON_GLIBC
 def test_settings_of_the_environment_count(monkeypatch):
     assert faults("kept", monkeypatch, MALLOC_TRIM_THRESHOLD_="131072")[0] is False

@@ -28,6 +28,7 @@ def test_a_converted_network_gives_the_original_numbers(call, tmp_path):
     assert relative_error(sampled(out), case.out) < 1e-5
 
 
+@pytest.mark.slow
 def test_classifier_and_options(call, tmp_path):
     original, target = (
         write_original(tmp_path / "van.pth.tar", "van_b0_classifier"),

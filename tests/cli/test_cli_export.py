@@ -40,6 +40,7 @@ def test_a_checkpoint_becomes_onnx(call, complains, trained, tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_classes_alone(call, trained, tmp_path):
     path = tmp_path / "model.onnx"
     result = call("export", trained.run, "--output", path, "--answer", "classes", "--preprocess")

@@ -42,6 +42,27 @@ def test_a_run_leaves_weights_checkpoint_recipe_and_log(call, data, tmp_path):
     assert f"mean IoU {100 * iou:.2f} %" in result.out
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--model.steps=2"], True),
+        (["--model.steps=2", "--model.eval_steps=7"], False),
+        (["--model.steps=7"], False),
+        (["--model.steps=6"], False),
+        (["--model.steps=2", "--model.context=none"], False),
+    ],
+)
+def test_iterations_of_training_alone_are_noted(options, told, call, data, tmp_path):
+    result = call(*fit_arguments(data, tmp_path, "--trainer.max_steps=1", *options))
+    assert result.code == 0
+    assert result.err == (
+        "note: --model.steps 2, but evaluation takes 7 steps, as light_ham_van_tiny_d256 is published; "
+        "--model.eval_steps 2 evaluates it as it is trained.\n"
+        if told
+        else ""
+    )
+
+
 def test_the_same_command_gives_the_same_weights(call, data, trained, tmp_path):
     for name in ("one", "two"):
         assert call(*fit_arguments(data, tmp_path / name)).code == 0

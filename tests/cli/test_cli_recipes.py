@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from cli_helpers import contents, write_data
+from nightly import some_by_day
 from published_layouts import write_published
 from subquad.tasks.fitting import fit_parser
 from subquad.tasks.segmentation.data.published import published_labels
@@ -114,7 +115,10 @@ def test_there_is_a_recipe_for_each_published_number():
     assert {path.parent for path in PUBLISHED} == {path.parent for path in BASES}
 
 
-@each([path for path in RECIPES if path not in PUBLISHED])
+OURS = [path for path in RECIPES if path not in PUBLISHED]
+
+
+@each(some_by_day(OURS, lambda recipe: recipe.stem != "camvid_pretrained"))
 def test_a_recipe_takes_one_step(call, recipe, tmp_path):
     data = write_data(tmp_path / "data")
     result = call(
@@ -125,7 +129,16 @@ def test_a_recipe_takes_one_step(call, recipe, tmp_path):
     assert "best.safetensors" in contents(tmp_path / "run")
 
 
-@each(PUBLISHED)
+BY_DAY = (
+    "segnext_tiny",
+    "light_ham_van_tiny_d256",
+    "hamnet_van_tiny_os8",
+    "hamnet_r101",
+    "hamnet_r101_trainaug",
+)
+
+
+@each(some_by_day(PUBLISHED, lambda recipe: recipe.stem in BY_DAY))
 def test_a_published_recipe_takes_two_steps_on_its_layout(call, recipe, layouts, tmp_path):
     options = parsed(recipe)
     config = resolved(options)

@@ -63,6 +63,7 @@ def test_published_networks_of_values_and_told_options_stay_as_they_are(tmp_path
     assert not model_config("paramixer_text").norm
 
 
+@pytest.mark.slow
 def test_a_regression_learns_targets_of_any_scale_and_tells_how_well(tmp_path, call):
     path = table(tmp_path / "t.jsonl", count=80, regression=True)
     out, scores = tmp_path / "run", tmp_path / "scores.json"

@@ -64,6 +64,16 @@ def losses(folder):
     return found
 
 
+def run_here(*arguments):
+    """In this process, which has imported everything."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert main([str(argument) for argument in arguments]) == 0
+    finally:
+        torch.set_num_threads(threads)
+
+
 def run_and_kill(output, extra, enough):
     process = subprocess.Popen(
         command(output, *extra),
@@ -79,6 +89,7 @@ def run_and_kill(output, extra, enough):
     process.wait()
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "extra",
     [
@@ -88,11 +99,11 @@ def run_and_kill(output, extra, enough):
 )
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    subprocess.run(command(whole, *extra), env=environment(), check=True, capture_output=True)
+    run_here(*command(whole, *extra)[3:])
     expected = losses(whole)
     # Killed in the middle of the second epoch: ten steps each, a checkpoint every four.
     run_and_kill(cut, extra, lambda folder: max(losses(folder) or {0: ""}) >= (6 if extra else 13))
-    subprocess.run(command(cut, *extra, "--resume"), env=environment(), check=True, capture_output=True)
+    run_here(*command(cut, *extra, "--resume")[3:])
     assert losses(cut) == expected
     final = [torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (whole, cut)]
     assert final[0].keys() == final[1].keys()
@@ -182,6 +193,7 @@ def test_two_processes_that_are_told_to_end(tmp_path):
     assert (tmp_path / "last.ckpt").is_file()
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_two_processes_agree_with_one(tmp_path):
     """Evaluation over two processes gives the very counts of one, with samples that do not divide evenly."""
     extra = ("--trainer.max_epochs=1", "--trainer.limit_val_batches=1.0")
@@ -196,20 +208,13 @@ def test_two_processes_agree_with_one(tmp_path):
     scores = []
     for processes in (1, 2):
         out = tmp_path / f"scores{processes}.json"
-        test = [
-            sys.executable,
-            "-m",
-            "subquad",
-            "test",
-            str(tmp_path / "two"),
-            f"--json={out}",
-            f"--trainer.devices={processes}",
-            "--trainer.accelerator=cpu",
-            "--data.eval_batch_size=7",
-        ]
-        if processes == 2:
-            test.append("--trainer.strategy=ddp")
-        subprocess.run(test, env=environment(), check=True, capture_output=True, timeout=240)
+        test = ["test", str(tmp_path / "two"), f"--json={out}", "--data.eval_batch_size=7"]
+        test += [f"--trainer.devices={processes}", "--trainer.accelerator=cpu"]
+        if processes == 1:
+            run_here(*test)
+        else:
+            program = [sys.executable, "-m", "subquad", *test, "--trainer.strategy=ddp"]
+            subprocess.run(program, env=environment(), check=True, capture_output=True, timeout=240)
         scores.append(out.read_text())
     assert scores[0] == scores[1]
 
@@ -291,6 +296,7 @@ def test_classes_of_both_sets_must_be_the_same():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_training_learns(tmp_path):
     p = fit_parser(TASK)

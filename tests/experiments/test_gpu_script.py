@@ -25,6 +25,7 @@ def run(folder, *arguments):
     return code, json.loads(output.read_text())
 
 
+@pytest.mark.slow
 def test_every_stage_runs_and_what_it_measures_can_be_shipped(tmp_path, monkeypatch):
     code, found = run(tmp_path, "--measured", str(tmp_path / "measured.json"))
     assert code == 0 and found["passed"] and found["quick"]

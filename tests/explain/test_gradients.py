@@ -202,6 +202,7 @@ def fixed_point_of(x, start, solver, steps):
     return decompose(x, start, solver, steps=steps).reconstruct()
 
 
+@pytest.mark.slow
 def test_the_epsilon_of_nmf_is_no_obstacle():
     """With 1e-6 the scale of the factors would move for a million iterations."""
     torch.manual_seed(2)

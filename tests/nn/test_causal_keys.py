@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from helpers import reset_after_meta
+from nightly import some_by_day
 from subquad.models import create_model
 from subquad.nn import CausalAttention, CausalHam
 
@@ -80,7 +81,7 @@ def test_phase_keys_tell_one_token_apart_where_unit_keys_do_not():
     assert 0.3 < agree["phase"] < 0.5
 
 
-@pytest.mark.parametrize("keys", ["phase", "unit"])
+@pytest.mark.parametrize("keys", some_by_day(["phase", "unit"], lambda keys: keys == "unit"))
 def test_an_untrained_memory_reads_what_came_after(keys):
     """A passage of random tokens, other tokens, the passage again: the value read is that of the next one."""
     agree = {}

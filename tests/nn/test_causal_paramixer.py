@@ -305,6 +305,7 @@ def test_compiles_a_step_whole():
     torch.testing.assert_close(*caches)
 
 
+@pytest.mark.slow
 def test_compiles_parts_of_any_length():
     """For the graph alone: without a compiler behind it."""
     mixer = trained(CausalParamixer(4, factors=3, heads=2)).requires_grad_(False)

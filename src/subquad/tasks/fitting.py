@@ -12,7 +12,7 @@ import torch
 
 from subquad.engine.parsing import Parser
 from subquad.engine.plain_yaml import read_yaml
-from subquad.engine.progress import doing
+from subquad.engine.progress import doing, is_first_process
 from subquad.engine.run import (
     add_run_options,
     check_seed,
@@ -22,6 +22,7 @@ from subquad.engine.run_folder import is_resumable
 from subquad.engine.run_record import RunOptions
 from subquad.engine.start import load_start, settle_start
 from subquad.engine.trainer_options import add_trainer_options
+from subquad.models import model_config
 from subquad.tasks import Task, task_names
 
 if TYPE_CHECKING:
@@ -84,7 +85,9 @@ def fit(
         data = task.open_data(options)
     torch.manual_seed(options.seed)
     with doing("building network"):
-        network = task.configure(options, data).build()
+        config = task.configure(options, data)
+        network = config.build()
+    tell_other_steps(config, options.model)
     if alter is not None:
         alter(network)
     load_start(network, options.model, folder)
@@ -95,6 +98,27 @@ def fit(
         learner = task.learner(network, data, options)
         train(learner, data, options, folder, progress, given, saves=alter is None)
     return learner
+
+
+def tell_other_steps(config: Any, given: Any) -> None:
+    """Say on stderr if a ham was given other iterations for training alone: evaluation keeps its own number.
+
+    Args:
+        config: Of the network that is built.
+        given: The options of the network.
+    """
+    steps, eval_steps = getattr(config, "steps", None), getattr(config, "eval_steps", None)
+    if eval_steps in (None, steps) or getattr(given, "eval_steps", None) is not None:
+        return
+    if getattr(config, "context", "hamburger") != "hamburger":  # nothing iterates
+        return
+    if getattr(given, "steps", None) in (None, getattr(model_config(given.name), "steps", None)):
+        return
+    if is_first_process():
+        sys.stderr.write(
+            f"note: --model.steps {steps}, but evaluation takes {eval_steps} steps, as {given.name} is "
+            f"published; --model.eval_steps {steps} evaluates it as it is trained.\n"
+        )
 
 
 def take_older_defaults(task: Task, p: Parser, options: Any, folder: Path) -> None:

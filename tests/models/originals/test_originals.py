@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from helpers import fill, load_case, relative_error, sampled, set_dictionaries, weights_of
+from nightly import some_by_day
 from subquad import create_model, list_models, load_original
 from subquad.engine.tables import count_text
 from subquad.models import cost, model_config
@@ -116,7 +117,13 @@ def test_parameters(name, overrides, millions):
     assert round(parameters(name, **overrides) / 1e6, digits) == millions
 
 
-@pytest.mark.parametrize(("name", "overrides", "size", "published"), COSTS)
+@pytest.mark.parametrize(
+    ("name", "overrides", "size", "published"),
+    [
+        pytest.param(*row, marks=pytest.mark.slow) if re.search("base|large|huge|101", row[0]) else row
+        for row in COSTS
+    ],
+)
 def test_multiply_adds(name, overrides, size, published):
     size = None if size == (model_config(name).cost_size(),) * 2 else size
     # As published, NMF takes D'X of its start twice; here once: 4,096 positions x 256 channels x rank 64.
@@ -308,7 +315,9 @@ def test_another_backbone_is_refused(mine, theirs):
 ROWS = re.compile(r"^\| `(\w+)` \|(?:.*\|)? ([\d,]+) \| ([\d.]+ [GM]) \|$", flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["docs/models.md", "README.md"])
+@pytest.mark.parametrize(
+    "page", some_by_day(["docs/models.md", "README.md"], lambda page: page == "README.md")
+)
 def test_tables_in_the_documentation_are_computed_ones(page):
     rows = ROWS.findall((Path(__file__).parents[3] / page).read_text())
     assert len(rows) >= 7

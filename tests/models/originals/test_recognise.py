@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from helpers import load_case, weights_of
+from nightly import some_by_day
 from subquad.models.create import create_model
 from subquad.models.originals.load import read_weights
 from subquad.models.originals.names import renaming
@@ -70,7 +71,9 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", some_by_day(NAMES, lambda name: not re.search("small|base|large|huge", name))
+)
 def test_every_size_is_told_from_the_others(name):
     """A network's own tensors, under the originals' names, are recognised as that network."""
     network_names = originals_names(name)
@@ -118,6 +121,7 @@ def test_what_is_not_a_whole_network_is_refused():
         recognise(read_weights({**weights, "decode_head.extra.weight": np.zeros(3)}))
 
 
+@pytest.mark.slow
 def test_what_is_given_is_not_assumed():
     weights = read_weights(weights_of(load_case("light_ham_van_tiny")))
     found = recognise(weights, {"rank": 7})

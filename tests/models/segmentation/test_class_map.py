@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
+from nightly import some_by_day
 from subquad import create_model, load_model
 from subquad.data.pictures import read_image
 from subquad.engine.preprocess import preprocess
@@ -92,7 +93,9 @@ def check(logits, padded, size=None, align_corners=False):
 
 @pytest.mark.parametrize("order", FORMATS)
 @pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize("classes", [1, 2, 3, 11, 19, 35, 150, 300])
+@pytest.mark.parametrize(
+    "classes", some_by_day([1, 2, 3, 11, 19, 35, 150, 300], lambda classes: classes not in (3, 19, 150))
+)
 def test_the_same_class_at_every_pixel(classes, align_corners, order, way):
     for make in (noise, smooth, whole_numbers, twins, rivals, constant, one_only):
         if classes == 1 and make in (twins, rivals):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nightly import some_by_day
 from serving import ask, encoded, opened, telling_network, waves
 from subquad import create_model, load_model, save_model
 from subquad.tasks.segmentation.commands.serve import bound, main, name_of, parser
@@ -81,7 +82,9 @@ Inference.predict = lambda *_: time.sleep(100)
 
 
 @pytest.mark.parametrize("content", [encoded(waves(9, 9)), b""])
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "signum", some_by_day([signal.SIGINT, signal.SIGTERM], lambda signum: signum == signal.SIGTERM)
+)
 def test_it_ends_soon_though_a_network_or_a_client_takes_its_time(weights, signum, content):
     """A picture that takes forever, or comes never: its sender is told, the terminal shows no traceback."""
     with serving(weights, before=SLOW) as (process, address):

@@ -184,6 +184,7 @@ def test_opacity(page, photo):
     assert page.locator("#opacity_value").inner_text() == "20 %"
 
 
+@pytest.mark.slow
 def test_tiles(page, tmp_path):
     Image.fromarray(waves(600, 700)).save(tmp_path / "large.jpg")
     show(page, tmp_path / "large.jpg")

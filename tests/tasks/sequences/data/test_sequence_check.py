@@ -138,6 +138,7 @@ def test_made_sequences() -> None:
     assert "numbers to be predicted" in str(check_sequences(SequenceOptions("adding", length=10)))
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_shared_reviews(shared_data: Path) -> None:
     report = check_sequences(SequenceOptions("text"))

@@ -261,6 +261,7 @@ def test_broken_genomes(tmp_path: Path) -> None:
         open_sequences(SequenceOptions("genome", str(tmp_path)))
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_shared_copies(shared_data: Path) -> None:
     text = open_sequences(SequenceOptions("text", cls=True))
