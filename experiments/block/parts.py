@@ -5,7 +5,10 @@ from torch import nn
 from subquad.nn import Hamburger
 
 ALTERED = frozenset(
-    {"no lower bread", "no upper bread", "no bread", "no shortcut", "no norm", "gate", "V2", "V2+"}
+    {
+        *("no lower bread", "no upper bread", "no bread", "no shortcut", "no norm", "V2", "V2+", "gate"),
+        *("V2+, four times the steps", "gate, four times the steps", "gate from 0.1"),
+    }
 )
 VERSIONS = {"V2": {"version": "v2"}, "V2+": {"version": "v2plus"}, "gate": {"version": "v1", "gate": True}}
 
@@ -18,13 +21,14 @@ class WithoutShortcut(Hamburger):
 def alter(network, case):
     """Change the Hamburger of a Light-Ham."""
     head, config = network.head, network.config
-    if case in VERSIONS or case == "no shortcut":
+    version = VERSIONS.get(case.removesuffix(", four times the steps").removesuffix(" from 0.1"))
+    if version or case == "no shortcut":
         kind = WithoutShortcut if case == "no shortcut" else Hamburger
         head.hamburger = kind(
             config.ham_channels,
             dim=config.ham_channels,
             norm=config.norm,
-            **(VERSIONS.get(case) or {"version": "v1"}),
+            **(version or {"version": "v1"}),
             **config.ham_options,
         )
     block = head.hamburger
@@ -32,5 +36,7 @@ def alter(network, case):
         block.lower_bread = nn.Identity()  # of the same width; the ReLU stays
     if case in ("no upper bread", "no bread"):
         block.upper_bread = nn.Identity()
+    if case == "gate from 0.1":
+        nn.init.constant_(block.gate, 0.1)
     if case == "no norm":
         block.norm = nn.Identity()

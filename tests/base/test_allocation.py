@@ -29,6 +29,7 @@ def faults(mode, monkeypatch, **environment):
     return done == "True", int(count)
 
 
+@pytest.mark.slow
 @ON_GLIBC
 def test_what_is_freed_is_used_again(monkeypatch):
     done, count = faults("kept", monkeypatch)
