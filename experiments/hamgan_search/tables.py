@@ -16,18 +16,22 @@ def main() -> None:
         for name in sorted(of, key=of.__getitem__)
     ]
     print(markdown([["", "proxy-FID", "against the published"], *rows]))
+    best = {context: min(of, key=of.__getitem__, default=START) for context, of in columns.items()}
+    chosen = [called(context, name) for context in columns for name in dict.fromkeys([START, best[context]])]
+    published = [called(context, START) for context in columns]
     print("\nThe best of each and the published one, with seeds that nothing was chosen by:\n")
+    print_runs(lines, chosen, FRESH)
+    print("\nThe published ones, with all seeds:\n")
+    print_runs(lines, published, (0, *FRESH))
+
+
+def print_runs(lines: list[dict], cases: list[str], seeds: tuple[int, ...]) -> None:
+    """Print a row for each case that has a run with one of these seeds."""
     table = [["", "proxy-FID", "seeds", "classes recognised", "parameters"]]
-    for context, distances in columns.items():
-        best = min(distances, key=distances.__getitem__, default=START)
-        for name in dict.fromkeys([START, best]):
-            runs = {
-                line["seed"]: line
-                for line in lines
-                if line["case"] == called(context, name) and line["seed"] in FRESH
-            }
-            if runs:
-                table.append(row(called(context, name), [*runs.values()]))
+    for case in cases:
+        runs = {line["seed"]: line for line in lines if line["case"] == case and line["seed"] in seeds}
+        if runs:
+            table.append(row(case, [*runs.values()]))
     print(markdown(table))
 
 
