@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from subquad.bench.modules import LinearAttention
+from subquad.models.segmentation.heads import init_head
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "solvers"))
 
@@ -28,4 +29,6 @@ class InPlace(nn.Module):
 def alter(network, case):
     """Put linear attention where the network has no context."""
     if case in ALTERED:
-        network.head.hamburger.ham = InPlace(network.config.ham_channels)
+        instead = InPlace(network.config.ham_channels)
+        init_head(instead)  # as self-attention starts in the same place
+        network.head.hamburger.ham = instead
