@@ -1,6 +1,6 @@
 """One small HamGAN with the hamburger, with self-attention and with no context, some seeds each.
 
-SUBQUAD_DATA=... python experiments/hamgan/run.py --steps 2000     adds a line and a grid for each run
+SUBQUAD_DATA=... python experiments/hamgan/run.py --steps 2000     adds a line and a grid for each new run
 
 Each run is a process of its own, so that its memory is its own. What is not known here goes to
 `subquad fit`, such as --data.batch_size 64 --trainer.accelerator cuda.
@@ -21,7 +21,8 @@ from pathlib import Path
 
 import torch
 
-from subquad.engine.experiment_results import add_line
+from subquad.bench.environment import environment
+from subquad.engine.experiment_results import add_line, read_lines
 from subquad.models.hamgan import HamGAN, HamGANConfig
 from subquad.tasks.fitting import fit, fit_parser
 from subquad.tasks.generation.commands.evaluate import open_others, pictures
@@ -100,9 +101,9 @@ def run(context: str, seed: int, given: argparse.Namespace, extra: list[str]) ->
         batch_size=200,
     )
     return {
-        "case": given.called or context,
-        "context": context,
-        "seed": seed,
+        "device": torch.cuda.get_device_name() if on_gpu else cpu_name(),
+        "commit": environment(torch.device("cpu")).commit,
+        "torch": torch.__version__,
         "parameters": sum(p.numel() for p in network.parameters()),
         "curve": [[int(row["step"]) + 1, float(row["val/proxy-FID"])] for row in rows],
         "milliseconds_per_step": round(1000 * statistics.median(seconds), 2),
@@ -120,9 +121,20 @@ def most_memory() -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def device_name() -> str:
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+def what(given: argparse.Namespace, extra: list[str], context: str, seed: int) -> dict:
+    """Return what a run is of."""
+    told = {"case": given.called or context, "context": context, "seed": seed, "steps": given.steps}
+    return told | {"recipe": f"hamgan/{Path(given.recipe).name}", "side": given.side, "options": extra}
+
+
+def is_run(line: dict, wanted: dict) -> bool:
+    """Say whether a line is of that run. Older ones have no context, and their steps among the options."""
+    options = [option for option in line.get("options", []) if not option.startswith("--steps=")]
+    same = all(line.get(name) == wanted[name] for name in ("case", "seed", "steps", "recipe", "side"))
+    return same and options == wanted["options"]
+
+
+def cpu_name() -> str:
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
@@ -154,37 +166,27 @@ def main() -> None:
         result = run(given.one[0], int(given.one[1]), given, extra)
         Path(given.one[2]).write_text(json.dumps(result))
         return
-    if given.features is None:
+    output = Path(given.output)
+    wanted = [what(given, extra, context, seed) for seed in given.seeds for context in given.contexts]
+    runs = [line for line in read_lines(output) if any(is_run(line, one) for one in wanted)]
+    missing = [one for one in wanted if not any(is_run(line, one) for line in runs)]
+    if missing and given.features is None:
         given.features = str(Path(tempfile.mkdtemp()) / "features.safetensors")
         make_features(
             [f"--data.name={given.data}", f"--epochs={given.feature_epochs}", f"--output={given.features}"]
         )
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE)
-    runs, one = [], Path(tempfile.mkdtemp()) / "one.json"
-    for seed in given.seeds:
-        for context in given.contexts:
-            same = [
-                f"--{name}={getattr(given, name)}" for name in ("steps", "evaluations", "recipe", "samples")
-            ]
-            same += [f"--features={given.features}", f"--output={given.output}"]
-            same += [f"--{n}={v}" for n in ("side", "called", "grid") if (v := getattr(given, n)) is not None]
-            command = [sys.executable, __file__, "--one", context, str(seed), str(one), *same, *extra]
-            subprocess.run(command, check=True)
-            runs.append(json.loads(one.read_text()))
-            one.unlink()
-            where = {
-                "commit": commit.stdout.strip(),
-                "device": device_name(),
-                "torch": torch.__version__,
-                "recipe": f"hamgan/{Path(given.recipe).name}",
-                "steps": given.steps,
-                "side": given.side,
-                "options": extra,
-            }
-            add_line(Path(given.output), runs[-1] | where)
+    result = Path(tempfile.mkdtemp()) / "one.json"
+    for one in missing:
+        same = [f"--{name}={getattr(given, name)}" for name in ("steps", "evaluations", "recipe", "samples")]
+        same += [f"--features={given.features}", f"--output={given.output}"]
+        same += [f"--{n}={v}" for n in ("side", "called", "grid") if (v := getattr(given, n)) is not None]
+        of = [one["context"], str(one["seed"]), str(result)]
+        subprocess.run([sys.executable, __file__, "--one", *of, *same, *extra], check=True)
+        runs.append(one | json.loads(result.read_text()))
+        add_line(output, runs[-1])
     print("| context | proxy-FID | classes recognised | ms / step | MB at most |\n|---|--:|--:|--:|--:|")
     for context in given.contexts:
-        mine = [r for r in runs if r["context"] == context]
+        mine = [r for r in runs if r["case"] == (given.called or context)]
         distances = [r["distance"] for r in mine]
         spread = statistics.stdev(distances) if len(mine) > 1 else float("nan")
         right = 100 * statistics.mean(r["class_accuracy"] for r in mine)

@@ -6,7 +6,14 @@ from pathlib import Path
 from subquad.engine.experiment_results import mean_and_deviation, read_lines
 
 LINES = read_lines(Path(__file__).parent / "results.jsonl")
-RUNS = [line for line in LINES if "case" in line]
+FIRST = next(line for line in LINES if "case" in line)
+RUNS = [  # runs of another length, or on other data, are not these
+    *{
+        (line["case"], line["seed"]): line
+        for line in reversed(LINES)
+        if all(line.get(name) == FIRST[name] for name in ("recipe", "steps"))
+    }.values()
+][::-1]
 CASES = {
     case: [run for run in RUNS if run["case"] == case] for case in dict.fromkeys(r["case"] for r in RUNS)
 }

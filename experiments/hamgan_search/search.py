@@ -121,7 +121,10 @@ def check_features(path: str, lines: list[dict]) -> None:
     digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
     others = {line["features"] for line in lines if "sha256" in line["features"]}
     if others and not any(digest in other for other in others):
-        raise ValueError(f"{path} has the SHA-256 {digest}..., but the results are of {', '.join(others)}.")
+        raise ValueError(
+            f"{path} has the SHA-256 {digest}..., but the results are of {', '.join(others)}; give that file "
+            f"as --features, or another --output."
+        )
 
 
 def main() -> None:
@@ -131,6 +134,8 @@ def main() -> None:
     p.add_argument("--output", type=Path, default=RESULTS)
     p.add_argument("--most", type=int, default=1000, help="trainings")
     given, more = p.parse_known_args()
+    if more and given.output == RESULTS:
+        p.error(f"{' '.join(more)} makes other trainings than {RESULTS.name} has; give them an --output.")
     features = given.features
     for _ in range(given.most):
         lines = read_lines(given.output)

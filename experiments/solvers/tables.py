@@ -14,13 +14,13 @@ def main() -> None:
     for name in dict.fromkeys(line["map"] for line in LINES):
         of = [line for line in LINES if line["map"] == name]
         steps = sorted({line["grad_steps"] for line in of if line["grad_steps"] is not None})
-        print(f"{name}: forward and backward, ms, and memory, MiB; so many iterations in the graph\n")
-        print("|", " | ".join(["", *(f"{told}, ms | MiB" for told in steps)]), "|")
-        print("|---|" + "--:|--:|" * len(steps))
+        print(f"{name}: forward and backward, ms, and memory, MiB; so many iterations in the graph, if any\n")
+        print("|", " | ".join(["", *(f"{told}, ms | MiB" for told in steps), "none, ms | MiB"]), "|")
+        print("|---|" + "--:|--:|" * (len(steps) + 1))
         for case in dict.fromkeys(line["case"] for line in of):
             found = {line["grad_steps"]: line for line in of if line["case"] == case}
-            cells = [f"{line['ms']:.3g} | {line['peak'] / 2**20:.1f}" for line in found.values()]
-            print("|", " | ".join([case, *cells, *[" | "] * (len(steps) - len(cells))]), "|")
+            cells = {told: f"{line['ms']:.3g} | {line['peak'] / 2**20:.1f}" for told, line in found.items()}
+            print("|", " | ".join([case, *(cells.get(told, " | ") for told in (*steps, None))]), "|")
         print()
 
 

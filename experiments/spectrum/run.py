@@ -1,6 +1,6 @@
 """The spectrum of what a ham sees and of what it hands on, of the network for nuclei that comes along.
 
-SUBQUAD_DATA=... python experiments/spectrum/run.py      adds a line for each picture to results.jsonl
+SUBQUAD_DATA=... python experiments/spectrum/run.py      adds a line to results.jsonl for each new picture
 
 "energy" is the share of the sum of squares that the first 1, 2, 4 ... directions have together.
 """
@@ -14,7 +14,7 @@ import torch
 from subquad import load_model
 from subquad.bench.environment import environment
 from subquad.data.shared import data_folder
-from subquad.engine.experiment_results import add_line
+from subquad.engine.experiment_results import add_line, read_lines
 from subquad.explain.spectrum import (
     effective_rank,
     energy_shares,
@@ -38,7 +38,10 @@ def main() -> None:
     data = SegmentationFolder(data_folder("nuclei", None, who="this script", give="it there"), "val")
     where = environment(torch.device("cpu")).provenance
     step = max(1, len(data) // given.pictures)
+    done = {line["picture"] for line in read_lines(given.output)}
     for index in range(0, len(data), step)[: given.pictures]:
+        if index in done:
+            continue
         begun = time.monotonic()
         codes = codes_of(network, data[index].image, None, keeps_features=True)
         features, factors = codes.features, codes.factors

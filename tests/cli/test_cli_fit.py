@@ -56,7 +56,7 @@ def test_iterations_of_training_alone_are_noted(options, told, call, data, tmp_p
     result = call(*fit_arguments(data, tmp_path, "--trainer.max_steps=1", *options))
     assert result.code == 0
     assert result.err == (
-        "note: --model.steps 2, but evaluation takes 7 steps, as light_ham_van_tiny_d256 is published; "
+        "note: --model.steps 2, but evaluation takes 7 steps, the default of light_ham_van_tiny_d256; "
         "--model.eval_steps 2 evaluates it as it is trained.\n"
         if told
         else ""

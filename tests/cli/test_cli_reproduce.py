@@ -8,7 +8,7 @@ import pytest
 
 from subquad.cli.main import main
 from subquad.engine.experiment import experiment_names
-from subquad.engine.experiment_results import read_lines
+from subquad.engine.experiment_results import is_of, read_lines
 
 ROOT = Path(__file__).parents[2]
 OURS = ROOT / "experiments"
@@ -163,3 +163,72 @@ def test_the_small_version_of_an_experiment_of_ours_runs(name, capfd):
     if code and "SUBQUAD_DATA" in capfd.readouterr().err and not os.environ.get("SUBQUAD_DATA"):
         pytest.skip(f"{name} is of real data: set SUBQUAD_DATA to their folder")
     assert code == 0
+
+
+def rewrite(experiments, name, **values):
+    path = experiments / name / "experiment.yaml"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_who_goes_back_to_an_older_recipe_gets_its_line_shown(experiments, capsys):
+    """The line that tables show is of the present settings, whatever came between."""
+    output = experiments / "first" / "results.jsonl"
+    assert reproduce("first", "--experiments", experiments, "--cases", "a") == 0
+    (now,) = read_lines(output)
+    output.write_text(json.dumps(now) + "\n" + json.dumps({**now, "settings": "others", "mean_iou": 1}))
+    assert reproduce("first", "--experiments", experiments, "--cases", "a") == 0
+    assert f"| a | {100 * now['mean_iou']:.1f} |" in capsys.readouterr().out.splitlines()[-1]
+    assert len(read_lines(output)) == 3  # also: the last line before had no end
+    assert reproduce("first", "--experiments", experiments, "--cases", "a") == 0
+    assert len(read_lines(output)) == 3
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_one_that_fails_keeps_no_other_from_being_trained(experiments, capsys):
+    (experiments / "first" / "parts.py").write_text(
+        "ALTERED = {'a'}\ndef alter(network, case):\n    if case == 'a': raise ValueError('it diverged')"
+    )
+    assert reproduce("first", "--experiments", experiments) == 2
+    assert capsys.readouterr().err.endswith("of first failed a, seed 0: it diverged\n")
+    assert [line["case"] for line in read_lines(experiments / "first" / "results.jsonl")] == ["b"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
+def test_a_score_that_is_not_measured_is_told_with_those_that_are(experiments, capsys):
+    rewrite(experiments, "second", score="top1")
+    assert reproduce("second", "--experiments", experiments) == 2
+    error = capsys.readouterr().err
+    assert "there is no 'top1' in what it measures: " in error and "mean_iou" in error
+    assert not read_lines(experiments / "second" / "results.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"cases": {"a": [], "c": [TINY[0]]}}, "the cases 'a' and 'c' of first have the same options"),
+        ({"best": True}, "first scores the best weights (`best`), but"),
+    ],
+)
+def test_what_could_not_be_told_apart_or_scored_is_refused_before_training(values, told, experiments, capsys):
+    rewrite(experiments, "first", **values)
+    (experiments / "first" / "parts.py").write_text("def alter(network, case): pass")
+    assert reproduce("first", "--experiments", experiments) == 2
+    captured = capsys.readouterr()
+    assert told in captured.err and "subquad fit" not in captured.out
+
+
+def test_a_small_version_is_small_whatever_a_case_says(experiments, capsys):
+    """The options that make it small come last; these are refused by name."""
+    rewrite(experiments, "first", cases={"a": ["--data.length=25600"]}, quick=["--data.length=-3"])
+    assert reproduce("first", "--quick", "--experiments", experiments) == 2
+    assert "-3" in capsys.readouterr().err
+
+
+def test_of_an_option_that_is_given_twice_the_last_counts():
+    one, two = ["--x=1", "--y=3", "--x=2"], ["--y=3", "--x=2", "--x=1"]
+    assert is_of({"options": one}, {"options": ["--y=3", "--x=2"]})
+    assert not is_of({"options": one}, {"options": two})

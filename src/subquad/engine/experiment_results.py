@@ -62,7 +62,7 @@ def add_line(path: Path, line: Line) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        content = f"{text}\n".encode()
+        content = f"{'' if _ends_a_line(path) else chr(10)}{text}\n".encode()
         written = os.write(file, content)  # one write: lines of two processes do not mix
         if written < len(content):
             os.ftruncate(file, os.fstat(file).st_size - written)
@@ -70,6 +70,15 @@ def add_line(path: Path, line: Line) -> None:
         os.fsync(file)
     finally:
         os.close(file)
+
+
+def _ends_a_line(path: Path) -> bool:
+    """Say whether a file is empty or ends as a line does: an editor may have left it otherwise."""
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
 
 
 def finite(values: Line) -> dict[str, Any]:
@@ -105,16 +114,22 @@ def is_of(line: Line, key: Line) -> bool:
     for name, value in key.items():
         known = line.get(name, {"best": False, "altered": ""}.get(name))
         if name == "options":
-            known, value = sorted(known or []), sorted(value)
+            known, value = last_values(known or []), last_values(value)
         if known != value and not (name == "settings" and known is None):
             return False
     return True
 
 
+def last_values(options: Iterable[str]) -> dict[str, str]:
+    """Return what options say by their names: of one that is given twice the last counts."""
+    return {name: value for name, _, value in (option.partition("=") for option in options)}
+
+
 def of_case(experiment: Experiment, lines: Iterable[Line], case: str) -> list[Line]:
     """Return the lines of a case by seed, one for each: those with other options are of another training.
 
-    Of two the first counts, but where the later one has other settings: a recipe or a default has changed.
+    Of two the first counts, but where the later one has other settings: a recipe or a default has changed, or
+    what the experiment alters.
     """
     found: dict[int, Line] = {}
     for line in lines:
@@ -124,7 +139,7 @@ def of_case(experiment: Experiment, lines: Iterable[Line], case: str) -> list[Li
         key = key_of(experiment, case, seed, bool(line.get("altered"))) if experiment.cases else {}
         if is_of(line, key):
             known = found.get(seed)
-            if known is None or known.get("settings") != line.get("settings"):
+            if known is None or any(known.get(name) != line.get(name) for name in ("settings", "altered")):
                 found[seed] = line
     return [found[seed] for seed in sorted(found, key=lambda seed: (seed is None, seed))]
 

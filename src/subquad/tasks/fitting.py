@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,12 +113,15 @@ def tell_other_steps(config: Any, given: Any) -> None:
         return
     if getattr(config, "context", "hamburger") != "hamburger":  # nothing iterates
         return
-    if getattr(given, "steps", None) in (None, getattr(model_config(given.name), "steps", None)):
+    usual = None
+    with suppress(ValueError):  # a network of the task's own, by another name
+        usual = getattr(model_config(given.name), "steps", None)
+    if getattr(given, "steps", None) in (None, usual):
         return
     if is_first_process():
         sys.stderr.write(
-            f"note: --model.steps {steps}, but evaluation takes {eval_steps} steps, as {given.name} is "
-            f"published; --model.eval_steps {steps} evaluates it as it is trained.\n"
+            f"note: --model.steps {steps}, but evaluation takes {eval_steps} steps, the default of "
+            f"{given.name}; --model.eval_steps {steps} evaluates it as it is trained.\n"
         )
 
 

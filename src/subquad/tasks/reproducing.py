@@ -23,7 +23,16 @@ from subquad.base.files import check_writable
 from subquad.bench.environment import environment
 from subquad.data.shared import data_folder
 from subquad.engine.experiment import RESULTS, Experiment
-from subquad.engine.experiment_results import add_line, finite, is_of, key_of, read_lines, table_text
+from subquad.engine.experiment_results import (
+    add_line,
+    finite,
+    is_of,
+    key_of,
+    last_values,
+    of_case,
+    read_lines,
+    table_text,
+)
 from subquad.engine.learner import Learner
 from subquad.engine.run_record import RunOptions
 from subquad.models import load_model, model_config
@@ -62,8 +71,8 @@ def reproduce(
         ValueError: If a script fails, or a training does.
     """
     if quick:
-        shorter = (*experiment.options, *experiment.quick)
-        experiment = replace(experiment, seeds=experiment.seeds[:1], options=shorter, tables=())
+        shorter = {case: (*options, *experiment.quick) for case, options in experiment.cases.items()}
+        experiment = replace(experiment, seeds=experiment.seeds[:1], cases=shorter, tables=())
     if run and experiment.script:
         run_script(experiment, output if quick else None)
         if quick:  # scripts write what they like
@@ -87,15 +96,21 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
         output: File of results.
         cases: Of the experiment.
         seeds: Each case with each.
+
+    Raises:
+        ValueError: If two cases are one training, or cannot be scored as the experiment says, before anything
+            is trained; if trainings failed, after all others are done.
     """
     check_writable(output)
     parts = _parts(experiment)
+    _check_cases(experiment, parts)
     commit = environment(torch.device("cpu")).commit  # of what runs; later ones may come meanwhile
+    failed: list[str] = []
     for seed, case in itertools.product(seeds, cases):
         key = key_of(experiment, case, seed, case in getattr(parts, "ALTERED", ()))
         training = _Training(_arguments(experiment, key))
         key["settings"] = training.settings()
-        if _is_done(output, case, key):
+        if _is_done(experiment, output, case, key):
             continue
         known = _known_elsewhere(experiment, key) if output == experiment.results else None
         if known is not None:
@@ -105,15 +120,43 @@ def run_cases(experiment: Experiment, output: Path, cases: Sequence[str], seeds:
         told = [f"--config=recipes/{key['recipe']}", *training.arguments[1:]]
         sys.stdout.write(f"{case}, seed {seed}: subquad fit {' '.join(told)}\n")
         sys.stdout.flush()
-        found = finite(_train(experiment, case, training, parts))
-        if found[experiment.score] is None:
-            raise ValueError(f"{case}, seed {seed}: {experiment.score} is not finite, and so is no result.")
+        try:
+            found = finite(_train(experiment, case, training, parts))
+            if experiment.score not in found:
+                raise ValueError(f"there is no {experiment.score!r} in what it measures: {', '.join(found)}.")
+            if found[experiment.score] is None:
+                raise ValueError(f"{experiment.score} is not finite, and so is no result.")
+        except ValueError as error:  # one that diverges does not keep the others from being trained
+            failed.append(f"{case}, seed {seed}: {error}")
+            sys.stdout.write(f"{failed[-1]}\n")
+            continue
         line = {"experiment": experiment.name, "case": case, **key, **found, "commit": commit}
-        if _is_done(output, case, key):  # by another process meanwhile
+        if _is_done(experiment, output, case, key):  # by another process meanwhile
             continue
         add_line(output, line)
         sys.stdout.write(f"{case}, seed {seed}: {experiment.score} {line[experiment.score]:.4g}\n")
         sys.stdout.flush()
+    if failed:
+        raise ValueError(f"of {experiment.name} failed {'; '.join(failed)}")
+
+
+def _check_cases(experiment: Experiment, parts: ModuleType | None) -> None:
+    """Raise ValueError if two cases are one training, or the weights to score would not be written."""
+    if experiment.best and hasattr(parts, "alter"):
+        raise ValueError(
+            f"{experiment.name} scores the best weights (`best`), but those of a network that its {PARTS} "
+            f"alters are not written; leave one of the two out."
+        )
+    alters, seen = getattr(parts, "ALTERED", ()), {}
+    for case, options in experiment.cases.items():
+        said = last_values((*experiment.options, *options))
+        same = tuple(sorted(said.items())), case if case in alters else ""
+        if same in seen:
+            raise ValueError(
+                f"the cases {seen[same]!r} and {case!r} of {experiment.name} have the same options and "
+                f"so are one training; name what else differs in ALTERED of its {PARTS}."
+            )
+        seen[same] = case
 
 
 def run_script(experiment: Experiment, output: Path | None) -> None:
@@ -220,8 +263,10 @@ def _parts(experiment: Experiment) -> ModuleType | None:
     return module
 
 
-def _is_done(output: Path, case: str, key: dict[str, Any]) -> bool:
-    return any(line.get("case") == case and is_of(line, key) for line in read_lines(output))
+def _is_done(experiment: Experiment, output: Path, case: str, key: dict[str, Any]) -> bool:
+    """Say whether the line that tables show is of this training: an older one of other settings is not."""
+    shown = of_case(experiment, read_lines(output), case)
+    return any(is_of(line, key) for line in shown)
 
 
 def _known_elsewhere(experiment: Experiment, key: dict[str, Any]) -> dict[str, Any] | None:
