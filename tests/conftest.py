@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from cli_helpers import fit_arguments, write_data
+from cli_helpers import reported_fit_arguments, write_data
 from subquad.cli.main import main
 
 # Triton decides when it is imported, which compilers do: its kernels are simulated on the CPU.
@@ -120,7 +120,7 @@ def trained(tmp_path_factory):
     """A finished run; tests must leave it as it is."""
     folder = tmp_path_factory.mktemp("trained")
     write_data(folder / "data")
-    assert main(fit_arguments(folder / "data", folder / "run", "--save_every=1")) == 0
+    assert main(reported_fit_arguments(folder / "data", folder / "run", "--save_every=1")) == 0
     return SimpleNamespace(
         run=folder / "run", data=folder / "data", weights=folder / "run" / "best.safetensors"
     )

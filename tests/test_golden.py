@@ -18,7 +18,7 @@ import pytest
 
 import subquad
 from classification_data import fit_classes, write_classes
-from cli_helpers import fit_arguments, write_data
+from cli_helpers import reported_fit_arguments, write_data
 from hamgan_data import TINY as TINY_HAMGAN
 from hamgan_data import write_class_folder
 from subquad.cli import advise, bench, convert, data, export, info, models, replay, report, reproduce
@@ -154,7 +154,7 @@ LOG = "--trainer.log_every_n_steps=1"
 
 def run_segmentation(root):
     write_data(root / "data")
-    run(*fit_arguments(root / "data", root / "run", LOG))
+    run(*reported_fit_arguments(root / "data", root / "run", LOG))
     run("test", root / "run", "--json", root / "test.json")
     run("data", "check", root / "data", "--json", root / "data.json")
     run("info", root / "run", "--json", root / "info.json")

@@ -51,6 +51,7 @@ def test_classes_alone(call, trained, tmp_path):
     assert (classes == predict_labels(load_model(trained.weights), pictures).numpy()).mean() >= 0.9999
 
 
+@pytest.mark.slow
 def test_torch_and_the_default_name(call, trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = call("export", trained.weights, "--format=torch", "--size", "128", "160", "--preprocess")

@@ -129,6 +129,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
                 "--trainer.max_steps=3",
             ],
             id="ended amid an epoch",
+            marks=pytest.mark.slow,
         ),
     ],
 )

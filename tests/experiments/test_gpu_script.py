@@ -40,6 +40,7 @@ def test_every_stage_runs_and_what_it_measures_can_be_shipped(tmp_path, monkeypa
     assert {entry["operation"] for entry in shipped} == {"nmf", "link_mix"} and len(shipped) == 4
 
 
+@pytest.mark.slow
 def test_a_wrong_kernel_is_found_and_not_measured(tmp_path, monkeypatch):
     right = gpu_kernels.nmf_kernel
     monkeypatch.setattr(gpu_kernels, "nmf_kernel", lambda *inputs: [1.1 * t for t in right(*inputs)])

@@ -345,6 +345,7 @@ def test_classes_of_networks_of_others(tmp_path):
         export_onnx(sequences, tmp_path / "other.onnx", answer="classes")
 
 
+@pytest.mark.slow
 def test_other_classes_are_refused(tmp_path, monkeypatch):
     """They are compared with those of the network's logits, which the graph takes another way to."""
     monkeypatch.setattr("subquad.export.class_maps._larger", lambda first, its, *_: (first, its))

@@ -291,6 +291,7 @@ def test_compiles_whole(kind):
     torch.testing.assert_close(*results)
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 def test_compiles_a_step_whole():
     mixer = trained(CausalParamixer(4, factors=2, heads=2))

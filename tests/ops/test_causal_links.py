@@ -195,6 +195,7 @@ class Chain(torch.nn.Module):
         return causal_link_chain(values, logits, hidden, weight)
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 def test_compiles_whole_for_any_length():
     compiled = torch.compile(Chain(), fullgraph=True, dynamic=True)

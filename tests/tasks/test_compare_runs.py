@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from classification_data import fit_classes, write_classes
-from cli_helpers import CLASSES, fit_arguments
+from cli_helpers import CLASSES, reported_fit_arguments
 from page_reader import LOADS, Page
 from subquad.base.files import write_whole
 from subquad.engine.sample_counts import load_counts
@@ -23,7 +23,7 @@ def other(trained, tmp_path_factory):
     from subquad.cli.main import main
 
     run = tmp_path_factory.mktemp("other") / "other"
-    assert main(fit_arguments(trained.data, run, "--seed=1", "--optimizer.lr=0.01")) == 0
+    assert main(reported_fit_arguments(trained.data, run, "--seed=1", "--optimizer.lr=0.01")) == 0
     return run
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from classification_data import fit_classes, write_classes
-from cli_helpers import contents, fit_arguments, write_data
+from cli_helpers import contents, reported_fit_arguments, write_data
 from page_reader import LOADS, Page
 from subquad.base.interruption import Interrupted
 from subquad.cli import compare, export, report
@@ -106,18 +106,20 @@ def test_what_a_run_that_came_to_nothing_left_is_not_of_the_next(call, data, run
     Plan(("4 pictures.",), (Choice("data.crop", [8, 8], "of another run"),)).write(new)
     for name in ("run.json", "evaluation.npz"):
         shutil.copy(run / name, new / name)
-    result = call(*fit_arguments(data, new, "--trainer.max_steps=1", "--trainer.limit_val_batches=0"))
+    result = call(
+        *reported_fit_arguments(data, new, "--trainer.max_steps=1", "--trainer.limit_val_batches=0")
+    )
     assert result.code == 0, result.err
     assert not (new / "plan.json").exists() and not (new / "evaluation.npz").exists()
-    assert call(*fit_arguments(data, new)).code == 2, "there is a run now, and its files stay"
+    assert call(*reported_fit_arguments(data, new)).code == 2, "there is a run now, and its files stay"
     assert (new / "run.json").is_file()
 
 
 def test_no_report_if_none_is_asked_for(call, data, tmp_path):
-    result = call(*fit_arguments(data, tmp_path / "run", "--report_samples=0"))
+    result = call(*reported_fit_arguments(data, tmp_path / "run", "--report_samples=0"))
     assert result.code == 0 and "writing the report" not in result.out
     assert not (tmp_path / "run" / "report.html").exists()
-    assert call(*fit_arguments(data, tmp_path / "run2", "--report_samples=-1")).code == 2
+    assert call(*reported_fit_arguments(data, tmp_path / "run2", "--report_samples=-1")).code == 2
     assert "--samples must be at least 1, got 0" in call("report", tmp_path / "run", "--samples=0").err
 
 
@@ -127,7 +129,7 @@ def test_names_from_files_are_text(call, tmp_path):
     for kind in ("images", "labels"):
         (data / "val" / kind / "val0.png").rename(data / "val" / kind / "<b>val0.png")
     run = tmp_path / "run <i>x"
-    assert call(*fit_arguments(data, run)).code == 0
+    assert call(*reported_fit_arguments(data, run)).code == 0
     choices = (
         Choice("data.crop", [40, 48], f"because {NASTY}"),
         Choice("seed", 77, "never shown", given=True),
@@ -184,7 +186,7 @@ def test_what_is_no_run_is_refused(call, tmp_path, make, said):
 
 
 def test_a_run_without_evaluation(call, data, tmp_path):
-    result = call(*fit_arguments(data, tmp_path / "run", "--trainer.limit_val_batches=0"))
+    result = call(*reported_fit_arguments(data, tmp_path / "run", "--trainer.limit_val_batches=0"))
     assert result.code == 0 and "there was no evaluation" in result.out
     assert not (tmp_path / "run" / "report.html").exists()
     result = call("report", tmp_path / "run")
@@ -198,7 +200,7 @@ def test_a_page_of_somebody_else_is_kept(call, data, tmp_path, run):
     assert (run / "report.html").read_text() == "mine"
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "report.html").write_text("mine")
-    result = call(*fit_arguments(data, tmp_path / "new"))
+    result = call(*reported_fit_arguments(data, tmp_path / "new"))
     assert result.code == 0 and "the run is whole" in result.err
     assert (tmp_path / "new" / "report.html").read_text() == "mine"
 
@@ -210,7 +212,7 @@ def test_what_goes_wrong_with_the_report_costs_no_run(call, data, tmp_path, monk
 
     monkeypatch.setattr(task_called("segmentation").__class__, "report_sections", fail)
     run = tmp_path / "run"
-    result = call(*fit_arguments(data, run))
+    result = call(*reported_fit_arguments(data, run))
     assert result.code == 0 and (run / "best.safetensors").is_file()
     (told,) = [line for line in result.err.splitlines() if "report.html" in line]
     assert f"`subquad report {run}` writes it" in told
@@ -221,7 +223,7 @@ def test_a_signal_amid_the_report_says_that_the_run_is_whole(call, data, tmp_pat
         raise Interrupted(signal.SIGINT, "interrupted by Ctrl-C.")
 
     monkeypatch.setattr(task_called("segmentation").__class__, "report_sections", interrupt)
-    result = call(*fit_arguments(data, tmp_path / "run"))
+    result = call(*reported_fit_arguments(data, tmp_path / "run"))
     assert result.code == 130 and "the run is whole" in result.err
 
 
@@ -257,7 +259,7 @@ def test_a_signal_after_the_first_evaluation(call, data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(SegmentationLearner, "training_step", interrupted)
     run = tmp_path / "run"
-    result = call(*fit_arguments(data, run, "--trainer.max_epochs=3"))
+    result = call(*reported_fit_arguments(data, run, "--trainer.max_epochs=3"))
     assert result.code == 143 and "interrupted by SIGTERM" in result.err
     assert (
         "Training was interrupted at step 5 of 9" in words_of(run) and not (run / "evaluation.npz").exists()
@@ -266,8 +268,8 @@ def test_a_signal_after_the_first_evaluation(call, data, tmp_path, monkeypatch):
 
 def test_the_report_after_a_run_goes_on_is_of_all_of_it(call, data, tmp_path):
     run, constant = tmp_path / "run", ["--optimizer.power=0", "--optimizer.warmup_steps=0"]
-    assert call(*fit_arguments(data, run, *constant)).code == 0
-    result = call(*fit_arguments(data, run, *constant, "--resume", "--trainer.max_epochs=2"))
+    assert call(*reported_fit_arguments(data, run, *constant)).code == 0
+    result = call(*reported_fit_arguments(data, run, *constant, "--resume", "--trainer.max_epochs=2"))
     assert result.code == 0 and f"report: {run / 'report.html'}" in result.out
     words = words_of(run)
     assert "2 sessions" in words and "3 to 6" in words and "0 to 3" in words
@@ -322,7 +324,7 @@ def test_its_commands_work(call, run):
 
 
 def test_a_network_without_a_ham_has_no_code_maps(call, data, tmp_path):
-    assert call(*fit_arguments(data, tmp_path / "run", "--model.context=none")).code == 0
+    assert call(*reported_fit_arguments(data, tmp_path / "run", "--model.context=none")).code == 0
     assert "What the ham looks at" not in titles(tmp_path / "run") and "Classes" in titles(tmp_path / "run")
 
 

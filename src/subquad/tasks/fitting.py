@@ -88,7 +88,8 @@ def fit(
     with doing("building network"):
         config = task.configure(options, data)
         network = config.build()
-    tell_other_steps(config, options.model)
+    if not is_resumable(folder):
+        tell_other_steps(config, options.model)
     if alter is not None:
         alter(network)
     load_start(network, options.model, folder)

@@ -35,6 +35,11 @@ def write_report(folder: Path, samples: int, device: str = "cpu", *, looks: bool
         OSError: If the run, its data or the page cannot be read or written.
         ValueError: If the folder is no run, or something else lies in the page's place.
     """
+    return _write(folder, samples, device, looks)[0]
+
+
+def _write(folder: Path, samples: int, device: str, looks: bool) -> tuple[Path, Run]:
+    """Write the report, and return where it is and of which run."""
     path = folder / PAGE
     refuse_foreign_page(path, f"move it, so that `subquad report` can write {PAGE} there")
     run = open_run(folder)
@@ -45,7 +50,7 @@ def write_report(folder: Path, samples: int, device: str = "cpu", *, looks: bool
         if opened is not None and counts is not None:
             sections += run.task.report_sections(opened.network, opened.data, opened.options, counts)
         page(run, sections, opened, looks).save(path)
-    return path
+    return path, run
 
 
 def report_at_the_end(folder: Path, samples: int, device: str, *, looks: bool = True) -> None:
@@ -61,8 +66,8 @@ def report_at_the_end(folder: Path, samples: int, device: str, *, looks: bool = 
         return
     again = f"`{command_line(['report', str(folder)])}` writes it"
     try:
-        path = write_report(folder, samples, device, looks=looks)
-        first = [*open_run(folder).task.next_commands(str(folder), None)][:1]
+        path, run = _write(folder, samples, device, looks)
+        first = [*run.task.next_commands(str(folder), None)][:1]
     except Interrupted as interrupt:
         sentence = f"interrupted while the report was written; the run is whole, and {again}."
         raise Interrupted(interrupt.signum, sentence, interrupt.code) from None

@@ -171,6 +171,7 @@ def test_bad_images_are_quoted():
         tiny()(torch.zeros(1, 1, 8, 8))
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 def test_compile_and_export_give_the_eager_numbers():
     network = tiny().eval()

@@ -140,6 +140,7 @@ def test_low_precision_is_near(text, tmp_path, call):  # noqa: F811
     assert found["bf16-mixed"] == pytest.approx(found["32-true"], rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 def test_a_compiled_network_is_trained_alike(text, tmp_path, call):  # noqa: F811
     found = []
