@@ -6,14 +6,13 @@ from pathlib import Path
 from subquad.engine.experiment_results import mean_and_deviation, read_lines
 
 LINES = read_lines(Path(__file__).parent / "results.jsonl")
-FIRST = next(line for line in LINES if "case" in line)
-RUNS = [  # runs of another length, or on other data, are not these
-    *{
-        (line["case"], line["seed"]): line
-        for line in reversed(LINES)
-        if all(line.get(name) == FIRST[name] for name in ("recipe", "steps"))
-    }.values()
-][::-1]
+RUNS = [line for line in LINES if "case" in line]
+# Runs of another length, or on other data, are not these; of a seed that was run twice the first counts.
+FIRST: dict[tuple, dict] = {}
+for line in RUNS:
+    if all(line[name] == RUNS[0][name] for name in ("recipe", "steps")):
+        FIRST.setdefault((line["case"], line["seed"]), line)
+RUNS = [*FIRST.values()]
 CASES = {
     case: [run for run in RUNS if run["case"] == case] for case in dict.fromkeys(r["case"] for r in RUNS)
 }

@@ -28,6 +28,11 @@ def experiments(tmp_path):
     return tmp_path / "experiments"
 
 
+def rewrite(experiments, name, **values):
+    path = experiments / name / "experiment.yaml"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
 def reproduce(*arguments):
     return main(["reproduce", *map(str, arguments)])
 
@@ -137,8 +142,7 @@ def test_a_measure_that_is_not_finite_leaves_the_score_and_an_altered_network_is
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_the_parts_of_another_experiment_serve_and_missing_ones_are_told(experiments, capsys):
-    path = experiments / "second" / "experiment.yaml"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "parts": "first"}))
+    rewrite(experiments, "second", parts="first")
     assert reproduce("second", "--experiments", experiments) == 2
     assert "second takes the parts of first, which has no parts.py" in capsys.readouterr().err
     (experiments / "first" / "parts.py").write_text("def measure(learner, options): return {'x': 7}")
@@ -163,11 +167,6 @@ def test_the_small_version_of_an_experiment_of_ours_runs(name, capfd):
     if code and "SUBQUAD_DATA" in capfd.readouterr().err and not os.environ.get("SUBQUAD_DATA"):
         pytest.skip(f"{name} is of real data: set SUBQUAD_DATA to their folder")
     assert code == 0
-
-
-def rewrite(experiments, name, **values):
-    path = experiments / name / "experiment.yaml"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")

@@ -46,8 +46,16 @@ SMALL = [
 ]
 
 
+def fitting(output, *extra):
+    return ["fit", f"--output={output}", *SMALL, *extra]
+
+
+def program(*arguments):
+    return [sys.executable, "-m", "subquad", *arguments]
+
+
 def command(output, *extra):
-    return [sys.executable, "-m", "subquad", "fit", f"--output={output}", *SMALL, *extra]
+    return program(*fitting(output, *extra))
 
 
 def environment():
@@ -69,7 +77,7 @@ def run_here(*arguments):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        assert main([str(argument) for argument in arguments]) == 0
+        assert main([*arguments]) == 0
     finally:
         torch.set_num_threads(threads)
 
@@ -99,11 +107,11 @@ def run_and_kill(output, extra, enough):
 )
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    run_here(*command(whole, *extra)[3:])
+    run_here(*fitting(whole, *extra))
     expected = losses(whole)
     # Killed in the middle of the second epoch: ten steps each, a checkpoint every four.
     run_and_kill(cut, extra, lambda folder: max(losses(folder) or {0: ""}) >= (6 if extra else 13))
-    run_here(*command(cut, *extra, "--resume")[3:])
+    run_here(*fitting(cut, *extra, "--resume"))
     assert losses(cut) == expected
     final = [torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (whole, cut)]
     assert final[0].keys() == final[1].keys()
@@ -214,8 +222,8 @@ def test_two_processes_agree_with_one(tmp_path):
         if processes == 1:
             run_here(*test)
         else:
-            program = [sys.executable, "-m", "subquad", *test, "--trainer.strategy=ddp"]
-            subprocess.run(program, env=environment(), check=True, capture_output=True, timeout=240)
+            two = program(*test, "--trainer.strategy=ddp")
+            subprocess.run(two, env=environment(), check=True, capture_output=True, timeout=240)
         scores.append(out.read_text())
     assert scores[0] == scores[1]
 
