@@ -45,6 +45,7 @@ def test_classifier_and_options(call, tmp_path):
     assert (load_model(target).config.rank, load_model(target).config.class_names[149]) == (8, "c149")
 
 
+@pytest.mark.slow
 def test_what_is_given_is_not_said_to_be_assumed(call, tmp_path):
     original, target = write_original(tmp_path / "a.pth"), tmp_path / "a.safetensors"
     assert (

@@ -1,6 +1,7 @@
 """A killed run continues as if nothing had happened; several processes agree with one."""
 
 import csv
+import json
 import os
 import shutil
 import signal
@@ -202,30 +203,43 @@ def test_two_processes_that_are_told_to_end(tmp_path):
     assert (tmp_path / "last.ckpt").is_file()
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_two_processes_agree_with_one(tmp_path):
-    """Evaluation over two processes gives the very counts of one, with samples that do not divide evenly."""
-    extra = ("--trainer.max_epochs=1", "--trainer.limit_val_batches=1.0")
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory):
+    """Return the folder of a run of two processes, with samples that do not divide evenly."""
+    folder = tmp_path_factory.mktemp("two") / "run"
     two = command(
-        tmp_path / "two",
-        *extra,
-        "--trainer.strategy=ddp",
-        "--trainer.devices=2",
-        "--trainer.accelerator=cpu",
-    )
+        folder, "--trainer.max_epochs=1", "--trainer.limit_val_batches=1.0", "--data.eval_batch_size=7",
+        "--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu",
+    )  # fmt: skip
     subprocess.run(two, env=environment(), check=True, capture_output=True, timeout=240)
-    scores = []
-    for processes in (1, 2):
-        out = tmp_path / f"scores{processes}.json"
-        test = ["test", str(tmp_path / "two"), f"--json={out}", "--data.eval_batch_size=7"]
-        test += [f"--trainer.devices={processes}", "--trainer.accelerator=cpu"]
-        if processes == 1:
-            run_here(*test)
-        else:
-            two = program(*test, "--trainer.strategy=ddp")
-            subprocess.run(two, env=environment(), check=True, capture_output=True, timeout=240)
-        scores.append(out.read_text())
-    assert scores[0] == scores[1]
+    return folder
+
+
+def asked(folder, scores, processes):
+    """Return the arguments that evaluate a run, and leave its scores in a file."""
+    asked = ["test", str(folder), f"--json={scores}", "--data.eval_batch_size=7"]
+    return [*asked, f"--trainer.devices={processes}", "--trainer.accelerator=cpu"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_agree_with_one(of_two, tmp_path):
+    """Evaluation over two processes, while they train, gives the scores of one to all logged digits."""
+    run_here(*asked(of_two, tmp_path / "one.json", 1))
+    one = json.loads((tmp_path / "one.json").read_text())
+    (log,) = of_two.glob("logs/version_*/metrics.csv")
+    with log.open(newline="") as file:
+        (two,) = [row for row in csv.DictReader(file) if row["val/mean_iou"]]
+    for name in ("mean_iou", "pixel_accuracy"):  # logged in single precision
+        assert float(two[f"val/{name}"]) == torch.tensor(one[name]).item() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_two_processes_that_are_asked_give_the_very_counts_of_one(of_two, tmp_path):
+    run_here(*asked(of_two, tmp_path / "one.json", 1))
+    two = program(*asked(of_two, tmp_path / "two.json", 2), "--trainer.strategy=ddp")
+    subprocess.run(two, env=environment(), check=True, capture_output=True, timeout=240)
+    assert (tmp_path / "one.json").read_text() == (tmp_path / "two.json").read_text()
 
 
 def test_two_processes_train_on_the_batches_of_one():

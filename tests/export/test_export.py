@@ -107,6 +107,7 @@ def check_both_formats(name, options, folder):
 
 def test_the_file_explains_itself(tmp_path):
     network = small(
+        context="none",
         class_names=("road", "sky", "car"),
         palette=((1, 2, 3), (4, 5, 6), (7, 8, 9)),
         mean=(0.1, 0.2, 0.3),
@@ -138,7 +139,7 @@ def test_no_path_of_this_machine_is_in_the_file(export, tmp_path):
 
 
 def test_pictures_as_they_are(tmp_path):
-    network = small(mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7)).eval()
+    network = small(context="none", mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7)).eval()
     export_onnx(network, tmp_path / "model.onnx", preprocess=True)
     pictures = torch.randint(0, 256, (2, 3, 45, 67), dtype=torch.uint8)
     mean, std = (torch.tensor(values)[:, None, None] for values in network.config.normalization)

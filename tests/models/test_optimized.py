@@ -9,6 +9,7 @@ from torch.autograd import forward_ad
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from helpers import relative_error
+from nightly import some_by_day
 from subquad import create_model
 from subquad.models import inference_report, inference_steps, optimize_for_inference
 from subquad.models.backbones.folded_pyramid import FoldedBlock
@@ -87,7 +88,9 @@ def tiny():
     return shaken(network), torch.randn(2, 3, 17, 14)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", some_by_day(FAMILIES, lambda family: family not in ("segnext", "hamnet_van"))
+)
 def test_the_same_logits_at_sizes_it_never_saw(family):
     network, example, other = made(family)
     before = copy.deepcopy(network.state_dict())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from nightly import some_by_day
 from subquad.nn import check_solver
 from subquad.ops import CD, NMF, VQ, Factors, decompose
 
@@ -104,14 +105,14 @@ def failing(solver, *args, **options):
     return {check.name for check in check_solver(solver, *args, **options).checks if not check.passed}
 
 
-@pytest.mark.parametrize("solver", OURS, ids=repr)
+@pytest.mark.parametrize("solver", some_by_day(OURS, lambda solver: solver in OURS[:3]), ids=repr)
 def test_ours_keep_every_promise(solver):
     report = check_solver(solver)
     report.raise_if_failed()
     assert {check.name for check in report.checks} == {*ONLY, "start dictionary", "descent"}
 
 
-@pytest.mark.parametrize("promise", ONLY)
+@pytest.mark.parametrize("promise", some_by_day(ONLY, lambda promise: not promise.startswith("finite for")))
 def test_finds_a_broken_promise_and_blames_no_other(promise):
     assert failing(Broken(promise=promise)) == {promise}
 

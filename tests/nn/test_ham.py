@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from helpers import relative_error
+from nightly import some_by_day
 from subquad.nn import Ham, check_mixer, sharing_dictionary, watching_input
 from subquad.ops import CD, NMF, VQ, decompose, encode
 
@@ -226,7 +227,9 @@ def test_watching_the_input():
 
 
 @pytest.mark.compile
-@each_solver
+@pytest.mark.parametrize(
+    "solver", some_by_day(SOLVERS, lambda solver: isinstance(solver, NMF)), ids=lambda s: type(s).__name__
+)
 def test_compile_and_export_give_the_eager_numbers(solver):
     x = torch.rand(2, 8, 5, 7)
     ham = Ham(8, 3, solver).eval()

@@ -12,6 +12,7 @@ from helpers import (
     solver_of,
     weights_of,
 )
+from nightly import some_by_day
 from subquad import load_original
 from subquad.nn import Hamburger, NoContext, SelfAttention, check_mixer
 from subquad.nn.conv import BatchNorm, GroupNorm
@@ -225,7 +226,7 @@ def test_nothing_at_all_fits_in_the_hams_place():
 
 
 @pytest.mark.compile
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", some_by_day(VERSIONS, lambda version: version == "v1"))
 def test_compile_and_export_give_the_eager_numbers(version):
     block = Hamburger(16, version=version, dim=16, rank=4)
     report = check_mixer(block, lambda: torch.randn(2, 16, 4, 5), compile=True, export=True)

@@ -9,6 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
+from nightly import some_by_day
 from subquad.nn import SelfAttention, insert_context, remove_context
 
 TORCHVISION = {
@@ -149,7 +150,7 @@ def test_copies_are_whole(name, tmp_path):
     assert torch.equal(fresh(x), y)
 
 
-@pytest.mark.parametrize("name", ["stem", "body"])
+@pytest.mark.parametrize("name", some_by_day(["stem", "body"], lambda name: name == "body"))
 def test_export(name):
     model = insert_context(Own(), name, rank=2).eval()
     nn.init.ones_(context_of(model, name).hamburger.gate)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nightly import some_by_day
 from subquad.nn import Paramixer, check_mixer
 from subquad.nn import links as links_module
 
@@ -53,7 +54,9 @@ def test_is_the_chain_of_the_paper(mixer, length, own_context):
     torch.testing.assert_close(actual, original(mixer, values, context), rtol=0, atol=1e-12)
 
 
-def test_keeps_the_promises(mixer):
+@pytest.mark.parametrize("kind", some_by_day(KINDS, lambda kind: kind in ("chord", "figure")))
+def test_keeps_the_promises(kind):
+    mixer = Paramixer(8, 6, **KINDS[kind])
     check_mixer(mixer, lambda: torch.randn(3, 13, 8), spatial=(1,), export=True).raise_if_failed()
 
 

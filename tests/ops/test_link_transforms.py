@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
+from nightly import some_by_day
 from subquad.nn import Paramixer
 from subquad.ops import link_mix
 from subquad.ops import link_packed as packed_module
@@ -32,7 +33,10 @@ def same(actual, expected):
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["whole", "lengths"])
-@pytest.mark.parametrize("dims", [(0, 0), (0, None), (None, 0), (2, 1), (-1, 3)])
+@pytest.mark.parametrize(
+    "dims",
+    some_by_day([(0, 0), (0, None), (None, 0), (2, 1), (-1, 3)], lambda dims: dims not in [(0, 0), (2, 1)]),
+)
 def test_vmap_is_a_loop(dims, lengths, impl):
     values, links = problem(7)
 

@@ -6,6 +6,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from helpers import CASES, relative_error
+from nightly import some_by_day
 from subquad.ops import cdil_offsets, chord_offsets, link_mix
 from subquad.ops import link_packed as packed_module
 from subquad.ops import link_rows as rows_module
@@ -276,7 +277,7 @@ def test_only_the_gradient_that_is_asked_for():
 
 
 @pytest.mark.compile
-@pytest.mark.parametrize("lengths", [None, (30, 7, 1)], ids=["whole", "lengths"])
+@pytest.mark.parametrize("lengths", some_by_day([None, (30, 7, 1)], bool), ids=["whole", "lengths"])
 def test_compiles_whole_for_any_length(lengths):
     counts = None if lengths is None else torch.tensor(lengths)
 

@@ -264,7 +264,7 @@ def test_backbone_alone(case_name):
         assert torch.equal(tensor, network.backbone.state_dict()[key])
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", some_by_day(["", "module."], bool))
 def test_resnet_file_of_imagenet(prefix):
     """The deep-stem ImageNet files: conv1.k and bn1 for the stem, layer1 to layer4, fc."""
     weights = weights_of(load_case("hamnet_voc_r50"))

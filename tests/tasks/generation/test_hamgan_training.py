@@ -9,6 +9,7 @@ import torch
 
 from hamgan_data import TINY, write_class_folder
 from hamgan_training import NAMES, network, trained
+from nightly import some_by_day
 from subquad.models import load_model
 from subquad.nn import ConditionalBatchNorm
 from subquad.tasks.fitting import fit, fit_parser
@@ -249,7 +250,9 @@ def losses(folder):
     return found
 
 
-@pytest.mark.parametrize("extra", [(), ("--ema=0.9", "--trainer.precision=bf16-mixed")], ids=["plain", "ema"])
+@pytest.mark.parametrize(
+    "extra", some_by_day([(), ("--ema=0.9", "--trainer.precision=bf16-mixed")], bool), ids=["plain", "ema"]
+)
 def test_killed_and_resumed_equals_uninterrupted(tmp_path, monkeypatch, extra):
     data = write_class_folder(tmp_path / "data", count=5)  # three batches an epoch
     run_of(tmp_path / "whole", data, *extra)

@@ -73,7 +73,9 @@ def test_onnxruntime_writes_the_same_text(pattern, tmp_path, call):
     assert len({*written[0]}) > 1 and written[0] != written[1]
 
 
-@pytest.mark.parametrize("pattern", [("toy",), ("delta", "linear")], ids=" ".join)
+@pytest.mark.parametrize(
+    "pattern", some_by_day([("toy",), ("delta", "linear")], lambda pattern: "toy" in pattern), ids=" ".join
+)
 def test_a_program_of_pytorch_gives_the_same(pattern, tmp_path):
     report = export_torch(network_of(pattern), tmp_path / "n.pt2")
     assert report.passed and len(report.checks) == 5

@@ -233,8 +233,8 @@ def test_views_are_added_one_by_one(merge):
             alive.append(len(scores))
             return self.conv(x)
 
-    predict_scores(Counting(), pictures(), EvaluationProtocol(scales=RATIOS, flip=True, merge=merge))
-    assert alive == [0] + [1] * 11
+    predict_scores(Counting(), pictures(), EvaluationProtocol(scales=RATIOS[:2], flip=True, merge=merge))
+    assert alive == [0, 1, 1, 1]
 
 
 def test_a_real_network_and_labels():
