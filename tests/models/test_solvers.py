@@ -11,7 +11,8 @@ from checkpoint_files import content_of, with_options
 from subquad import create_model, load_model, save_model
 from subquad.base import plugins
 from subquad.models import register_solver, solvers
-from subquad.ops import VQ
+from subquad.ops import VQ, Solver
+from subquad.ops.checks import SOLVER_METHODS
 from subquad.ops.cosine import CosineClustering
 
 pytestmark = pytest.mark.usefixtures("own_registry")
@@ -72,10 +73,16 @@ def test_an_installed_package_announces_its_solver(tmp_path, monkeypatch):
     register_solver(Mild)
     save_model(network(solver="Mild"), tmp_path / "m.safetensors")
     del solvers.SOLVERS["Mild"]
-    with pytest.raises(ValueError, match="unknown solver 'Mild'"):
+    with pytest.raises(
+        ValueError, match=r"m\.safetensors needs the solver 'Mild', which is not known here: import"
+    ):
         load_model(tmp_path / "m.safetensors")
     point = EntryPoint("Mild", f"{__name__}:Mild", "subquad.solvers")
-    monkeypatch.setattr(plugins, "entry_points", lambda *, group, name: [point] if name == "Mild" else [])
+    monkeypatch.setattr(
+        plugins, "entry_points", lambda *, group, name=None: [point] if name in (None, "Mild") else []
+    )
+    with pytest.raises(ValueError, match=r"'mild'\. Did you mean 'Mild'\? There are NMF, VQ, CD and Mild\."):
+        network(solver="mild")
     assert load_model(tmp_path / "m.safetensors").config.solver == Mild()
     broken = EntryPoint("Gone", "no_such_package:Gone", "subquad.solvers")
     monkeypatch.setattr(plugins, "entry_points", lambda **_: [broken])
@@ -87,7 +94,7 @@ def test_a_file_imports_nothing_that_is_not_announced(tmp_path):
     """The name in a file is compared with names, whatever it looks like."""
     save_model(network(), tmp_path / "m.safetensors")
     for name in ("antigravity", "antigravity:fly", "subquad.ops.nmf:NMF"):
-        with pytest.raises(ValueError, match="unknown solver"):
+        with pytest.raises(ValueError, match="needs the solver"):
             load_model(with_options(tmp_path / "m.safetensors", solver={"type": name}))
     assert "antigravity" not in sys.modules
 
@@ -101,8 +108,50 @@ def test_only_frozen_dataclasses_with_all_methods_are_solvers():
     class Bare:
         """No method of a solver."""
 
-    for wrong in (Loose, Bare, Mild(), "Mild"):
-        with pytest.raises(TypeError, match="a solver is a frozen dataclass with the methods"):
+    for wrong in (Loose, Mild(), "Mild"):
+        with pytest.raises(
+            TypeError, match=r"a solver is a frozen dataclass with the methods.*\(frozen=True\)"
+        ):
             register_solver(wrong)
+    with pytest.raises(TypeError, match="Bare has no random_dictionary, admissible, prepare, first_codes"):
+        register_solver(Bare)
     with pytest.raises(ValueError, match=r"the solver 'NMF' is that of subquad\.ops\.nmf"):
         register_solver(dataclass(frozen=True)(type("NMF", (Mild,), {"__module__": __name__})))
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored"),
+    [
+        (int | None, True),
+        (tuple[tuple[float, str], ...], True),
+        (tuple, False),
+        (list[int], False),
+        (object, False),
+    ],
+    ids=str,
+)
+def test_what_no_file_can_hold_is_refused_before_anything_is_trained(kind, stored):
+    mine = type("Mine", (Mild,), {"__annotations__": {"extra": kind}, "extra": None, "__module__": __name__})
+    mine = dataclass(frozen=True)(mine)
+    if stored:
+        assert register_solver(mine) is mine
+    else:
+        with pytest.raises(
+            TypeError, match="extra of Mine is a .*, which no file can hold; annotate it as bool"
+        ):
+            register_solver(mine)
+
+
+def test_a_solver_with_its_options():
+    assert network(solver={"type": "VQ", "temperature": 0.1}).config.solver == VQ(0.1)
+    for wrong, match in (
+        ({"type": "VQ", "temperatur": 0.1}, "solver VQ has no 'temperatur'. Did you mean 'temperature'"),
+        ({"name": "VQ"}, "a solver is a name such as VQ, or has a type"),
+        (VQ, r"solver must be NMF, VQ or CD, got <class .*VQ'>; give VQ\(\)"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            network(solver=wrong)
+
+
+def test_the_methods_that_are_looked_for_are_those_of_the_protocol():
+    assert set(SOLVER_METHODS) == {name for name in vars(Solver) if not name.startswith("_")}

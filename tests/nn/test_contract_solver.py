@@ -109,7 +109,13 @@ def failing(solver, *args, **options):
 def test_ours_keep_every_promise(solver):
     report = check_solver(solver)
     report.raise_if_failed()
-    assert {check.name for check in report.checks} == {*ONLY, "start dictionary", "descent"}
+    assert {check.name for check in report.checks} == {
+        *ONLY,
+        "shapes",
+        "input stays",
+        "start dictionary",
+        "descent",
+    }
 
 
 @pytest.mark.parametrize("promise", some_by_day(ONLY, lambda promise: not promise.startswith("finite for")))
@@ -155,14 +161,38 @@ def test_a_compiled_solver_with_other_numbers_is_found():
     assert failing(Compiled(), compile=True) == {"torch.compile"}
 
 
-def test_what_writes_into_its_input_is_found():
-    class Writes(CD):
-        def prepare(self, x, mask):
-            with torch.no_grad():
-                x.mul_(1.5) if not x.requires_grad and not torch.compiler.is_exporting() else None
-            return super().prepare(x, mask)
+class Writes(NMF):
+    """Makes its data what it wants them to be, again and again: the same each time."""
 
-    assert "same input, same output" in failing(Writes())
+    def prepare(self, x, mask):
+        return super().prepare(x if torch.compiler.is_exporting() else x.relu_(), mask)
+
+
+class WritesIntoItsStart(CD):
+    def first_codes(self, problem, dictionary):
+        if not torch.compiler.is_exporting():
+            dictionary.clamp_(-1, 1)
+        return super().first_codes(problem, dictionary)
+
+
+def test_what_writes_into_its_input_is_found_and_nothing_else_is_blamed():
+    for solver, what in ((Writes(), "X"), (WritesIntoItsStart(), "the start dictionary")):
+        (found,) = (check for check in check_solver(solver).checks if not check.passed)
+        assert found.name == "input stays" and found.seen == f"written into: {what}"
+
+
+def test_factors_of_a_wrong_shape_are_found_first():
+    class Turned(CD):
+        def final_codes(self, problem, factors):
+            return super().final_codes(problem, factors).mT
+
+    (found,) = check_solver(Turned()).checks
+    assert str(found.seen) == "D (3, 8, 3) and C (3, 12, 3), must be (3, 8, 3) and (3, 3, 12)"
+
+
+def test_what_is_not_finite_is_named():
+    (found,) = (c for c in check_solver(Broken(promise="finite for large")).checks if not c.passed)
+    assert found.seen == "1e4 times the data: no finite gradient of X, with the one-step gradient"
 
 
 def test_data_of_ones_own_and_of_solvers_for_magnitudes():
@@ -184,8 +214,12 @@ def test_data_of_ones_own_and_of_solvers_for_magnitudes():
 
 
 def test_refuses_what_is_no_solver_and_too_little_data():
-    with pytest.raises(ValueError, match=r"all methods of subquad.ops.Solver, which 'NMF' has not"):
+    with pytest.raises(ValueError, match=r"a solver is a value such as NMF\(\), got the text 'NMF'"):
         check_solver("NMF")
+    with pytest.raises(ValueError, match=r"got the class NMF; give NMF\(\)"):
+        check_solver(NMF)
+    with pytest.raises(ValueError, match=r"\(\.\.\.\) has no final_codes\."):
+        check_solver(type("Half", (CD,), {"final_codes": None, "__repr__": lambda self: "Half(...)"})())
     with pytest.raises(ValueError, match=r"two samples and three positions at least, got \(1, 8, 9\)"):
         check_solver(NMF(), lambda: torch.rand(1, 8, 9))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
@@ -38,12 +36,6 @@ def load_announced(group: str, name: str, what: str, take: Callable[[Any], objec
 
 def announced(group: str) -> list[str]:
     """Return the names that installed packages announce, in a group of entry points; nothing is imported."""
-    return list(_announced(group, tuple(sys.path)))
-
-
-@cache
-def _announced(group: str, path: tuple[str, ...]) -> list[str]:
-    """Keep the names: to read what all packages announce takes 10 ms, and a command asks several times."""
     return sorted({point.name for point in entry_points(group=group)})
 
 

@@ -24,7 +24,7 @@ from subquad.models.config import NetworkConfig
 from subquad.models.fields import kinds_of, shown
 from subquad.models.language.config import BEFORE_PHASES
 from subquad.models.registry import family_called
-from subquad.models.solvers import solver_from_json, solver_to_json
+from subquad.models.solvers import UnknownSolver, solver_from_json, solver_to_json
 from subquad.ops import Solver
 
 FORMAT = 3
@@ -132,6 +132,11 @@ def _filled(family: type[NetworkConfig], values: dict[str, Any], path: str | Pat
     try:
         solvers = {name: solver_from_json(values[name]) for name in values if kinds[name] is Solver}
         return family(**{**values, **solvers})
+    except UnknownSolver as error:
+        raise ValueError(
+            f"{path} needs the solver {shown(error.name)}, which is not known here: import the module that "
+            f"registers it, or install the package that announces it. {error.instead}"
+        ) from error
     except (ValueError, TypeError, OverflowError) as error:
         raise _damaged(path, str(error).rstrip(".")) from error
 

@@ -43,6 +43,13 @@ def fit_fields(instance: Any) -> None:
             object.__setattr__(instance, name, fitted)
 
 
+def is_storable(kind: Any) -> bool:
+    """Whether values of an annotation are those of `WORDS`, literals, tuples or unions of them."""
+    if get_origin(kind) in (Union, UnionType, tuple):
+        return all(one is ... or is_storable(one) for one in get_args(kind))
+    return get_origin(kind) is Literal or kind in WORDS
+
+
 def check_range(instance: Any, least: float, most: float, *names: str) -> None:
     """Raise ValueError unless each of these fields is in a range, ends included, or None."""
     for name in names:

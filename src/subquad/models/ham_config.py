@@ -21,7 +21,8 @@ class WithHam(NetworkConfig):
     """What every network with a ham is told; see `subquad.nn.Ham`.
 
     Attributes:
-        solver: Of the decomposition: NMF, VQ or CD.
+        solver: Of the decomposition: NMF, VQ, CD or one that is registered; by a name or with its options,
+            as in {type: VQ, temperature: 0.1}.
         steps: Iterations while training.
         eval_steps: Iterations in evaluation; None takes `steps`.
         grad_steps: Last iterations kept in the graph; 0 is the one-step gradient, None two, or all with a
@@ -64,7 +65,10 @@ class WithHam(NetworkConfig):
         return solver_from_json({"type": name})
 
     def replaced(self, **overrides: Any) -> Self:
-        """Return the configuration with some options replaced; a solver by its value or its name."""
-        if isinstance(overrides.get("solver"), str):
-            overrides["solver"] = self.solver_called(overrides["solver"])
+        """Return the configuration with some options replaced; a solver by its value, name or JSON form."""
+        solver = overrides.get("solver")
+        if isinstance(solver, str):
+            overrides["solver"] = self.solver_called(solver)
+        if isinstance(solver, dict):
+            overrides["solver"] = solver_from_json(solver)
         return super().replaced(**overrides)

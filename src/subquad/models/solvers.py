@@ -6,10 +6,11 @@ import dataclasses
 from typing import Any, TypeVar
 
 from subquad.base.limits import HYPER_PARAMETERS
-from subquad.base.plugins import load_announced, place_of
+from subquad.base.plugins import announced, load_announced, place_of
 from subquad.base.suggest import did_you_mean
-from subquad.models.fields import check_range, fit_fields, kinds_of, shown
+from subquad.models.fields import check_range, fit_fields, is_storable, kinds_of, shown
 from subquad.ops import CD, NMF, VQ, Solver
+from subquad.ops.checks import missing_methods
 
 ENTRY_POINTS = "subquad.solvers"
 OURS = (NMF, VQ, CD)
@@ -32,27 +33,41 @@ def register_solver(solver: type[Registered]) -> type[Registered]:
 
     Args:
         solver: A frozen dataclass that follows `subquad.ops.Solver`. Its fields are its
-            hyper-parameters: numbers, text, or tuples of them, checked against their annotations when a
-            file is read; their range is for its `__post_init__` to check, with ValueError.
+            hyper-parameters: numbers, text, true or false, None, or tuples of them (`tuple[float, ...]`),
+            checked against their annotations when a file is read; their range is for its `__post_init__`
+            to check, with ValueError.
 
     Returns:
         The class itself.
 
     Raises:
         ValueError: If the name is another class's already.
-        TypeError: If it is no frozen dataclass, lacks a method, or an annotation cannot be resolved.
+        TypeError: If it is no frozen dataclass, lacks a method, or an annotation cannot be resolved or is of
+            what a file could not hold.
     """
     parameters = getattr(solver, "__dataclass_params__", None)
     is_frozen = isinstance(solver, type) and parameters is not None and parameters.frozen
-    if not is_frozen or not issubclass(solver, Solver):
+    if not is_frozen:
         raise TypeError(
-            f"a solver is a frozen dataclass with the methods of subquad.ops.Solver, got {solver!r}."
+            f"a solver is a frozen dataclass with the methods of subquad.ops.Solver, got {solver!r}; "
+            f"decorate its class with @dataclass(frozen=True)."
         )
     name = solver.__name__
+    missing = missing_methods(solver)
+    if missing:
+        raise TypeError(
+            f"a solver has all methods of subquad.ops.Solver; {name} has no {', '.join(missing)}."
+        )
     try:
-        kinds_of(solver)
+        kinds = kinds_of(solver)
     except NameError as error:
         raise TypeError(f"files with {name} could not be checked: {error}.") from error
+    for field, kind in kinds.items():
+        if not is_storable(kind):
+            raise TypeError(
+                f"{field} of {name} is a {getattr(kind, '__name__', kind)}, which no file can hold; annotate "
+                f"it as bool, int, float, str, None, or tuples of them such as tuple[float, ...]."
+            )
     taken = SOLVERS.get(name)
     if taken is not None and place_of(taken) != place_of(solver):
         raise ValueError(f"the solver {name!r} is that of {place_of(taken)}; choose another name.")
@@ -76,8 +91,9 @@ def check_known_solver(solver: Solver) -> None:
 
     Of a solver of another package, only types are looked at, and only if it is registered.
     """
-    if not isinstance(solver, Solver):
-        raise ValueError(f"solver must be {_known('or')}, got {shown(solver)}.")
+    if isinstance(solver, type) or not isinstance(solver, Solver):
+        hint = f"; give {solver.__name__}()" if isinstance(solver, type) else ""
+        raise ValueError(f"solver must be {_known('or')}, got {shown(solver)}{hint}.")
     ours = next((kind for kind in OURS if isinstance(solver, kind)), None)
     if ours is not None or type(solver) in SOLVERS.values():
         fit_fields(solver)
@@ -106,14 +122,23 @@ def solver_from_json(value: dict[str, Any]) -> Solver:
     Raises:
         ValueError: If the type is unknown or a hyper-parameter is.
     """
-    if not isinstance(value, dict):
-        raise ValueError(f"a solver has a type and hyper-parameters, got {shown(value)}.")
+    if not isinstance(value, dict) or "type" not in value:
+        raise ValueError(
+            f"a solver is a name such as VQ, or has a type and hyper-parameters such as "
+            f'{{"type": "VQ", "temperature": 0.1}}; got {shown(value)}.'
+        )
     options = dict(value)
-    name = options.pop("type", "")
+    name = options.pop("type")
     kind = solver_class(name) if isinstance(name, str) else None
     if kind is None:
-        hint = did_you_mean(name.upper(), SOLVERS) if isinstance(name, str) else ""
-        raise ValueError(f"unknown solver {shown(name)}.{hint} There are {_known('and')}.")
+        raise UnknownSolver(name)
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  they are dataclasses
+    for option in options:
+        if option not in known:
+            hint = did_you_mean(option, known)
+            raise ValueError(
+                f"solver {name} has no {shown(option)}.{hint} It has {', '.join(known) or 'no options'}."
+            )
     try:
         solver = kind(**options)
     except TypeError as error:
@@ -122,7 +147,30 @@ def solver_from_json(value: dict[str, Any]) -> Solver:
     return solver
 
 
+class UnknownSolver(ValueError):
+    """A name that no solver has, neither ours nor one of an installed package.
+
+    Attributes:
+        name: What was asked for.
+        instead: Which there are, as a sentence or two.
+    """
+
+    def __init__(self, name: object) -> None:
+        near = (
+            did_you_mean(name, _names()) or did_you_mean(name.upper(), _names())
+            if isinstance(name, str)
+            else ""
+        )
+        self.name, self.instead = name, f"{near} There are {_known('and')}.".lstrip()
+        super().__init__(f"unknown solver {shown(name)}. {self.instead}")
+
+
+def _names() -> list[str]:
+    """Return the names of all solvers: ours, those that are registered, and those of installed packages."""
+    return [*SOLVERS, *(name for name in announced(ENTRY_POINTS) if name not in SOLVERS)]
+
+
 def _known(word: str) -> str:
     """Return "NMF, VQ and CD", or with another word."""
-    *names, last = SOLVERS
+    *names, last = _names()
     return f"{', '.join(names)} {word} {last}"

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from subquad.nn.contract_report import Check, Report, error_of, within, worst
 from subquad.nn.contract_solver_case import Case, Graph
+from subquad.ops.checks import check_is_solver
 from subquad.ops.decompose import Descending, Factors, Solver, wants_nonnegative
 
 _EXACT = 1e-9  # allowed in float64, where a sharp softmax magnifies rounding to 1e-12 or so
@@ -53,8 +54,7 @@ def check_solver(
     Raises:
         ValueError: If `solver` lacks a method, or `make_input` returns fewer samples or positions.
     """
-    if not isinstance(solver, Solver):
-        raise ValueError(f"a solver has all methods of subquad.ops.Solver, which {solver!r} has not.")
+    check_is_solver(solver)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(0)
         x = _ordinary(solver) if make_input is None else make_input().float()
@@ -65,7 +65,10 @@ def check_solver(
             )
         single = Case(solver, x, _start(solver, x, rank), steps)
         case = single._replace(x=x.double(), dictionary=single.dictionary.double())
-        checks = [_repeats(case), _start_dictionary(case), _no_mixing(case)]
+        fits = _shapes(case)
+        if not fits.passed:  # nothing else could be compared
+            return Report([fits])
+        checks = [fits, _input_stays(single), _repeats(case), _start_dictionary(case), _no_mixing(case)]
         if isinstance(solver, Descending):
             checks.append(_descends(case, solver))
         checks += [*_agrees(single, case, tolerance), _any_size(case), *_finite(single)]
@@ -88,9 +91,29 @@ def _start(solver: Solver, x: Tensor, rank: int) -> Tensor:
     return solver.random_dictionary((x.shape[0], x.shape[1], rank), device=x.device, dtype=x.dtype)
 
 
+def _shapes(case: Case) -> Check:
+    seen = [tuple(factor.shape) for factor in case.solve()]
+    told = f"D {seen[0]} and C {seen[1]}"
+    expected = case.shapes()
+    due = "" if seen == expected else f", must be {expected[0]} and {expected[1]}"
+    return Check("shapes", seen == expected, told + due)
+
+
+def _input_stays(single: Case) -> Check:
+    """Ask whether X and the start dictionary were written into, be it what they were before."""
+    given = single._replace(x=single.x.clone(), dictionary=single.dictionary.clone())
+    before = [tensor._version for tensor in (given.x, given.dictionary)]
+    given.solve(copies=False)
+    after = [tensor._version for tensor in (given.x, given.dictionary)]
+    names = ("X", "the start dictionary")
+    written = [name for name, old, new in zip(names, before, after, strict=True) if old != new]
+    told = f"written into: {' and '.join(written)}" if written else "nothing is written into X and the start"
+    return Check("input stays", not written, told)
+
+
 def _repeats(case: Case) -> Check:
-    """Solve copies, then twice the same tensors: a solver that writes into them is found, too."""
-    expected = case._replace(x=case.x.clone(), dictionary=case.dictionary.clone()).solve()
+    """Solve three times: nothing is remembered."""
+    expected = case.solve()
     again = [*case.solve(), *case.solve()]
     return within("same input, same output", error_of(again, [*expected, *expected]), 0.0)
 
@@ -123,7 +146,8 @@ def _descends(case: Case, solver: Descending) -> Check:
     steps = range(1, 2 * case.steps + 2)
     values = torch.stack([solver.objective(case.x, case._replace(steps=k).solve()) for k in steps])
     rise = (values.diff(dim=0).max() / values.abs().max().clamp_min(1e-30)).item()
-    return Check("descent", rise <= _RISE, f"largest rise {max(rise, 0.0):.1e}, allowed {_RISE:.0e}")
+    seen = f"largest rise {max(rise, 0.0):.1e} of the objective's largest value, allowed {_RISE:.0e}"
+    return Check("descent", rise <= _RISE, seen)
 
 
 def _agrees(single: Case, double: Case, tolerance: float) -> Iterator[Check]:
@@ -150,11 +174,12 @@ def _any_size(case: Case) -> Check:
         x = case.x[..., :n]
         sized = Case(case.solver, x, _start(case.solver, x, r), steps)
         told = f"{n} positions, rank {r}, {steps} steps"
-        shapes = [tuple(factor.shape) for factor in sized.solve()]
-        if shapes != [(*x.shape[:2], r), (len(x), r, n)]:
-            return Check("any size", False, f"{told} gave factors {shapes[0]} and {shapes[1]}")
-        if not sized.is_finite():
-            return Check("any size", False, f"{told} gave numbers or gradients that are not finite")
+        shapes = _shapes(sized)
+        if not shapes.passed:
+            return Check("any size", False, f"{told} gave {shapes.seen}")
+        wrong = sized.not_finite()
+        if wrong:
+            return Check("any size", False, f"{told}: {wrong}")
     return Check("any size", True, "one position, a rank above it, a rank of one, one step")
 
 
@@ -162,10 +187,17 @@ def _finite(single: Case) -> Iterator[Check]:
     """Zeros and other scales, with both gradients."""
     dead = single.x.clone()
     dead[0], dead[1, 0], dead[1, :, 0] = 0, 0, 0
-    cases = {"zeros": (0 * dead, dead), "tiny": (1e-6 * dead,), "large": (1e4 * single.x,)}
+    parts = "a dead sample, channel and position"
+    cases = {
+        "zeros": {"nothing but zeros": 0 * dead, parts: dead},
+        "tiny": {f"1e-6 times data with {parts}": 1e-6 * dead},
+        "large": {"1e4 times the data": 1e4 * single.x},
+    }
     for name, data in cases.items():
-        passed = all(single._replace(x=x).is_finite() for x in data)
-        yield Check(f"finite for {name}", passed, "factors, and gradients of one step and of all")
+        found = {told: single._replace(x=x).not_finite() for told, x in data.items()}
+        wrong = [f"{told}: {what}" for told, what in found.items() if what]
+        seen = wrong[0] if wrong else "factors, and gradients of one step and of all"
+        yield Check(f"finite for {name}", not wrong, seen)
 
 
 def _any_scale(single: Case) -> Check:
@@ -174,7 +206,13 @@ def _any_scale(single: Case) -> Check:
     losses = {s: float((single._replace(x=s * single.x).residual() - usual).max()) for s in _SCALES}
     worst = max(losses, key=lambda scale: losses[scale] if losses[scale] == losses[scale] else torch.inf)
     seen = f"residual larger by {max(losses[worst], 0.0):.1e} of the data at scale {worst:g}"
-    return Check("as good at any scale", losses[worst] <= _WORSE, f"{seen}, allowed {_WORSE:g}")
+    passed = losses[worst] <= _WORSE
+    hint = (
+        ""
+        if passed
+        else "; are the final codes in the units of X, and all else in units of its largest entry?"
+    )
+    return Check("as good at any scale", passed, f"{seen}, allowed {_WORSE:g}{hint}")
 
 
 def _half(single: Case) -> Check:

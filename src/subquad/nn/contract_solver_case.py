@@ -18,11 +18,15 @@ class Case(NamedTuple):
     dictionary: Tensor
     steps: int
 
-    def solve(self, *, grad_steps: int = 0, mask: Tensor | None = None) -> Factors:
-        """Give it to `decompose`."""
-        return decompose(
-            self.x, self.dictionary, self.solver, steps=self.steps, grad_steps=grad_steps, mask=mask
-        )
+    def solve(self, *, grad_steps: int = 0, mask: Tensor | None = None, copies: bool = True) -> Factors:
+        """Give it to `decompose`; a solver that writes into its input writes into copies of it."""
+        x, start = (self.x.clone(), self.dictionary.clone()) if copies else (self.x, self.dictionary)
+        return decompose(x, start, self.solver, steps=self.steps, grad_steps=grad_steps, mask=mask)
+
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Return what the shapes of the factors must be."""
+        (batch, dim, positions), rank = self.x.shape, self.dictionary.shape[2]
+        return [(batch, dim, rank), (batch, rank, positions)]
 
     def residual(self) -> Tensor:
         """Return `|X - D C| / |X|`, (batch,)."""
@@ -51,14 +55,15 @@ class Case(NamedTuple):
             gradients = torch.autograd.grad(total, (x, start), allow_unused=True, materialize_grads=True)
         return [*(factor.detach() for factor in factors), *gradients]
 
-    def is_finite(self) -> bool:
-        """Whether factors and gradients are, those of one step and of all."""
+    def not_finite(self) -> str:
+        """Name the first of the factors and gradients that is not, of one step and of all; "" if all are."""
         weights = self.weights(self.x.shape[2])
-        return all(
-            bool(tensor.isfinite().all())
-            for grad_steps in (0, self.steps)
-            for tensor in self.differentiate(weights, grad_steps)
-        )
+        names = ("dictionary", "codes", "gradient of X", "gradient of the start dictionary")
+        for grad_steps, through in ((0, "the one-step gradient"), (self.steps, "all steps in the graph")):
+            for name, tensor in zip(names, self.differentiate(weights, grad_steps), strict=True):
+                if not tensor.isfinite().all():
+                    return f"no finite {name}, with {through}"
+        return ""
 
 
 class Graph(nn.Module):

@@ -15,6 +15,7 @@ from subquad.nn.precision import in_range
 from subquad.nn.running import end_step_of, move_once_a_step, start_of_step
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Factors, Solver, decompose, encode
+from subquad.ops.checks import check_is_solver
 from subquad.ops.decompose import autocast_off
 from subquad.ops.precision import Precision, check_precision, is_short
 from subquad.ops.products import product
@@ -107,6 +108,7 @@ class Ham(nn.Module):
     ) -> None:
         super().__init__()
         check_precision(precision)
+        check_is_solver(solver)
         eval_steps = steps if eval_steps is None else eval_steps
         if grad_steps is None:
             grad_steps = steps if start == "learned" else min(GRAD_STEPS, steps)
@@ -273,13 +275,8 @@ def _check_arguments(
     start: str,
     over: str,
 ) -> None:
-    for name, value in {
-        "dim": dim,
-        "rank": rank,
-        "heads": heads,
-        "steps": steps,
-        "eval_steps": eval_steps,
-    }.items():
+    sizes = {"dim": dim, "rank": rank, "heads": heads, "steps": steps, "eval_steps": eval_steps}
+    for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}.")
     if dim % heads:

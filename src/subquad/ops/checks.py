@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
+import reprlib
+
 import torch
 from torch import Tensor
+
+SOLVER_METHODS = (
+    "random_dictionary",
+    "admissible",
+    "prepare",
+    "first_codes",
+    "update_codes",
+    "update_dictionary",
+    "final_codes",
+)
+
+
+def check_is_solver(solver: object) -> None:
+    """Raise ValueError if this is no value with all methods of `subquad.ops.Solver`."""
+    if isinstance(solver, type):
+        raise ValueError(f"a solver is a value, got the class {solver.__name__}; give {solver.__name__}().")
+    if isinstance(solver, str):
+        raise ValueError(
+            f"a solver is a value such as NMF(), got the text {reprlib.repr(solver)}; only configurations "
+            f"take names."
+        )
+    missing = missing_methods(solver)
+    if missing:
+        raise ValueError(
+            f"a solver has all methods of subquad.ops.Solver; {reprlib.repr(solver)} has no "
+            f"{', '.join(missing)}."
+        )
+
+
+def missing_methods(solver: object) -> list[str]:
+    """Return which methods of `subquad.ops.Solver` a value or a class lacks."""
+    return [name for name in SOLVER_METHODS if not callable(getattr(solver, name, None))]
 
 
 def checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:
