@@ -121,7 +121,7 @@ def test_renamed_files_are_refused(tmp_path):
         ("light_ham_van_tiny", {"rank": 2**20, "ham_channels": 2**20}, "parameters is asked for"),
         ("light_ham_van_tiny", {"steps": 10**9}, "steps must be at most 1,000"),
         ("light_ham_van_tiny", {"solver": "VQ", "eval_steps": 0}, "eval_steps must be at least 1, got 0"),
-        ("light_ham_van_tiny", {"solver": {"type": "VQ"}}, "solver must be NMF, VQ or CD"),
+        ("light_ham_van_tiny", {"solver": {"kind": "VQ"}}, "a solver is a name such as VQ"),
         ("light_ham_van_tiny", {"palette": ((0, 0, 300),) * 150}, "colours of a palette are 0 to 255"),
         ("hamnet_r50_voc", {"output_stride": 0}, "output_stride must be at least 1"),
         ("hamnet_r50_voc", {"auxiliary_weight": -1}, "auxiliary_weight must be at least 0"),
