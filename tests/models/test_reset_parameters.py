@@ -54,7 +54,7 @@ def assert_alike(actual, expected):
 
 @pytest.mark.parametrize(
     "backwards",
-    some_by_day([False, True], lambda backwards: backwards),
+    some_by_day([False, True], lambda backwards: not backwards),
     ids=["parents first", "children first"],
 )
 @pytest.mark.parametrize("name", NETWORKS)

@@ -1,8 +1,10 @@
 """Solvers of other packages: chosen by name, and held by files."""
 
+import pickle
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
+from typing import Literal
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from checkpoint_files import content_of, with_options
 from subquad import create_model, load_model, save_model
 from subquad.base import plugins
 from subquad.models import register_solver, solvers
+from subquad.models.solvers import UnknownSolver
 from subquad.ops import VQ, Solver
 from subquad.ops.checks import SOLVER_METHODS
 from subquad.ops.cosine import CosineClustering
@@ -81,6 +84,14 @@ def test_an_installed_package_announces_its_solver(tmp_path, monkeypatch):
     monkeypatch.setattr(
         plugins, "entry_points", lambda *, group, name=None: [point] if name in (None, "Mild") else []
     )
+    other = EntryPoint("mild", f"{__name__}:Mild", "subquad.solvers")
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(ValueError, match="it is Mild, and a solver is announced"),
+    ):
+        patch.setattr(plugins, "entry_points", lambda **_: [other])
+        network(solver="mild")
+    del solvers.SOLVERS["Mild"]
     with pytest.raises(ValueError, match=r"'mild'\. Did you mean 'Mild'\? There are NMF, VQ, CD and Mild\."):
         network(solver="mild")
     assert load_model(tmp_path / "m.safetensors").config.solver == Mild()
@@ -127,6 +138,8 @@ def test_only_frozen_dataclasses_with_all_methods_are_solvers():
         (tuple, False),
         (list[int], False),
         (object, False),
+        (Literal["a", 2], True),
+        (Literal[b"a"], False),
     ],
     ids=str,
 )
@@ -137,9 +150,23 @@ def test_what_no_file_can_hold_is_refused_before_anything_is_trained(kind, store
         assert register_solver(mine) is mine
     else:
         with pytest.raises(
-            TypeError, match="extra of Mine is a .*, which no file can hold; annotate it as bool"
+            TypeError, match="extra of Mine is annotated as .*, which no file can hold; take bool"
         ):
             register_solver(mine)
+
+
+def test_what_cannot_be_given_cannot_be_brought_back():
+    @dataclass(frozen=True)
+    class Derived(Mild):
+        twice: float = field(default=1.0, init=False)
+
+    with pytest.raises(TypeError, match="twice of Derived cannot be given"):
+        register_solver(Derived)
+
+
+def test_an_unknown_solver_is_told_across_processes():
+    told = UnknownSolver("wq")
+    assert str(pickle.loads(pickle.dumps(told))) == str(told)
 
 
 def test_a_solver_with_its_options():
@@ -147,6 +174,7 @@ def test_a_solver_with_its_options():
     for wrong, match in (
         ({"type": "VQ", "temperatur": 0.1}, "solver VQ has no 'temperatur'. Did you mean 'temperature'"),
         ({"name": "VQ"}, "a solver is a name such as VQ, or has a type"),
+        ({"type": [1]}, r"the type of a solver is its name, got \[1\]"),
         (VQ, r"solver must be NMF, VQ or CD, got <class .*VQ'>; give VQ\(\)"),
     ):
         with pytest.raises(ValueError, match=match):

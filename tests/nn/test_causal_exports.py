@@ -84,6 +84,7 @@ def test_step_compiles_whole(kind, backend):
             caches = one, other
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_exports_whole(kind):
     mixer, x = KINDS[kind](), torch.randn(2, 11, 8)
     with torch.no_grad():

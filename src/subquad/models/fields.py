@@ -47,7 +47,9 @@ def is_storable(kind: Any) -> bool:
     """Whether values of an annotation are those of `WORDS`, literals, tuples or unions of them."""
     if get_origin(kind) in (Union, UnionType, tuple):
         return all(one is ... or is_storable(one) for one in get_args(kind))
-    return get_origin(kind) is Literal or kind in WORDS
+    if get_origin(kind) is Literal:
+        return all(type(choice) in WORDS for choice in get_args(kind))
+    return kind in WORDS
 
 
 def check_range(instance: Any, least: float, most: float, *names: str) -> None:

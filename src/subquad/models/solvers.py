@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from subquad.base.limits import HYPER_PARAMETERS
 from subquad.base.plugins import announced, load_announced, place_of
@@ -62,11 +62,17 @@ def register_solver(solver: type[Registered]) -> type[Registered]:
         kinds = kinds_of(solver)
     except NameError as error:
         raise TypeError(f"files with {name} could not be checked: {error}.") from error
-    for field, kind in kinds.items():
-        if not is_storable(kind):
+    for field in dataclasses.fields(solver):  # type: ignore[arg-type]  it is a dataclass
+        kind = kinds[field.name]
+        if not field.init:
             raise TypeError(
-                f"{field} of {name} is a {getattr(kind, '__name__', kind)}, which no file can hold; annotate "
-                f"it as bool, int, float, str, None, or tuples of them such as tuple[float, ...]."
+                f"{field.name} of {name} cannot be given, so no file could bring it back; make it a property."
+            )
+        if not is_storable(kind):
+            told = getattr(kind, "__name__", str(kind)) if get_origin(kind) is None else str(kind)
+            raise TypeError(
+                f"{field.name} of {name} is annotated as {told}, which no file can hold; take bool, int, "
+                f"float, str, None, or tuples that say of what, such as tuple[float, ...]."
             )
     taken = SOLVERS.get(name)
     if taken is not None and place_of(taken) != place_of(solver):
@@ -82,8 +88,14 @@ def solver_class(name: str) -> type[Solver] | None:
         ValueError: If the package that announces it cannot be imported, or announces something else.
     """
     if name not in SOLVERS:
-        load_announced(ENTRY_POINTS, name, "solver", register_solver)
+        load_announced(ENTRY_POINTS, name, "solver", lambda solver: _take(name, solver))
     return SOLVERS.get(name)
+
+
+def _take(name: str, solver: Any) -> None:
+    register_solver(solver)
+    if solver.__name__ != name:
+        raise ValueError(f"it is {solver.__name__}, and a solver is announced by the name of its class")
 
 
 def check_known_solver(solver: Solver) -> None:
@@ -92,7 +104,9 @@ def check_known_solver(solver: Solver) -> None:
     Of a solver of another package, only types are looked at, and only if it is registered.
     """
     if isinstance(solver, type) or not isinstance(solver, Solver):
-        hint = f"; give {solver.__name__}()" if isinstance(solver, type) else ""
+        hint = (
+            f"; give {solver.__name__}()" if isinstance(solver, type) and not missing_methods(solver) else ""
+        )
         raise ValueError(f"solver must be {_known('or')}, got {shown(solver)}{hint}.")
     ours = next((kind for kind in OURS if isinstance(solver, kind)), None)
     if ours is not None or type(solver) in SOLVERS.values():
@@ -130,6 +144,8 @@ def solver_from_json(value: dict[str, Any]) -> Solver:
     options = dict(value)
     name = options.pop("type")
     kind = solver_class(name) if isinstance(name, str) else None
+    if not isinstance(name, str):
+        raise ValueError(f"the type of a solver is its name, got {shown(name)}.")
     if kind is None:
         raise UnknownSolver(name)
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]  they are dataclasses
@@ -155,14 +171,13 @@ class UnknownSolver(ValueError):
         instead: Which there are, as a sentence or two.
     """
 
-    def __init__(self, name: object) -> None:
-        near = (
-            did_you_mean(name, _names()) or did_you_mean(name.upper(), _names())
-            if isinstance(name, str)
-            else ""
-        )
+    def __init__(self, name: str) -> None:
+        near = did_you_mean(name, _names()) or did_you_mean(name.upper(), _names())
         self.name, self.instead = name, f"{near} There are {_known('and')}.".lstrip()
         super().__init__(f"unknown solver {shown(name)}. {self.instead}")
+
+    def __reduce__(self) -> tuple[type[UnknownSolver], tuple[str]]:
+        return type(self), (self.name,)
 
 
 def _names() -> list[str]:

@@ -18,10 +18,11 @@ class Case(NamedTuple):
     dictionary: Tensor
     steps: int
 
-    def solve(self, *, grad_steps: int = 0, mask: Tensor | None = None, copies: bool = True) -> Factors:
-        """Give it to `decompose`; a solver that writes into its input writes into copies of it."""
-        x, start = (self.x.clone(), self.dictionary.clone()) if copies else (self.x, self.dictionary)
-        return decompose(x, start, self.solver, steps=self.steps, grad_steps=grad_steps, mask=mask)
+    def solve(self, *, grad_steps: int = 0, mask: Tensor | None = None) -> Factors:
+        """Give it to `decompose`."""
+        return decompose(
+            self.x, self.dictionary, self.solver, steps=self.steps, grad_steps=grad_steps, mask=mask
+        )
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Return what the shapes of the factors must be."""

@@ -14,6 +14,7 @@ from subquad.nn.precision import in_range
 from subquad.nn.reset import start_with
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Solver
+from subquad.ops.checks import check_is_solver
 from subquad.ops.decompose import wants_nonnegative
 from subquad.ops.precision import Precision
 
@@ -83,6 +84,7 @@ class Hamburger(nn.Module):
         super().__init__()
         if version not in get_args(Version):
             raise ValueError(f"version must be one of {', '.join(get_args(Version))}, got {version!r}.")
+        check_is_solver(solver)
         self.channels, self.version = channels, version
         self.lower_bread = Pointwise(channels, dim)
         self.nonnegative = wants_nonnegative(solver)

@@ -20,7 +20,7 @@ SOLVER_METHODS = (
 
 def check_is_solver(solver: object) -> None:
     """Raise ValueError if this is no value with all methods of `subquad.ops.Solver`."""
-    if isinstance(solver, type):
+    if isinstance(solver, type) and not missing_methods(solver):
         raise ValueError(f"a solver is a value, got the class {solver.__name__}; give {solver.__name__}().")
     if isinstance(solver, str):
         raise ValueError(

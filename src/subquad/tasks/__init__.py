@@ -117,9 +117,9 @@ def commands() -> Mapping[str, Command]:
 
 
 @cache
-def _announced(path: tuple[str, ...]) -> list[str]:
+def _announced(path: tuple[str, ...]) -> tuple[str, ...]:
     """Keep the names: to read what all packages announce takes 10 ms, and a command asks several times."""
-    return announced(GROUP)
+    return tuple(announced(GROUP))
 
 
 def _take(name: str, task: Any) -> None:

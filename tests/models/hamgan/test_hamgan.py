@@ -221,7 +221,6 @@ def test_the_card_says_how_to_draw(tmp_path, monkeypatch):
     assert example["images"].shape == (4, 3, 32, 32)
 
 
-@pytest.mark.slow
 def test_one_graph():
     network = opened(small())
     latent, labels = drawn(network)
