@@ -24,7 +24,7 @@ def main() -> None:
     few = ["--clips", 1, "--noise", 2] if given.quick else []
     with tempfile.TemporaryDirectory() as folder:
         demo = Path(folder) / "demo"
-        python("-m", "subquad", "demo", "--steps", 2 if given.quick else 300, "--output", demo)
+        python("-m", "subquad", "demo", "--steps", 5 if given.quick else 300, "--output", demo)
         python(HERE / "run.py", demo / "hamburger", "--output", given.output, *few)
 
 
