@@ -71,8 +71,8 @@ def main() -> None:
             line = {"map": name, "case": case, "grad_steps": int(steps) if steps else None}
             line |= {"ms": timing.p50, "p20": timing.p20, "p80": timing.p80}
             lines.append({**line, "peak": peak_memory(made[way], watch.device), **where})
-    new = {place_of(line) for line in lines}
-    kept = [line for line in read_lines(given.output) if place_of(line) not in new]
+    measured = {place_of(line) for line in lines}
+    kept = [line for line in read_lines(given.output) if place_of(line) not in measured]
     text = "".join(json.dumps(line) + "\n" for line in kept + lines)
     write_whole(given.output, text.encode())
 
