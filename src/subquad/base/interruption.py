@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -64,18 +64,23 @@ def _leave_later(signum: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def raising() -> Iterator[None]:
-    """Let the signals raise `Interrupted` meanwhile."""
+def handling(handler: Handler) -> Iterator[None]:
+    """Let a function handle the signals meanwhile; in the main thread only, as `handle`."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {signum: signal.getsignal(signum) for signum in SIGNALS}
-    handle(_raise)
+    handle(handler)
     try:
         yield
     finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler or signal.SIG_DFL)
+        for signum, earlier in before.items():
+            signal.signal(signum, earlier or signal.SIG_DFL)
+
+
+def raising() -> AbstractContextManager[None]:
+    """Let the signals raise `Interrupted` meanwhile."""
+    return handling(_raise)
 
 
 def _raise(signum: int, frame: FrameType | None) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvicorn
 from PIL import Image
 
 from nightly import some_by_day
@@ -70,6 +71,25 @@ def test_it_ends_well_though_it_has_hardly_begun(weights):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=15)
     assert (process.returncode, out, err) == (0, "ended.\n", "")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_server_runs_tells_it_to_end(weights, monkeypatch, capsys, signum):
+    """It raises nothing: an exception amid the imports of the server would leave files open."""
+    seen = []
+    run = uvicorn.Server.run
+
+    def run_late(server, sockets):
+        signal.raise_signal(signum)
+        seen.append(server.should_exit)
+        run(server, sockets)
+        seen.append(server.started)
+
+    monkeypatch.setattr("uvicorn.Server.run", run_late)
+    before = signal.getsignal(signum)
+    main([str(weights), "--port=0"])
+    assert seen == [True, True] and capsys.readouterr().out.endswith("ended.\n")
+    assert signal.getsignal(signum) is before
 
 
 SLOW = """

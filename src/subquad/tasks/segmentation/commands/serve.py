@@ -7,11 +7,10 @@ import os
 import re
 import socket
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
-from subquad.base.interruption import Interrupted, raising
+from subquad.base.interruption import handling
 from subquad.base.limits import MIB, UNTILED_PIXELS
 from subquad.engine.checkpoints import checkpoint_path, move
 from subquad.engine.options import add_checkpoint, add_device, add_optional
@@ -107,16 +106,18 @@ def main(arguments: list[str]) -> None:
             server_header=False,
             timeout_graceful_shutdown=PATIENCE,
         )
-        # Of a signal that comes before the server runs.
-        warnings.filterwarnings("ignore", "coroutine 'Server.serve' was never awaited", RuntimeWarning)
-        try:
-            with raising():
-                sys.stdout.write(f"{address} serves {name_of(path)}; Ctrl-C ends it.\n")
-                sys.stdout.flush()
-                if not is_local:
-                    sys.stderr.write(_OPEN if options.name else _OPEN + _ANY_NAME)
-                uvicorn.Server(config).run(sockets=[listening])
-        except Interrupted:  # the way in which a server ends
+        server = uvicorn.Server(config)
+
+        def end(*_: object) -> None:
+            """Tell the server, which may not run yet; an exception could break an import of its own."""
+            server.should_exit = True
+
+        with handling(end):
+            sys.stdout.write(f"{address} serves {name_of(path)}; Ctrl-C ends it.\n")
+            sys.stdout.flush()
+            if not is_local:
+                sys.stderr.write(_OPEN if options.name else _OPEN + _ANY_NAME)
+            server.run(sockets=[listening])  # until a signal
             sys.stdout.write("ended.\n")
             sys.stdout.flush()
         if inference.is_at_work:  # for nobody; Python would wait for it
