@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from subquad.base import locks
 from subquad.base.table import markdown
 from subquad.engine.experiment import experiment_names, experiments_folder, read_experiment
 from subquad.engine.experiment_plot import plot_cases
@@ -171,20 +172,39 @@ def test_a_damaged_line_is_told_by_its_number(tmp_path, text, told):
         read_lines(path)
 
 
-def _add(path, first):
+def test_empty_lines_are_no_results(tmp_path):
+    path = tmp_path / "results.jsonl"
+    add_line(path, line("with", 0, 0.5))
+    path.write_text(path.read_text() + "\n  \n")
+    add_line(path, line("with", 1, 0.5))
+    assert [found["seed"] for found in read_lines(path)] == [0, 1]
+
+
+def _add(path, first, both_are_there, has_locks):
+    if not has_locks:
+        locks.fcntl = None
+    both_are_there.wait(60)
     for seed in range(first, first + 50):
-        add_line(path, line("with", seed, 0.5, padding="x" * 3000))
+        add_line(path, line("with", seed, 0.5, padding="x" * 30_000))
 
 
-def test_lines_of_two_processes_do_not_mix(tmp_path):
+@pytest.mark.parametrize("has_locks", [True, False])
+def test_lines_of_two_processes_do_not_mix(tmp_path, has_locks):
+    """Who adds sees no half line of the other's; where there are no locks, an empty line may part them."""
     path = tmp_path / "results.jsonl"
     context = multiprocessing.get_context("spawn")
-    both = [context.Process(target=_add, args=(path, first)) for first in (0, 1000)]
+    both_are_there = context.Barrier(2)
+    both = [
+        context.Process(target=_add, args=(path, first, both_are_there, has_locks)) for first in (0, 1000)
+    ]
     for process in both:
         process.start()
     for process in both:
         process.join()
+    assert [process.exitcode for process in both] == [0, 0]
     assert sorted(found["seed"] for found in read_lines(path)) == [*range(50), *range(1000, 1050)]
+    if has_locks:
+        assert len(path.read_text().splitlines()) == 100
 
 
 def test_the_picture_shows_what_there_is(written, tmp_path):

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from subquad.engine import run_folder
 from subquad.engine.run_folder import LOCK, is_resumable, lock, locked, refuse_run, releasing
 
 
@@ -67,7 +66,7 @@ def test_a_process_that_was_forked_does_not_hold_the_lock(tmp_path):
     ],
 )
 def test_where_files_cannot_be_locked_the_owner_tells(tmp_path, monkeypatch, owner, is_held):
-    monkeypatch.setattr(run_folder, "fcntl", None)
+    monkeypatch.setattr("subquad.base.locks.fcntl", None)
     (tmp_path / LOCK).write_text(json.dumps(owner))
     if is_held:
         with pytest.raises(ValueError, match=f"process {os.getppid()}"), locked(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from subquad.base.files import read_file
+from subquad.base.locks import take_lock
 from subquad.base.table import markdown
 from subquad.engine.experiment import Experiment
 
@@ -35,6 +36,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         raise ValueError(f"{path} is no text in UTF-8; results are JSON, a line each.") from error
     lines = []
     for number, text in enumerate(texts, start=1):
+        if not text.strip():
+            continue
         try:
             line = json.loads(text, parse_constant=_refuse)
         except ValueError as error:
@@ -62,8 +65,9 @@ def add_line(path: Path, line: Line) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
+        take_lock(file, wait=True)  # else the end that is seen may be amid a line of another process
         content = f"{'' if _ends_a_line(path) else chr(10)}{text}\n".encode()
-        written = os.write(file, content)  # one write: lines of two processes do not mix
+        written = os.write(file, content)  # one write: whole lines where there are no locks, too
         if written < len(content):
             os.ftruncate(file, os.fstat(file).st_size - written)
             raise OSError(f"{path} could take {written} of {len(content)} bytes of a line: is the disk full?")

@@ -115,18 +115,9 @@ def _described(config: type[Any]) -> dict[str, str]:
 
 
 def given_options(options: Any) -> dict[str, Any]:
-    """Return what differs from the named network's defaults, by name; a solver as the value that it is.
-
-    Raises:
-        ValueError: If a solver is not known, or has no such option.
-    """
+    """Return what differs from the named network's defaults, by name, for `Config.replaced`."""
     values = {f.name: getattr(options, f.name) for f in dataclasses.fields(options)}
-    given = {n: v for n, v in values.items() if v is not None and n not in _STARTS}
-    if isinstance(given.get("solver"), dict):
-        from subquad.models.solvers import solver_from_json  # with PyTorch, which not every command needs
-
-        given["solver"] = solver_from_json(given["solver"])
-    return given
+    return {n: v for n, v in values.items() if v is not None and n not in _STARTS}
 
 
 def defaults_of(run: Mapping[str, Any], group: str = "data") -> dict[str, Any]:

@@ -11,11 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from subquad.base.files import is_running, remove_unfinished
-
-try:
-    import fcntl
-except ImportError:  # not a system with file locks of this kind
-    fcntl = None
+from subquad.base.locks import take_lock
 
 LOCK = ".lock"
 CHECKPOINT = "last.ckpt"
@@ -119,14 +115,9 @@ def _take(folder: Path) -> int:
 
 def _lock(descriptor: int, path: Path) -> bool:
     """Return whether the lock is had; where files cannot be locked, whether its owner is gone."""
-    if fcntl is not None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            return False
-        except OSError:  # some file systems of networks have no locks
-            pass
+    had = take_lock(descriptor, wait=False)
+    if had is not None:
+        return had
     owner = _owner(path)
     # Of another machine nothing is known: a lock that nobody can lift would be worse than none.
     may_run = owner.get("host") == socket.gethostname() and os.name == "posix"
