@@ -14,7 +14,7 @@ from subquad import create_model, load_model, save_model
 from subquad.base import plugins
 from subquad.models import register_solver, solvers
 from subquad.models.solvers import UnknownSolver
-from subquad.ops import VQ, Solver
+from subquad.ops import NMF, VQ, Solver
 from subquad.ops.checks import SOLVER_METHODS
 from subquad.ops.cosine import CosineClustering
 
@@ -183,3 +183,21 @@ def test_a_solver_with_its_options():
 
 def test_the_methods_that_are_looked_for_are_those_of_the_protocol():
     assert set(SOLVER_METHODS) == {name for name in vars(Solver) if not name.startswith("_")}
+
+
+def test_a_solver_that_inherits_an_empty_method_is_not_whole():
+    """Its codes would be None: neither a value of it can be made, nor its class be registered."""
+
+    @dataclass(frozen=True)
+    class Halfway(Solver):
+        random_dictionary = NMF.random_dictionary
+        admissible = NMF.admissible
+        prepare = NMF.prepare
+        first_codes = NMF.first_codes
+        update_codes = NMF.update_codes
+        update_dictionary = NMF.update_dictionary
+
+    with pytest.raises(TypeError, match="final_codes"):
+        Halfway()
+    with pytest.raises(TypeError, match="Halfway has no final_codes"):
+        register_solver(Halfway)

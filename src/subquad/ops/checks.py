@@ -36,8 +36,9 @@ def check_is_solver(solver: object) -> None:
 
 
 def missing_methods(solver: object) -> list[str]:
-    """Return which methods of `subquad.ops.Solver` a value or a class lacks."""
-    return [name for name in SOLVER_METHODS if not callable(getattr(solver, name, None))]
+    """Return which methods of `subquad.ops.Solver` a value or a class lacks, or only inherits empty."""
+    empty = getattr(solver, "__abstractmethods__", ())
+    return [name for name in SOLVER_METHODS if name in empty or not callable(getattr(solver, name, None))]
 
 
 def checked_dictionary(x: Tensor, dictionary: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ section 2 (the decompositions and the one-step gradient).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -99,6 +100,7 @@ class Solver(Protocol):
     `precision="bfloat16"` makes faster.
     """
 
+    @abstractmethod
     def random_dictionary(
         self,
         shape: Sequence[int],
@@ -110,10 +112,12 @@ class Solver(Protocol):
         """Draw a start dictionary (..., dim, rank) with columns of length one."""
         ...
 
+    @abstractmethod
     def admissible(self, dictionary: Tensor) -> Tensor:
         """Map any tensor to a dictionary the solver accepts; accepted ones stay as they are."""
         ...
 
+    @abstractmethod
     def prepare(self, x: Tensor, mask: Tensor | None) -> Problem:
         """Compute what does not change from iteration to iteration.
 
@@ -121,18 +125,22 @@ class Solver(Protocol):
         """
         ...
 
+    @abstractmethod
     def first_codes(self, problem: Problem, dictionary: Tensor) -> Tensor:
         """Return the codes of the first iteration, from the start dictionary alone."""
         ...
 
+    @abstractmethod
     def update_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Return better codes for this dictionary."""
         ...
 
+    @abstractmethod
     def update_dictionary(self, problem: Problem, factors: Factors) -> Tensor:
         """Return a better dictionary for these codes."""
         ...
 
+    @abstractmethod
     def final_codes(self, problem: Problem, factors: Factors) -> Tensor:
         """Return the codes that are handed out, in the units of X."""
         ...
