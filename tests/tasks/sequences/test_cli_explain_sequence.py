@@ -41,6 +41,7 @@ def test_what_is_told_is_what_the_network_says_of_that_row(run, tmp_path, call):
     files = "--output", page, "--png", png, "--json", told
     result = call("explain", tmp_path / "new.csv", "--model", run / "run", "--row=2", *files)
     assert (result.code, result.err) == (0, "")
+    assert json.loads(told.read_text())["input"] == f"sequence 2: {tmp_path / 'new.csv'}, row 3"
     assert result.out.splitlines()[:2] == ["reading the network ...", "explaining ..."] and png.is_file()
     found = json.loads(told.read_text())
     network = load_model(run / "run" / "best.safetensors").eval()
@@ -59,7 +60,8 @@ def test_what_is_told_is_what_the_network_says_of_that_row(run, tmp_path, call):
         assert ours["mean"] == pytest.approx(theirs.strengths.tolist(), rel=1e-4)
         assert tuple(ours["offsets"]) == theirs.offsets
     reader = Page(page)
-    assert "script" not in reader.tags and "new.csv, row 3" in " ".join(reader.words)
+    assert "script" not in reader.tags and "sequence 2: " in " ".join(reader.words)
+    assert "new.csv, row 3" in " ".join(reader.words)  # as messages count: its head is row 1
     assert [word for word in reader.words if word in names][:6] == ["<cls>", *"ACACG"]
 
 

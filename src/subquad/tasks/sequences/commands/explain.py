@@ -43,7 +43,7 @@ def add_options(p: Parser, run: Mapping[str, Any]) -> None:
         p: The parser.
         run: The options of the run whose network it is.
     """
-    p.add_argument("--row", type=int, default=1, help="Which sequence of the file, from 1 on.")
+    p.add_argument("--row", type=int, default=1, help="Which of the sequences, from 1 on; the head of a table is none.")
     p.add_class_arguments(SequenceOptions, "data", skip=set[str | int](OTHERS))
     p.set_defaults(reading_of_run(run))
     p.usual.append("row")
@@ -84,7 +84,7 @@ def explain(network: Any, options: Any, run: Mapping[str, Any]) -> Explanation:
     shares = shares_of(influences(gradients_at(network, embed, lambda: run_once()[:, number]))[0].cpu())
     return explain_influence(
         InfluenceView(
-            name=record.where,
+            name=f"sequence {options.row}: {record.where}",
             network=Path(options.model).name,
             score=told,
             vectors="values, as its first layer maps them" if vocabulary is None else "token vector",
