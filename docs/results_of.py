@@ -11,7 +11,7 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 
 from subquad.engine.experiment import read_experiment
-from subquad.engine.experiment_plot import plot_cases
+from subquad.engine.experiment_plot import plot_cases, plot_lines
 from subquad.engine.experiment_results import of_case, read_lines, table_text
 
 ROOT = Path(__file__).parents[1]
@@ -36,9 +36,10 @@ def text_of(name: str, pictures: Path) -> str:
     if experiment.shows:
         parts.append(experiment.shows)
     parts.append(table_text(experiment, lines) or "*No results yet.*")
-    if not experiment.tables:
+    if experiment.picture or not experiment.tables:
+        plot = plot_lines if experiment.picture else plot_cases
         pictures.mkdir(exist_ok=True)
-        if plot_cases(experiment, lines, pictures / f"{name}.svg"):
+        if plot(experiment, lines, pictures / f"{name}.svg"):
             parts.append(f"![{experiment.question}]({pictures.name}/{name}.svg)")
     if experiment.expected:
         parts.append(f"*Expected before the first run:* {experiment.expected}")

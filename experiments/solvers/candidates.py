@@ -257,12 +257,14 @@ class Subspace(AnySign):
 class EM(CosineClustering):
     """Expectation-maximisation attention: softmax of plain products, and means of length one.
 
-    With `start="running"` it is EMANet's unit without its own convolutions.
+    With `start="running"` it is EMANet's unit without its own convolutions. A rival as published and no
+    candidate: plain products have no unit, so it is not as good at any scale, and it promises no descent.
 
     Source: Li et al., "Expectation-Maximization Attention Networks", ICCV 2019, section 3.
     """
 
     nonnegative: ClassVar[bool] = False
+    objective: ClassVar[None] = None
 
     temperature: float = 1.0
 

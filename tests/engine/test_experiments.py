@@ -6,11 +6,12 @@ import statistics
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from subquad.base import locks
 from subquad.base.table import markdown
 from subquad.engine.experiment import experiment_names, experiments_folder, read_experiment
-from subquad.engine.experiment_plot import plot_cases
+from subquad.engine.experiment_plot import plot_cases, plot_lines
 from subquad.engine.experiment_results import (
     add_line,
     case_table,
@@ -74,6 +75,8 @@ def test_a_file_is_read_as_it_stands(written):
         (("seeds: [0, 1]", "percent: 3"), "percent of .* must be true or false"),
         (("seeds: [0, 1]", "score: [a]"), "score of .* must be a text"),
         (("columns: {iou disk: disks, seconds: s}", "columns: [a]"), "columns of .* must be a table"),
+        (("seeds: [0, 1]", "picture: {score: ms, rows: a}"), "picture of .* no use for 'rows'. Did you mean"),
+        (("seeds: [0, 1]", "picture: {score: ms}"), "picture of .* needs `score` and `row`, got score"),
     ],
 )
 def test_what_is_no_experiment_is_told(written, change, told):
@@ -213,6 +216,27 @@ def test_the_picture_shows_what_there_is(written, tmp_path):
     assert not (tmp_path / "none.svg").exists()
     assert plot_cases(experiment, [line("with", 0, 0.5), line("with", 1, 0.6)], tmp_path / "some.svg")
     assert "<svg" in (tmp_path / "some.svg").read_text()
+
+
+def test_a_picture_of_lines_has_a_panel_a_row_and_a_color_for_what_it_names(written, tmp_path, monkeypatch):
+    names = "picture: {score: ms, row: case, panel: map, hue: steps}"
+    experiment = read_experiment(written(SMALL.replace("seeds: [0, 1]", names)), "small")
+    lines = [
+        {"case": case, "map": place, "steps": steps, "ms": ms}
+        for place, case, steps, ms in (
+            ("here", "a", 0, 1.0), ("here", "b", 0, 2.0), ("here", "b", None, 4.0), ("there", "b", 0, 3.0)
+        )
+    ]  # fmt: skip
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    assert plot_lines(experiment, [*lines, {"case": "c", "ms": None}, {"ms": 5.0}], tmp_path / "some.svg")
+    here, there = figures[0].axes
+    assert [text.get_text() for text in here.get_yticklabels()] == ["a", "b"]
+    drawn = [[(*map(list, one.get_data()),) for one in axes.lines] for axes in (here, there)]
+    assert drawn == [[([1.0, 2.0], [0, 1]), ([4.0], [1])], [([3.0], [1]), ([], [])]]
+    assert [axes.get_title() for axes in (here, there)] == ["map: here", "map: there"]
+    assert [text.get_text() for text in there.get_legend().texts] == ["steps 0", "steps none"]
+    assert not plot_lines(experiment, [{"case": "c", "ms": None}], tmp_path / "none.svg")
 
 
 @pytest.mark.parametrize("name", ALL)

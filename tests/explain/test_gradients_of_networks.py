@@ -8,7 +8,7 @@ from torch import nn
 
 from subquad import create_model
 from subquad.explain import gradients
-from subquad.nn import Ham, Hamburger
+from subquad.nn import CausalHam, Ham, Hamburger
 from subquad.ops import CD
 
 
@@ -80,6 +80,12 @@ def test_gradients_that_are_zero_have_no_angle_and_no_picture():
         report.plot("nowhere.png")
 
 
+def test_data_too_small_for_any_numbers_have_no_rate():
+    """Their output is zero, and relative changes of it are of any size."""
+    (found,) = gradients(Ham(8, rank=3), 1e-30 * torch.rand(1, 8, 6, 6)).hams
+    assert found.output_rate is None
+
+
 def test_inference_mode_is_no_obstacle():
     with torch.inference_mode():
         report = gradients(Ham(6, rank=2, solver=CD()), torch.rand(1, 6, 5))
@@ -102,9 +108,12 @@ def test_progress_is_told_after_ten_seconds(monkeypatch):
 @pytest.mark.parametrize(
     ("network", "batch", "options", "message"),
     [
-        (nn.Conv1d(6, 6, 1), torch.rand(1, 6, 5), {}, "Conv1d has no ham"),
+        (nn.Conv1d(6, 6, 1), torch.rand(1, 6, 5), {}, "Conv1d has no ham, so .* differentiate\\.$"),
+        (CausalHam(8), torch.rand(1, 5, 8), {}, "no ham, .*; a causal ham is solved in closed form"),
         (Ham(6), torch.rand(1, 5, 5), {}, "Ham\\(dim=...\\)"),
         (nn.Sequential(nn.Conv2d(3, 6, 1), Ham(6)), torch.rand(1, 6, 5, 5), {}, "does not take this batch"),
+        (Ham(6), [torch.rand(1, 6, 5)], {}, r"does not take this batch, of \['list'\]"),
+        (Ham(6), {"x": torch.rand(1, 6, 5)}, {}, r"does not take this batch, of \['dict'\]"),
         (Ham(6), torch.rand(1, 6, 5, device="meta"), {}, "batch is on meta and the network on cpu"),
         (Ham(6), torch.rand(1, 6, 5), {"loss": lambda y: y}, r"scalar tensor, got of shape \(1, 6, 5\)"),
         (Ham(6), torch.rand(1, 6, 5), {"loss": lambda y: 1.0}, "scalar tensor, got a float"),

@@ -236,6 +236,79 @@ def test_data_of_ones_own_and_of_solvers_for_magnitudes():
     assert {shape[1] for shape, _ in seen} == {5}
 
 
+class Singular(NMF):
+    def update_codes(self, problem, factors):
+        return torch.linalg.inv(0 * factors.codes @ factors.codes.mT) @ factors.codes
+
+
+class Forgets(NMF):
+    """An argument."""
+
+    def final_codes(self, problem):
+        return problem.x
+
+
+class StartsNowhere(VQ):
+    def random_dictionary(self, shape, **options):
+        return {}["start"]
+
+
+class FailsOnMasks(CD):
+    def prepare(self, x, mask):
+        if mask is not None:
+            raise NotImplementedError("no masks yet\nsecond line")
+        return super().prepare(x, mask)
+
+
+@pytest.mark.parametrize(
+    ("solver", "name", "told"),
+    [
+        (Singular(), "input stays", "raised _LinAlgError, in update_codes, line "),
+        (Forgets(), "input stays", "raised TypeError: "),
+        (StartsNowhere(), "start dictionary", "raised KeyError, in random_dictionary, line "),
+        (FailsOnMasks(), "padded equals cropped", "raised NotImplementedError, in prepare, line "),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_exception_is_a_broken_promise_and_says_where_it_was(solver, name, told):
+    (found,) = (check for check in check_solver(solver).checks if not check.passed)
+    assert found.name == name and found.seen.startswith(told) and "\n" not in found.seen
+
+
+def test_each_sample_is_looked_at_alone():
+    """That of the largest entry sees the same alone as among others, where a unit is taken over the batch."""
+
+    class UnitOfAll(NMF):
+        def prepare(self, x, mask):
+            problem = super().prepare(x, mask)
+            return problem._replace(x=problem.x + x.detach().amax())
+
+    x = torch.rand(3, 8, 12)
+    x[0, 0, 0] = 2
+    assert "samples do not mix" in failing(UnitOfAll(), lambda: x)
+
+
+def test_an_objective_is_one_number_a_sample():
+    class OfAll(NMF):
+        def objective(self, x, factors):
+            return super().objective(x, factors).sum()
+
+    (found,) = (check for check in check_solver(OfAll()).checks if not check.passed)
+    assert (found.name, found.seen) == ("descent", "the objective is (), must be one number a sample, (3,)")
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_data_that_are_not_finite_are_refused_and_not_blamed_on_the_solver(number):
+    with pytest.raises(ValueError, match="make_input must return finite numbers"):
+        check_solver(NMF(), lambda: torch.full((2, 3, 5), number))
+
+
+@pytest.mark.parametrize("option", ["rank", "steps"])
+def test_a_rank_or_steps_of_zero_are_refused(option):
+    with pytest.raises(ValueError, match=f"{option} must be at least 1, got 0"):
+        check_solver(NMF(), **{option: 0})
+
+
 def test_refuses_what_is_no_solver_and_too_little_data():
     with pytest.raises(ValueError, match=r"a solver is a value such as NMF\(\), got the text 'NMF'"):
         check_solver("NMF")

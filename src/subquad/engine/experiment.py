@@ -39,6 +39,8 @@ class Experiment:
         quick_script: The same for a small version; `OUTPUT` stands for a file to write.
         tables: `tables.py` of this folder, or another one, and its arguments; prints what the results show in
             place of a row for each case.
+        picture: What is drawn of a script's results: `score` and `row`, names in the lines; with `panel` a
+            picture for each value of that name, with `hue` a colour.
         parts: Name of another experiment whose `parts.py` serves this one, too.
     """
 
@@ -58,6 +60,7 @@ class Experiment:
     script: tuple[str, ...] = ()
     quick_script: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    picture: Mapping[str, str]
     parts: str = ""
 
     @property
@@ -134,6 +137,7 @@ def read_experiment(folder: Path, name: str) -> Experiment:
         str(case): _options(path, case, of) for case, of in _dict(path, values, "cases").items()
     }
     values["columns"] = {str(key): str(of) for key, of in _dict(path, values, "columns").items()}
+    values["picture"] = _picture(path, values)
     if bool(values["cases"]) == bool(values.get("script")):
         raise ValueError(f"{path} needs `cases` to train, or a `script` to run, and not both.")
     if values["cases"] and not values.get("recipe"):
@@ -152,7 +156,7 @@ def _check_kinds(path: Path, values: Mapping[str, Any]) -> None:
         elif key in ("percent", "best"):
             good, wanted = isinstance(value, bool), "true or false"
         else:
-            good, wanted = key in ("cases", "columns") or isinstance(value, str), "a text"
+            good, wanted = key in ("cases", "columns", "picture") or isinstance(value, str), "a text"
         if not good:
             raise ValueError(f"{key} of {path} must be {wanted}, got {value!r:.60}.")
 
@@ -161,6 +165,17 @@ def _dict(path: Path, values: Mapping[str, Any], key: str) -> dict[str, Any]:
     found = values.get(key) or {}
     if not isinstance(found, dict):
         raise ValueError(f"{key} of {path} must be a table of `name: value`, got {found!r:.60}.")
+    return found
+
+
+def _picture(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
+    found = {str(key): str(of) for key, of in _dict(path, values, "picture").items()}
+    known = ("score", "row", "panel", "hue")
+    for key in found:
+        if key not in known:
+            raise ValueError(f"picture of {path} has no use for {key!r}.{did_you_mean(key, known)}")
+    if found and not {"score", "row"} <= found.keys():
+        raise ValueError(f"picture of {path} needs `score` and `row`, got {', '.join(found)}.")
     return found
 
 

@@ -28,7 +28,7 @@ class FixedPoint(NamedTuple):
         converged: Whether all samples are within the tolerance.
         steps: Iterations it took to come there; as many again were made to see that it comes back.
         rate: By what the change of the output shrinks in an iteration, of the slowest sample; None if
-            nothing changed any more.
+            nothing changed any more, or the changes did not shrink.
     """
 
     factors: Factors
@@ -143,9 +143,9 @@ class _Search:
 
     @property
     def rate(self) -> float | None:
-        """The rate of the slowest sample; None if it is not known."""
+        """The rate of the slowest sample, below 1; None if it is not known."""
         slowest = float(self._rates.max())
-        return slowest if 0 < slowest < torch.inf else None
+        return slowest if 0 < slowest < 1 else None
 
     def told(self) -> str:
         """Return how far the farthest sample is, in words."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from subquad.base.finite import all_finite
-from subquad.nn import Ham
+from subquad.nn import CausalHam, Ham
 from subquad.nn.mode import evaluating
 
 Loss = Callable[[Any], Tensor]
@@ -71,8 +71,10 @@ def record_hams(network: nn.Module, batch: Tensor | tuple[Any, ...], loss: Loss 
     """
     named = {name: part for name, part in network.named_modules() if isinstance(part, Ham)}
     if not named:
+        causal = any(isinstance(part, CausalHam) for part in network.modules())
         raise ValueError(
-            f"{type(network).__name__} has no ham, so there is no decomposition to differentiate."
+            f"{type(network).__name__} has no ham, so there is no decomposition to differentiate"
+            f"{'; a causal ham is solved in closed form' if causal else ''}."
         )
     for name, ham in named.items():
         if ham.shared_dictionary is not None or ham.carried is not None:
@@ -168,7 +170,7 @@ def _random_devices(network: nn.Module) -> list[torch.device]:
 def _answer(network: nn.Module, arguments: tuple[Any, ...]) -> Any:
     try:
         return network(*arguments)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, AttributeError, LookupError) as error:
         shapes = [tuple(a.shape) if isinstance(a, Tensor) else type(a).__name__ for a in arguments]
         told = str(error).strip().splitlines()[0]
         raise ValueError(f"the network does not take this batch, of {shapes}: {told}") from error

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from subquad.base.finite import all_finite
 from subquad.nn.contract_report import Check, Report, error_of, within, worst
-from subquad.nn.contract_solver_case import Case, Graph
+from subquad.nn.contract_solver_case import Case, Graph, raised, tried
+from subquad.nn.contract_solver_padding import padding
 from subquad.ops.checks import check_is_solver
-from subquad.ops.decompose import Descending, Factors, Solver, wants_nonnegative
+from subquad.ops.decompose import Descending, Solver, wants_nonnegative
 
 _EXACT = 1e-9  # allowed in float64, where a sharp softmax magnifies rounding to 1e-12 or so
 _RISE = 1e-6  # an eps in a denominator is a price on the factors, which shows once the rest has settled
 _WORSE = 0.1  # of the data: what may be lost where the start depends on the scale
 _SCALES = (1e-6, 1e-3, 1e2, 1e4)
-_MORE = 3  # positions of padding beyond the largest sample
 
 
 def check_solver(
@@ -49,37 +49,57 @@ def check_solver(
         export: Check `torch.export`, for any number of positions.
 
     Returns:
-        One `Check` a promise; the report is true if all hold.
+        One `Check` a promise; the report is true if all hold. An exception in a method is a broken promise.
 
     Raises:
-        ValueError: If `solver` lacks a method, or `make_input` returns fewer samples or positions.
+        ValueError: If `solver` lacks a method, `make_input` returns fewer samples or positions or numbers
+            that are not finite, or `rank` or `steps` is below 1.
     """
     check_is_solver(solver)
+    for name, value in (("rank", rank), ("steps", steps)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}.")
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(0)
-        x = _ordinary(solver) if make_input is None else make_input().float()
-        if x.dim() != 3 or x.shape[0] < 2 or x.shape[2] < 3:
-            raise ValueError(
-                f"make_input must return (batch, dim, positions) with two samples and three positions at "
-                f"least, got {tuple(x.shape)}."
-            )
-        single = Case(solver, x, _start(solver, x, rank), steps)
+        x = _ordinary(solver) if make_input is None else _given(make_input)
+        try:
+            single = Case(solver, x, _start(solver, x, rank), steps)
+        except Exception as error:
+            return Report([raised("start dictionary", error)])
         case = single._replace(x=x.double(), dictionary=single.dictionary.double())
-        checks = [_input_stays(case), _shapes(case)]
+        checks = [*tried("input stays", _input_stays, case)]
+        if checks[0].passed:
+            checks += tried("shapes", _shapes, case)
         if not all(check.passed for check in checks):  # nothing else could be compared
             return Report(checks)
-        checks += [_repeats(case), _start_dictionary(case), _no_mixing(case)]
+        checks += tried("same input, same output", _repeats, case)
+        checks += tried("start dictionary", _start_dictionary, case)
+        checks += tried("samples do not mix", _no_mixing, case)
         if isinstance(solver, Descending):
-            checks.append(_descends(case, solver))
-        checks += [*_agrees(single, case, tolerance), _any_size(case), *_finite(single)]
-        checks += [_any_scale(single), _half(single), *_padding(case)]
+            checks += tried("descent", _descends, case, solver)
+        checks += tried("float32 agrees with float64", _agrees, single, case, tolerance)
+        checks += tried("any size", _any_size, case)
+        checks += tried("finite", _finite, single)
+        checks += tried("as good at any scale", _any_scale, single)
+        checks += tried("half precision", _half, single)
+        checks += tried("padded equals cropped", padding, case, _EXACT)
         if compile:
-            graph = torch.compile(Graph(solver, steps), fullgraph=True)
-            seen, expected = graph(single.x, single.dictionary), single.solve().reconstruct()
-            checks.append(within("torch.compile", error_of([seen], [expected]), tolerance))
+            checks += tried("torch.compile", _compiles, single, tolerance)
         if export:
-            checks.append(_exports(single, tolerance))
+            checks += tried("torch.export", _exports, single, tolerance)
         return Report(checks)
+
+
+def _given(make_input: Callable[[], Tensor]) -> Tensor:
+    x = make_input().float()
+    if x.dim() != 3 or x.shape[0] < 2 or x.shape[2] < 3:
+        raise ValueError(
+            f"make_input must return (batch, dim, positions) with two samples and three positions at "
+            f"least, got {tuple(x.shape)}."
+        )
+    if not all_finite((x,)):
+        raise ValueError("make_input must return finite numbers; of others no solver can keep a promise.")
+    return x
 
 
 def _ordinary(solver: Solver) -> Tensor:
@@ -140,15 +160,20 @@ def _start_dictionary(case: Case) -> Check:
 def _no_mixing(case: Case) -> Check:
     factors = case.solve()
     backwards = case._replace(x=case.x.flip(0), dictionary=case.dictionary.flip(0)).solve()
-    alone = case._replace(x=case.x[:1], dictionary=case.dictionary[:1]).solve()
-    actual = [*(f.flip(0) for f in backwards), *alone]
-    return within("samples do not mix", error_of(actual, [*factors, *(f[:1] for f in factors)]), _EXACT)
+    each = zip(case.x.split(1), case.dictionary.split(1), strict=True)
+    alone = [case._replace(x=x, dictionary=dictionary).solve() for x, dictionary in each]
+    together = [torch.cat(factor) for factor in zip(*alone, strict=True)]
+    actual = [*(factor.flip(0) for factor in backwards), *together]
+    return within("samples do not mix", error_of(actual, [*factors, *factors]), _EXACT)
 
 
 def _descends(case: Case, solver: Descending) -> Check:
     """Follow the objective for twice as many iterations as are asked for."""
     steps = range(1, 2 * case.steps + 2)
     values = torch.stack([solver.objective(case.x, case._replace(steps=k).solve()) for k in steps])
+    if values.shape[1:] != case.x.shape[:1]:
+        told = f"the objective is {tuple(values.shape[1:])}, must be one number a sample, ({len(case.x)},)"
+        return Check("descent", False, told)
     rise = (values.diff(dim=0).max() / values.abs().max().clamp_min(1e-30)).item()
     seen = f"largest rise {max(rise, 0.0):.1e} of the objective's largest value, allowed {_RISE:.0e}"
     return Check("descent", rise <= _RISE, seen)
@@ -232,61 +257,19 @@ def _half(single: Case) -> Check:
     return within("half precision", error, 0.0)
 
 
-def _padding(case: Case) -> Iterator[Check]:
-    """Check that each sample of a padded batch is what it is alone, followed by codes of zero."""
-    samples, n = len(case.x), case.x.shape[2]
-    mixed = [n - (n - 2) * sample // (samples - 1) for sample in range(samples)]
-    batches = {
-        "samples of mixed sizes": (mixed, n),
-        "mixed sizes and more padding": (mixed[::-1], n + _MORE),
-        "a mask that is True everywhere": ([n] * samples, n),
-    }
-    weights = case.weights(n + _MORE)
-    values, gradients = dict.fromkeys(batches, 0.0), dict.fromkeys(batches, 0.0)
-    for name, (sizes, width) in batches.items():
-        padded, mask = _padded(case, sizes, width)
-        for grad_steps in (0, case.steps):
-            seen = padded.differentiate(weights, grad_steps, mask)
-            alone = _apart(case, weights, sizes, width, grad_steps)
-            values[name] = max(values[name], error_of(seen[:2], alone[:2]))
-            gradients[name] = max(gradients[name], error_of(seen[2:], alone[2:]))
-    yield worst("padded equals cropped", values, _EXACT)
-    yield worst("gradients of padded equal those of cropped", gradients, _EXACT)
-
-
-def _padded(case: Case, sizes: list[int], width: int) -> tuple[Case, Tensor]:
-    """Put noise behind the first positions of each sample; also return the mask of these."""
-    mask = torch.arange(width) < torch.tensor(sizes).unsqueeze(1)
-    noise = 10 * torch.randn(*case.x.shape[:2], width, dtype=case.x.dtype)
-    x = noise.to(case.x.device)
-    for sample, size in enumerate(sizes):
-        x[sample, :, :size] = case.x[sample, :, :size]
-    return case._replace(x=x), mask.to(x.device)
-
-
-def _apart(case: Case, weights: Factors, sizes: list[int], width: int, grad_steps: int) -> list[Tensor]:
-    """Return what `Case.differentiate` should of the padded batch: each sample alone, then zeros."""
-    parts = []
-    for sample, size in enumerate(sizes):
-        one = slice(sample, sample + 1)
-        alone = case._replace(x=case.x[one, :, :size], dictionary=case.dictionary[one])
-        found = alone.differentiate(Factors(*(w[one] for w in weights)), grad_steps)
-        dictionary, codes, x, start = found
-        more = (0, width - size)
-        parts.append((dictionary, F.pad(codes, more), F.pad(x, more), start))
-    return [torch.cat(part) for part in zip(*parts, strict=True)]
+def _compiles(single: Case, tolerance: float) -> Check:
+    graph = torch.compile(Graph(single.solver, single.steps), fullgraph=True)
+    seen, expected = graph(single.x, single.dictionary), single.solve().reconstruct()
+    return within("torch.compile", error_of([seen], [expected]), tolerance)
 
 
 def _exports(single: Case, tolerance: float) -> Check:
     """Export for any number of positions, and run the program with one more than it has seen."""
     shapes = ({2: torch.export.Dim.DYNAMIC}, None)
     graph = Graph(single.solver, single.steps)
-    try:
-        program = torch.export.export(graph, (single.x, single.dictionary), dynamic_shapes=shapes).module()
-        longer = single._replace(x=torch.cat([single.x, single.x[..., :1]], dim=2))
-        cases = (single, longer)
-        seen = [program(case.x, case.dictionary) for case in cases]
-    except Exception as error:  # the tracer has a class for everything
-        return Check("torch.export", False, str(error).strip().partition("\n")[0] or type(error).__name__)
+    program = torch.export.export(graph, (single.x, single.dictionary), dynamic_shapes=shapes).module()
+    longer = single._replace(x=torch.cat([single.x, single.x[..., :1]], dim=2))
+    cases = (single, longer)
+    seen = [program(case.x, case.dictionary) for case in cases]
     expected = [case.solve().reconstruct() for case in cases]
     return within("torch.export", error_of(seen, expected), tolerance)

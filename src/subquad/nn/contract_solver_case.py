@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from subquad.nn.contract_report import Check
+from subquad.ops.checks import SOLVER_METHODS
 from subquad.ops.decompose import Factors, Solver, decompose
 
 
@@ -77,3 +81,22 @@ class Graph(nn.Module):
     def forward(self, x: Tensor, dictionary: Tensor) -> Tensor:
         """Return D C."""
         return Case(self.solver, x, dictionary, self.steps).solve().reconstruct()
+
+
+def tried(name: str, look: Callable[..., Check | Iterable[Check]], *args: Any) -> list[Check]:
+    """Return what a check finds; an exception is a broken promise of that name."""
+    checks: list[Check] = []
+    try:
+        found = look(*args)
+        checks.extend([found] if isinstance(found, Check) else found)
+    except Exception as error:  # tracers have a class for everything, as solvers of others may
+        checks.append(raised(name, error))
+    return checks
+
+
+def raised(name: str, error: Exception) -> Check:
+    """Return the check that an exception fails: what it says, and in which method of the solver it was."""
+    told = str(error).strip().partition("\n")[0]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name in SOLVER_METHODS]
+    where = f", in {frames[-1].name}, line {frames[-1].lineno} of {frames[-1].filename}" if frames else ""
+    return Check(name, False, f"raised {type(error).__name__}{where}: {told}")

@@ -43,7 +43,9 @@ def add_options(p: Parser, run: Mapping[str, Any]) -> None:
         p: The parser.
         run: The options of the run whose network it is.
     """
-    p.add_argument("--row", type=int, default=1, help="Which of the sequences, from 1 on; the head of a table is none.")
+    p.add_argument(
+        "--row", type=int, default=1, help="Which of the sequences, from 1 on; the head of a table is none."
+    )
     p.add_class_arguments(SequenceOptions, "data", skip=set[str | int](OTHERS))
     p.set_defaults(reading_of_run(run))
     p.usual.append("row")
