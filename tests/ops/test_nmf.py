@@ -8,7 +8,7 @@ from sklearn.decomposition import non_negative_factorization
 
 from helpers import relative_error
 from subquad.ops import NMF, decompose
-from subquad.ops.decompose import Factors
+from subquad.ops.solver import Factors
 
 pytestmark = pytest.mark.usefixtures("deterministic")
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 from subquad.ops.link_rows import precision_of
 
 

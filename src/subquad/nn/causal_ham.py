@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from subquad.nn.causal import Cache, counted
 from subquad.nn.causal_heads import CausalHeads, QueryStart, finite_rows, with_lost_rows
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 from subquad.ops.memory import (
     MemoryGradient,
     MemorySolver,

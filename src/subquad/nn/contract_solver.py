@@ -12,7 +12,7 @@ from subquad.nn.contract_report import Check, Report, error_of, within, worst
 from subquad.nn.contract_solver_case import Case, Graph, raised, tried
 from subquad.nn.contract_solver_padding import padding
 from subquad.ops.checks import check_is_solver
-from subquad.ops.decompose import Descending, Solver, wants_nonnegative
+from subquad.ops.solver import Descending, Solver, wants_nonnegative
 
 _EXACT = 1e-9  # allowed in float64, where a sharp softmax magnifies rounding to 1e-12 or so
 _RISE = 1e-6  # an eps in a denominator is a price on the factors, which shows once the rest has settled

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from subquad.nn.contract_report import Check
 from subquad.ops.checks import SOLVER_METHODS
-from subquad.ops.decompose import Factors, Solver, decompose
+from subquad.ops.decompose import decompose
+from subquad.ops.solver import Factors, Solver
 
 
 class Case(NamedTuple):

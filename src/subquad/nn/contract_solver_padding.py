@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from subquad.nn.contract_report import Check, error_of, worst
 from subquad.nn.contract_solver_case import Case
-from subquad.ops.decompose import Factors
+from subquad.ops.solver import Factors
 
 _MORE = 3  # positions of padding beyond the largest sample
 

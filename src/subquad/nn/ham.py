@@ -15,8 +15,8 @@ from subquad.nn.precision import in_range
 from subquad.nn.running import end_step_of, move_once_a_step, start_of_step
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Factors, Solver, decompose, encode
+from subquad.ops.autocast import autocast_off
 from subquad.ops.checks import check_is_solver
-from subquad.ops.decompose import autocast_off
 from subquad.ops.precision import Precision, check_precision, is_short
 from subquad.ops.products import product
 

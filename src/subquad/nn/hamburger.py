@@ -15,8 +15,8 @@ from subquad.nn.reset import start_with
 from subquad.nn.tracing import one_node
 from subquad.ops import NMF, Solver
 from subquad.ops.checks import check_is_solver
-from subquad.ops.decompose import wants_nonnegative
 from subquad.ops.precision import Precision
+from subquad.ops.solver import wants_nonnegative
 
 Version = Literal["v1", "v2", "v2plus"]
 Norm = Literal["batch", "group"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from subquad.nn.running import recomputing
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 
 _SMALLEST = 1e-12  # a norm below it is that of a zero weight
 Module = TypeVar("Module", bound=nn.Module)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 from subquad.ops.link_rows import precision_of
 
 # Entries of the values in a block: what they are between factors stays in the cache. On a GPU every

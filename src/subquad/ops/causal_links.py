@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from subquad.ops.autocast import autocast_off
 from subquad.ops.causal_link_blocks import chain_by_blocks
-from subquad.ops.decompose import autocast_off
 from subquad.ops.dispatch import Impl, use_triton
 from subquad.ops.kernels.limits import obstacle_to_causal_links
 from subquad.ops.link_rows import precision_of

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from subquad.ops.cosine import CosineClustering, unit_columns
-from subquad.ops.decompose import Factors, Problem
 from subquad.ops.products import project
+from subquad.ops.solver import Factors, Problem
 
 
 @dataclass(frozen=True)

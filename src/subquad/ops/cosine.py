@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.ops.decompose import Factors, Problem, data_unit
+from subquad.ops.decompose import data_unit
 from subquad.ops.products import collect, column_norm, in_parts, project, softmax_of_columns
+from subquad.ops.solver import Factors, Problem
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from subquad.ops.autocast import autocast_off
 from subquad.ops.checks import check_data, checked_dictionary
-from subquad.ops.decompose import (
-    Factors,
-    Solver,
-    autocast_off,
-    grad_mode,
-    prepared,
-    widened,
-)
+from subquad.ops.decompose import grad_mode, prepared, widened
 from subquad.ops.precision import Precision
+from subquad.ops.solver import Factors, Solver
 
 
 def encode(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 from subquad.ops.link_packed import compare_packed, mix_packed, mix_packed_back, runs_are_short
 from subquad.ops.link_rows import compare_rows, mix_rows, mix_rows_back
 from subquad.ops.link_shifts import compare_shifts, mix_shifts, mix_shifts_back

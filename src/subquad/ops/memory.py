@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 from subquad.ops.memory_checks import check_memory, check_options
 from subquad.ops.memory_chunks import CLOSED, carried, chunks_of, decays, into_chunks, out_of_chunks, turned
 from subquad.ops.memory_inverse import regularised_inverse, renewed_inverse

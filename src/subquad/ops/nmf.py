@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from subquad.ops.decompose import Factors, Problem, data_unit
+from subquad.ops.decompose import data_unit
 from subquad.ops.dispatch import Impl, use_triton
 from subquad.ops.kernels.limits import obstacle_to_nmf
 from subquad.ops.products import combine, divided, in_parts, product, softmax_of_columns
+from subquad.ops.solver import Factors, Problem
 from subquad.ops.transforms import is_transformed
 
 

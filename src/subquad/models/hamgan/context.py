@@ -15,7 +15,7 @@ from subquad.nn.conditional_norm import ConditionalBatchNorm
 from subquad.nn.conv import Pointwise
 from subquad.nn.ham import Ham
 from subquad.ops import NMF, Solver
-from subquad.ops.decompose import wants_nonnegative
+from subquad.ops.solver import wants_nonnegative
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from subquad.models.hamgan.blocks import DownBlock, spectral
 from subquad.models.hamgan.config import HamGANConfig
 from subquad.models.hamgan.context import make_context
 from subquad.models.hamgan.labels import check_labels
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 
 
 class Discriminator(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from subquad.base.suggest import first_of
 from subquad.models.hamgan import HamGANConfig
-from subquad.ops.decompose import autocast_off
+from subquad.ops.autocast import autocast_off
 from subquad.tasks.generation.proxy import ProxyFeatures, load_proxy
 
 INCEPTION_RESIZE = "299 x 299, bilinear as TensorFlow 1: no half-pixel offset, no antialias"
