@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,10 @@ from subquad.cli.main import main
 
 # Triton decides when it is imported, which compilers do: its kernels are simulated on the CPU.
 os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# How long an example takes says nothing on a busy machine.
+hypothesis.settings.register_profile("tests", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("tests")
 
 Save = Callable[[str, NDArray[np.uint8]], Path]
 

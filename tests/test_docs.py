@@ -23,7 +23,6 @@ EXPORTING = ("add_a_network.md", "export.md", "sequences.md")  # ten seconds eac
     "page", some_by_day(PAGES, lambda page: page.name not in EXPORTING), ids=lambda page: page.name
 )
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_python_of_a_page_runs(page, tmp_path, monkeypatch, own_registry):
     """The blocks of a page run from top to bottom, in an empty folder; what they register is their own.
 

@@ -99,6 +99,7 @@ def test_small_maps_that_take_long_are_not_run_twenty_times(monkeypatch):
 
 def test_what_would_take_too_long_or_too_much_is_predicted(monkeypatch):
     """A pass of attention takes a second, its share are two: more positions are not tried."""
+    monkeypatch.setattr("subquad.ops.precision.why_not_bfloat16", lambda kind: "")
     real, tried = Trial._way, []
 
     def clocked(self, mixer, spatial):

@@ -138,9 +138,9 @@ def test_recipes_that_are_no_plain_values_are_refused_at_once(complains, tmp_pat
     monkeypatch.chdir(tmp_path)
     text = BOMBS[what]
     (tmp_path / "r.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    begun = time.monotonic()
+    begun = time.process_time()
     sentence = complains("fit", "--config=r.yaml", quoting="r.yaml")
-    assert time.monotonic() - begun < 5 and len(sentence) < 1500
+    assert time.process_time() - begun < 5 and len(sentence) < 1500
     assert sorted(os.listdir(tmp_path)) == ["r.yaml"]
 
 

@@ -102,7 +102,6 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_trained(experi
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_each_training_is_done_once_and_a_small_version_leaves_no_line(experiments, capsys):
     def lines(name):
         return read_lines(experiments / name / "results.jsonl")
@@ -125,7 +124,6 @@ def test_each_training_is_done_once_and_a_small_version_leaves_no_line(experimen
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_a_measure_that_is_not_finite_leaves_the_score_and_an_altered_network_is_no_others(experiments):
     parts = (
         "ALTERED = {'a'}\ndef alter(network, case): pass\ndef measure(learner, options): return {'x': 1e999}"
@@ -140,7 +138,6 @@ def test_a_measure_that_is_not_finite_leaves_the_score_and_an_altered_network_is
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_the_parts_of_another_experiment_serve_and_missing_ones_are_told(experiments, capsys):
     rewrite(experiments, "second", parts="first")
     assert reproduce("second", "--experiments", experiments) == 2
@@ -152,7 +149,6 @@ def test_the_parts_of_another_experiment_serve_and_missing_ones_are_told(experim
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_the_small_version_of_a_case_of_ours_runs_with_its_own_parts(capsys):
     """All of them run each night."""
     assert reproduce("gradient", "--quick", "--cases", "NMF, 2", "--experiments", OURS) == 0
@@ -170,7 +166,6 @@ def test_the_small_version_of_an_experiment_of_ours_runs(name, capfd):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_who_goes_back_to_an_older_recipe_gets_its_line_shown(experiments, capsys):
     """The line that tables show is of the present settings, whatever came between."""
     output = experiments / "first" / "results.jsonl"
@@ -185,7 +180,6 @@ def test_who_goes_back_to_an_older_recipe_gets_its_line_shown(experiments, capsy
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_one_that_fails_keeps_no_other_from_being_trained(experiments, capsys):
     (experiments / "first" / "parts.py").write_text(
         "ALTERED = {'a'}\ndef alter(network, case):\n    if case == 'a': raise ValueError('it diverged')"
@@ -196,7 +190,6 @@ def test_one_that_fails_keeps_no_other_from_being_trained(experiments, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_a_score_that_is_not_measured_is_told_with_those_that_are(experiments, capsys):
     rewrite(experiments, "second", score="top1")
     assert reproduce("second", "--experiments", experiments) == 2

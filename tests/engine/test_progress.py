@@ -1,6 +1,7 @@
 """What a command says while it works, and what a log that is no terminal says while a run trains."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -79,10 +80,10 @@ def test_other_processes_are_silent(clock, capsys):
 
 def test_what_is_done_is_said_at_once_and_again_while_it_lasts(hasty, capsys):
     with doing("reading data"):
-        assert capsys.readouterr().out == "reading data ...\n"
-        assert said_until(capsys, "\n")[0] == "reading data: 0:00:00"
+        said = said_until(capsys, "reading data: ")
+        assert said[0] == "reading data ..." and re.fullmatch(r"reading data: 0:00:\d\d", said[1])
         note("file 3 of 40")
-        assert said_until(capsys, "file")[-1] == "reading data: file 3 of 40, 0:00:00"
+        assert re.fullmatch(r"reading data: file 3 of 40, 0:00:\d\d", said_until(capsys, "file")[-1])
     note("nothing is being done")
     assert THREAD not in [thread.name for thread in threading.enumerate()]
 
@@ -96,13 +97,20 @@ def test_a_pipe_has_each_line_at_once():
     assert (done.stdout, done.stderr) == ("reading ...\n", "")
 
 
-def test_what_was_just_said_is_followed_by_quiet(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "QUIET_SECONDS", 0.3)
-    with doing("training") as said:
-        for _ in range(4):
-            time.sleep(0.1)
+def test_what_was_just_said_is_followed_by_quiet(clock, capsys):
+    said, waits = Progress("training"), []
+
+    class Ended:
+        def wait(self, seconds):
+            """Amid each wait a line is said."""
+            waits.append(seconds)
+            clock.seconds += seconds / 2
             said.say("step")
-        assert capsys.readouterr().out.splitlines() == ["training ...", *["step"] * 4]
+            clock.seconds += seconds / 2
+            return len(waits) > 3
+
+    said.beat(Ended())
+    assert capsys.readouterr().out.splitlines() == ["step"] * 4
 
 
 def test_an_error_ends_what_is_said(hasty, capsys):
@@ -163,10 +171,14 @@ def test_a_line_that_fails_ends_no_beats(hasty, capsys, monkeypatch):
             raise error
         return "at step 7"
 
-    with doing("training") as said:
-        said.line = line
-        lines = said_until(capsys, "at step 7")
-    assert lines[:4] == ["training ...", *["training: 0:00:00"] * 2, "at step 7"]
+    said, ended = Progress("training"), threading.Event()
+    said.line = line  # before the first beat
+    thread = threading.Thread(target=said.beat, args=(ended,))
+    thread.start()
+    lines = said_until(capsys, "at step 7")
+    ended.set()
+    thread.join()
+    assert [told.partition(": ")[0] for told in lines[:3]] == ["training", "training", "at step 7"]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
@@ -186,9 +198,8 @@ def test_a_signal_while_a_fork_waits_for_a_line_is_not_lost():
     thread = threading.Thread(target=Progress("reading", Stuck()).say, args=("a line",))  # pyright: ignore
     thread.start()
     held.wait()
-    interrupt = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM))
-    interrupt.start()
     with pytest.raises(Interrupted), raising():
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
         child = os.fork()
         if child == 0:
             os._exit(0 if progress._writing.acquire(timeout=5) else 1)

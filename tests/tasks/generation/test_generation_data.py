@@ -14,7 +14,6 @@ def numbered(count=10, classes=2):
     return PicturesInMemory(pixels, torch.arange(count) % classes, ("a", "b"), "numbers")
 
 
-@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("workers", [0, 1])
 def test_training_continues_where_it_was(workers):
     whole = ClassImageData(numbered(), numbered(), batch_size=3, seed=5).train_dataloader()

@@ -107,7 +107,7 @@ def test_pipes_and_folders_in_the_place_of_files_are_passed_over(tmp_path: Path,
     os.mkfifo(tmp_path / name)
     (tmp_path / "z.json").write_text('{"images": [], "annotations": []}')
     previous = signal.signal(signal.SIGALRM, _blocked)
-    signal.setitimer(signal.ITIMER_REAL, 1)
+    signal.setitimer(signal.ITIMER_REAL, 10)
     try:
         assert recognise(tmp_path) == "coco"
         assert "COCO" in layout_hint(tmp_path)

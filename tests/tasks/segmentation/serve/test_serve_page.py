@@ -13,6 +13,7 @@ import uvicorn
 from PIL import Image
 
 from serving import application, blank_png, images, opened, telling_network, waves
+from subquad.tasks.segmentation.serve.inference import Inference
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -258,14 +259,18 @@ def test_what_the_server_refuses_is_said_and_what_was_there_stays(page, photo, t
     assert page.locator("#problem").is_hidden()
 
 
-def test_of_two_pictures_the_later_is_shown(page, photo, tmp_path):
+def test_of_two_pictures_the_later_is_shown(page, photo, tmp_path, monkeypatch):
     """The first is still being asked about when the second comes, which the server refuses or not."""
     Image.fromarray(waves(400, 500)).save(tmp_path / "first.jpg")
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:-400])
     show(page, photo)
+    both, predict = threading.Event(), Inference.predict
+    monkeypatch.setattr(Inference, "predict", lambda *asked: both.wait(15) and predict(*asked))
     for second, left in (("photo.png", "photo.png"), ("broken.png", "photo.png"), ("first.jpg", "first.jpg")):
+        both.clear()
         page.set_input_files("#file", tmp_path / "first.jpg")
         page.set_input_files("#file", tmp_path / second)
+        both.set()
         until(page, "!document.body.classList.contains('busy') && !document.getElementById('panel').inert")
         page.wait_for_timeout(100)
         assert page.locator("#caption").inner_text().startswith(f"{left}: ")
@@ -273,6 +278,31 @@ def test_of_two_pictures_the_later_is_shown(page, photo, tmp_path):
         width = page.evaluate("document.getElementById('photo').width")
         assert width == page.evaluate("document.getElementById('mask').width")
         assert page.locator("#problem").is_visible() == (second == "broken.png")
+
+
+def test_a_picture_that_comes_while_another_is_decoded(page, photo, tmp_path):
+    """What the former still does then is of no picture that is shown."""
+    Image.fromarray(waves(400, 500)).save(tmp_path / "first.jpg")
+    (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:-400])
+    show(page, photo)
+    page.evaluate(
+        """() => {
+            const decode = createImageBitmap;
+            window.createImageBitmap = async (...all) => {
+                window.decoding = true;
+                await new Promise(done => setTimeout(done, 700));
+                return decode(...all);
+            };
+        }"""
+    )
+    page.set_input_files("#file", tmp_path / "first.jpg")
+    until(page, "window.decoding === true")
+    page.set_input_files("#file", tmp_path / "broken.png")
+    until(page, "!document.getElementById('problem').hidden")
+    page.wait_for_timeout(1500)
+    assert page.locator("#caption").inner_text().startswith(f"photo.png: {WIDTH} \N{MULTIPLICATION SIGN} {HEIGHT} pixels")
+    assert page.evaluate("document.getElementById('photo').width") == WIDTH
+    assert page.evaluate("document.getElementById('mask').width") == WIDTH
 
 
 def test_the_camera(page):

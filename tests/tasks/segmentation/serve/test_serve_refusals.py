@@ -36,7 +36,7 @@ def test_a_picture_of_200_megapixels_is_refused_by_its_header():
     assert len(content) < 200_000
     app = application()
     tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     try:
         for address in ("/predict", "/predict?tile=1024", "/explain?x=1&y=1"):
             told = sentence(post(app, address, content), 413)
@@ -44,7 +44,7 @@ def test_a_picture_of_200_megapixels_is_refused_by_its_header():
         assert tracemalloc.get_traced_memory()[1] < 20e6
     finally:
         tracemalloc.stop()
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 def test_more_bytes_than_are_taken():

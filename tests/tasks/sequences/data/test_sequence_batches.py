@@ -176,7 +176,6 @@ class Remember(lightning.LightningModule):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")
-@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 @pytest.mark.parametrize("stop", [5, 16, 20])
 def test_a_run_resumes_in_the_middle_of_an_epoch(stop: int, tmp_path: Path) -> None:
     def fit(module: Remember, checkpoint: str | None = None) -> list[list[int]]:

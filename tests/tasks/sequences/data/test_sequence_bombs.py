@@ -30,7 +30,7 @@ def test_packed_bombs_cost_neither_time_nor_memory(small, tmp_path, packing, pie
         for _ in range(24 * MIB // len(piece)):
             file.write(piece)
     tracemalloc.start()
-    begun = time.monotonic()
+    begun = time.process_time()
     with (
         pytest.raises(ValueError, match=r"t\.csv.*(100 times its size|line of more than)"),
         open_text(path) as text,
@@ -41,7 +41,7 @@ def test_packed_bombs_cost_neither_time_nor_memory(small, tmp_path, packing, pie
         read_bytes(path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 12 * MIB and time.monotonic() - begun < 5
+    assert peak < 12 * MIB and time.process_time() - begun < 5
 
 
 def test_lines_that_never_end_are_refused_and_long_files_are_not(small, tmp_path):

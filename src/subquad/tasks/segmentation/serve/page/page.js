@@ -47,6 +47,7 @@ async function take(file) {
       answer = await asked({ picture: true }); // TIFF is for the server alone
       bitmap = await createImageBitmap(new Blob([bytesOf(answer.picture)]));
     }
+    if (picture !== mine) return; // the next one came while this was decoded
     showPicture(bitmap);
     await show(answer);
   } catch (error) {
@@ -94,7 +95,10 @@ function showPicture(bitmap) {
 
 async function show(answer) {
   const png = bytesOf(answer.mask);
-  shown = { classes: await classesOf(png), png };
+  const of = picture;
+  const classes = await classesOf(png);
+  if (picture !== of) return; // the next one came meanwhile
+  shown = { classes, png };
   if (answer.steps === model.steps) own = shown;
   paintClasses(at("mask"), shown.classes, model.palette);
   showClasses();
