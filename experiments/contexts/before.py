@@ -1,6 +1,8 @@
 """How much each solver leaves out before training, and how a position's gradient reaches the others.
 
-python experiments/contexts/before.py      prints the table of the README; half a minute
+python experiments/contexts/before.py      adds a line to before.jsonl for each new case; half a minute
+
+It prints the numbers of the README's tables from the lines.
 
 The network of Scenes with random weights, on eight of its pictures, from one draw of the dictionary.
 "left out" is |X - D C| / |X|; "others" is |gradient at other positions| / |gradient handed in|, of a random
@@ -9,12 +11,15 @@ larger after the ham than before.
 """
 
 import sys
+import time
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 
 from subquad import create_model
+from subquad.bench.environment import environment
+from subquad.engine.experiment_results import add_line, read_lines
 from subquad.explain.code_maps import last_ham
 from subquad.nn import watching_input
 from subquad.ops import CD, NMF, VQ, decompose
@@ -24,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "solvers"))
 
 import candidates as new
 
+RESULTS = Path(__file__).parent / "before.jsonl"
 PICTURES, DIM, POSITION = 8, 128, 70
 # Solver, rank, steps.
 CASES = {
@@ -88,24 +94,38 @@ def running_dictionary(rank, passes=24):
     return start
 
 
+def measured(name, images):
+    """Return the three numbers of a case."""
+    solver, rank, steps = (CASES | RUNNING)[name]
+    x = features(solver, images).requires_grad_()
+    draw = torch.Generator().manual_seed(3)
+    start = solver.random_dictionary((PICTURES, DIM, rank), generator=draw, dtype=torch.float64)
+    if name in RUNNING:
+        start = running_dictionary(rank).expand(PICTURES, -1, -1)
+    y = decompose(x, start, solver, steps=steps, grad_steps=steps).reconstruct()
+    handed = torch.randn(PICTURES, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((y[..., POSITION] * handed).sum(), x)
+    gradient[..., POSITION] = 0
+    left = float(((x - y).norm() / x.norm()).detach())
+    with torch.no_grad():
+        alike = likeness(y) - likeness(x)
+    return {"left_out": left, "others": float(gradient.norm() / handed.norm()), "alike": alike}
+
+
 def main() -> None:
     data = Scenes(PICTURES, size=(96, 96), split="train")
     images = torch.stack([sample.image for sample in data]).float() / 255
+    where = environment(torch.device("cpu")).provenance
+    done = {line["case"] for line in read_lines(RESULTS)}
+    for name in (name for name in (*CASES, *RUNNING) if name not in done):
+        begun = time.monotonic()
+        line = {"case": name, **measured(name, images)}
+        add_line(RESULTS, {**line, "seconds": round(time.monotonic() - begun, 2), **where})
+    lines = {line["case"]: line for line in read_lines(RESULTS)}
     print("| | left out | others | alike |\n|---|--:|--:|--:|")
-    for name, (solver, rank, steps) in (CASES | RUNNING).items():
-        x = features(solver, images).requires_grad_()
-        draw = torch.Generator().manual_seed(3)
-        start = solver.random_dictionary((PICTURES, DIM, rank), generator=draw, dtype=torch.float64)
-        if name in RUNNING:
-            start = running_dictionary(rank).expand(PICTURES, -1, -1)
-        y = decompose(x, start, solver, steps=steps, grad_steps=steps).reconstruct()
-        handed = torch.randn(PICTURES, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-        (gradient,) = torch.autograd.grad((y[..., POSITION] * handed).sum(), x)
-        gradient[..., POSITION] = 0
-        left = float(((x - y).norm() / x.norm()).detach())
-        with torch.no_grad():
-            alike = likeness(y) - likeness(x)
-        print(f"| {name} | {left:.2f} | {float(gradient.norm() / handed.norm()):.3f} | {alike:.2f} |")
+    for name in (*CASES, *RUNNING):
+        line = lines[name]
+        print(f"| {name} | {line['left_out']:.2f} | {line['others']:.3f} | {line['alike']:.2f} |")
 
 
 if __name__ == "__main__":
