@@ -300,7 +300,8 @@ def test_a_picture_that_comes_while_another_is_decoded(page, photo, tmp_path):
     page.set_input_files("#file", tmp_path / "broken.png")
     until(page, "!document.getElementById('problem').hidden")
     page.wait_for_timeout(1500)
-    assert page.locator("#caption").inner_text().startswith(f"photo.png: {WIDTH} \N{MULTIPLICATION SIGN} {HEIGHT} pixels")
+    caption = page.locator("#caption").inner_text()
+    assert caption.startswith(f"photo.png: {WIDTH} \N{MULTIPLICATION SIGN} {HEIGHT} pixels")
     assert page.evaluate("document.getElementById('photo').width") == WIDTH
     assert page.evaluate("document.getElementById('mask').width") == WIDTH
 
