@@ -19,9 +19,13 @@ def main() -> None:
         print("|---|" + "--:|--:|" * (len(steps) + 1))
         for case in dict.fromkeys(line["case"] for line in of):
             found = {line["grad_steps"]: line for line in of if line["case"] == case}
-            cells = {told: f"{line['ms']:.3g} | {line['peak'] / 2**20:.1f}" for told, line in found.items()}
+            cells = {told: f"{ms(line)} | {line['peak'] / 2**20:.1f}" for told, line in found.items()}
             print("|", " | ".join([case, *(cells.get(told, " | ") for told in (*steps, None))]), "|")
         print()
+
+
+def ms(line: dict) -> str:
+    return f"{line['ms']:.3g}" if line["ms"] < 1000 else f"{line['ms']:,.0f}"
 
 
 if __name__ == "__main__":
