@@ -136,6 +136,7 @@ def predict(model: Any, options: Any) -> str:
         raise ValueError(
             "; ".join(said.rstrip(".") for said in unread)
             + (done + no_archive if len(unread) < len(images) else "")
+            + "."
         )
     if options.submission:
         return f"wrote {len(images)} masks, packed in {pack(folder, masks)}"
