@@ -10,6 +10,8 @@ import pytest
 from subquad.base import locks
 from subquad.base.locks import take_lock
 
+pytestmark = pytest.mark.skipif(locks.fcntl is None, reason="a system without locks of files")
+
 HOLDER = """
 import os, sys
 from subquad.base.locks import take_lock

@@ -237,6 +237,10 @@ def test_a_picture_of_lines_has_a_panel_a_row_and_a_color_for_what_it_names(writ
     assert [axes.get_title() for axes in (here, there)] == ["map: here", "map: there"]
     assert [text.get_text() for text in there.get_legend().texts] == ["steps 0", "steps none"]
     assert not plot_lines(experiment, [{"case": "c", "ms": None}], tmp_path / "none.svg")
+    many = [{"case": "c", "map": "here", "ms": 0.0, "steps": steps} for steps in range(5)]
+    assert plot_lines(experiment, many[:4], tmp_path / "some.svg")
+    with pytest.raises(ValueError, match="steps has 5 values"):
+        plot_lines(experiment, many, tmp_path / "some.svg")
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -254,5 +258,7 @@ def test_an_experiment_of_ours_has_what_it_shows_and_results_of_its_cases(name):
     assert len(keys) == len(set(keys))
     if lines:
         assert experiment.shows
+    for named in experiment.picture.values():
+        assert any(named in found for found in read_lines(experiment.results))
     if experiment.recipe:
         assert (ROOT / "recipes" / experiment.recipe).is_file()

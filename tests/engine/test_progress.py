@@ -78,7 +78,13 @@ def test_other_processes_are_silent(clock, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_what_is_done_is_said_at_once_and_again_while_it_lasts(hasty, capsys):
+def test_what_is_done_is_said_at_once(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUIET_SECONDS", 1e6)
+    with doing("reading data"):
+        assert capsys.readouterr().out == "reading data ...\n"
+
+
+def test_what_is_done_is_said_again_while_it_lasts(hasty, capsys):
     with doing("reading data"):
         said = said_until(capsys, "reading data: ")
         assert said[0] == "reading data ..." and re.fullmatch(r"reading data: 0:00:\d\d", said[1])

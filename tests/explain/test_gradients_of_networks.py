@@ -105,6 +105,14 @@ def test_progress_is_told_after_ten_seconds(monkeypatch):
     assert told and "iterations" in told[0]
 
 
+class Indexes(Ham):
+    def __init__(self):
+        super().__init__(6)
+
+    def forward(self, *_):
+        raise IndexError
+
+
 @pytest.mark.parametrize(
     ("network", "batch", "options", "message"),
     [
@@ -112,8 +120,9 @@ def test_progress_is_told_after_ten_seconds(monkeypatch):
         (CausalHam(8), torch.rand(1, 5, 8), {}, "no ham, .*; a causal ham is solved in closed form"),
         (Ham(6), torch.rand(1, 5, 5), {}, "Ham\\(dim=...\\)"),
         (nn.Sequential(nn.Conv2d(3, 6, 1), Ham(6)), torch.rand(1, 6, 5, 5), {}, "does not take this batch"),
-        (Ham(6), [torch.rand(1, 6, 5)], {}, r"does not take this batch, of \['list'\]"),
-        (Ham(6), {"x": torch.rand(1, 6, 5)}, {}, r"does not take this batch, of \['dict'\]"),
+        (Ham(6), [torch.rand(1, 6, 5)], {}, "a batch is a tensor or a tuple of arguments, got a list"),
+        (Ham(6), {"x": torch.rand(1, 6, 5)}, {}, "got a dict"),
+        (Indexes(), torch.rand(1, 6, 5), {}, "does not take this batch, .*: IndexError"),
         (Ham(6), torch.rand(1, 6, 5, device="meta"), {}, "batch is on meta and the network on cpu"),
         (Ham(6), torch.rand(1, 6, 5), {"loss": lambda y: y}, r"scalar tensor, got of shape \(1, 6, 5\)"),
         (Ham(6), torch.rand(1, 6, 5), {"loss": lambda y: 1.0}, "scalar tensor, got a float"),

@@ -253,6 +253,16 @@ class StartsNowhere(VQ):
         return {}["start"]
 
 
+class StartsWithNothing(VQ):
+    def random_dictionary(self, shape, **options):
+        pass
+
+
+class NoObjectiveYet(CD):
+    def objective(self, x, factors):
+        raise NotImplementedError
+
+
 class FailsOnMasks(CD):
     def prepare(self, x, mask):
         if mask is not None:
@@ -266,6 +276,8 @@ class FailsOnMasks(CD):
         (Singular(), "input stays", "raised _LinAlgError, in update_codes, line "),
         (Forgets(), "input stays", "raised TypeError: "),
         (StartsNowhere(), "start dictionary", "raised KeyError, in random_dictionary, line "),
+        (StartsWithNothing(), "start dictionary", "raised AttributeError: "),
+        (NoObjectiveYet(), "descent", "raised NotImplementedError, in objective, line "),
         (FailsOnMasks(), "padded equals cropped", "raised NotImplementedError, in prepare, line "),
     ],
     ids=lambda value: type(value).__name__,
@@ -273,6 +285,7 @@ class FailsOnMasks(CD):
 def test_an_exception_is_a_broken_promise_and_says_where_it_was(solver, name, told):
     (found,) = (check for check in check_solver(solver).checks if not check.passed)
     assert found.name == name and found.seen.startswith(told) and "\n" not in found.seen
+    assert not found.seen.endswith(": ")
 
 
 def test_each_sample_is_looked_at_alone():

@@ -70,8 +70,8 @@ def handling(handler: Handler) -> Iterator[None]:
         yield
         return
     before = {signum: signal.getsignal(signum) for signum in SIGNALS}
-    handle(handler)
     try:
+        handle(handler)
         yield
     finally:
         for signum, earlier in before.items():

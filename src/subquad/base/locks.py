@@ -9,7 +9,7 @@ except ImportError:  # not a system with file locks of this kind
 
 
 def take_lock(descriptor: int, *, wait: bool) -> bool | None:
-    """Lock a file for this process, until the descriptor is closed or the process ends.
+    """Lock an open file, until its descriptor is closed here and in all processes that were forked meanwhile.
 
     Args:
         descriptor: Of the file.

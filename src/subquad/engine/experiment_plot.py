@@ -1,4 +1,4 @@
-"""The picture of an experiment: a dot for each run, a line for the mean of each case."""
+"""The picture of an experiment: its cases with their means, or a dot for each line."""
 
 from __future__ import annotations
 
@@ -70,6 +70,8 @@ def plot_lines(experiment: Experiment, lines: Sequence[Line], path: Path) -> boo
         return False
     rows, panels = ([*dict.fromkeys(str(line.get(name, "")) for line in shown)] for name in (row, panel))
     hues = [*dict.fromkeys(line.get(hue) for line in shown)]
+    if len(hues) > len(COLORS):
+        raise ValueError(f"{hue} has {len(hues)} values, and a picture has {len(COLORS)} colors.")
     figure = Figure(figsize=(3.5 + 3.5 * len(panels), 1.1 + 0.27 * len(rows)), layout="constrained")
     every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, title in zip(every, panels, strict=True):
@@ -79,7 +81,8 @@ def plot_lines(experiment: Experiment, lines: Sequence[Line], path: Path) -> boo
             places = [rows.index(str(line[row])) for line in found]
             label = f"{_words(hue)} {'none' if value is None else value}"
             axes.plot([line[score] for line in found], places, "o", color=color, markersize=6, label=label)
-        axes.set_xlim(0, 1.05 * max((line[score] for line in of), default=1))
+        scores = [line[score] for line in of]
+        axes.set_xlim(min(0, 1.05 * min(scores)), 1.05 * max(0, *scores) or 1)
         axes.set_title(f"{_words(panel)}: {title}" if panel else "", fontsize=10)
         _finish(axes, rows, _words(score))
     if hue:

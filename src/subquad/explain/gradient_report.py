@@ -62,7 +62,8 @@ class HamGradients:
         summed: Whether the series of the implicit gradient reached its sum.
         terms: How many terms were computed after the one-step gradient.
         rate: By what these terms shrink: the contraction rate that counts for the gradient.
-        output_rate: By what the changes of the output shrink from iteration to iteration.
+        output_rate: By what the changes of the output shrink from iteration to iteration; None if nothing
+            changed any more, or they did not shrink.
         distance: Of the output after `steps` iterations from the converged one, relative to the latter.
         cotangent: Length of the gradient by the output.
         implicit: Length of the implicit gradient.

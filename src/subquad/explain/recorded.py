@@ -81,6 +81,8 @@ def record_hams(network: nn.Module, batch: Tensor | tuple[Any, ...], loss: Loss 
             raise ValueError(
                 f"the ham {name!r} shares or carries a dictionary at the moment; measure it outside of that."
             )
+    if not isinstance(batch, Tensor | tuple):
+        raise ValueError(f"a batch is a tensor or a tuple of arguments, got a {type(batch).__name__}.")
     arguments = batch if isinstance(batch, tuple) else (batch,)
     _check_devices(network, arguments)
     calls: list[tuple[str, Ham, Tensor, Tensor | None]] = []
@@ -170,9 +172,9 @@ def _random_devices(network: nn.Module) -> list[torch.device]:
 def _answer(network: nn.Module, arguments: tuple[Any, ...]) -> Any:
     try:
         return network(*arguments)
-    except (RuntimeError, TypeError, AttributeError, LookupError) as error:
+    except (RuntimeError, TypeError, LookupError) as error:
         shapes = [tuple(a.shape) if isinstance(a, Tensor) else type(a).__name__ for a in arguments]
-        told = str(error).strip().splitlines()[0]
+        told = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(f"the network does not take this batch, of {shapes}: {told}") from error
 
 

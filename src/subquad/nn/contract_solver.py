@@ -64,9 +64,9 @@ def check_solver(
         x = _ordinary(solver) if make_input is None else _given(make_input)
         try:
             single = Case(solver, x, _start(solver, x, rank), steps)
+            case = single._replace(x=x.double(), dictionary=single.dictionary.double())
         except Exception as error:
             return Report([raised("start dictionary", error)])
-        case = single._replace(x=x.double(), dictionary=single.dictionary.double())
         checks = [*tried("input stays", _input_stays, case)]
         if checks[0].passed:
             checks += tried("shapes", _shapes, case)

@@ -98,6 +98,7 @@ def tried(name: str, look: Callable[..., Check | Iterable[Check]], *args: Any) -
 def raised(name: str, error: Exception) -> Check:
     """Return the check that an exception fails: what it says, and in which method of the solver it was."""
     told = str(error).strip().partition("\n")[0]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name in SOLVER_METHODS]
+    methods = (*SOLVER_METHODS, "objective", "iterate")
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name in methods]
     where = f", in {frames[-1].name}, line {frames[-1].lineno} of {frames[-1].filename}" if frames else ""
-    return Check(name, False, f"raised {type(error).__name__}{where}: {told}")
+    return Check(name, False, f"raised {type(error).__name__}{where}{told and ': '}{told}")

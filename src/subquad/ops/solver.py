@@ -133,6 +133,7 @@ class Solver(Protocol):
 class Descending(Solver, Protocol):
     """A solver that says what its iterations make smaller, and never larger."""
 
+    @abstractmethod
     def objective(self, x: Tensor, factors: Factors) -> Tensor:
         """Return what is minimised, (batch,), of X and what `decompose` returns of it after any step."""
         ...

@@ -280,7 +280,8 @@ def test_of_two_pictures_the_later_is_shown(page, photo, tmp_path, monkeypatch):
         assert page.locator("#problem").is_visible() == (second == "broken.png")
 
 
-def test_a_picture_that_comes_while_another_is_decoded(page, photo, tmp_path):
+@pytest.mark.parametrize("decoding", ["the picture", "its mask"])
+def test_a_picture_that_comes_while_another_is_decoded(page, photo, tmp_path, decoding):
     """What the former still does then is of no picture that is shown."""
     Image.fromarray(waves(400, 500)).save(tmp_path / "first.jpg")
     (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:-400])
@@ -289,14 +290,14 @@ def test_a_picture_that_comes_while_another_is_decoded(page, photo, tmp_path):
         """() => {
             const decode = createImageBitmap;
             window.createImageBitmap = async (...all) => {
-                window.decoding = true;
+                window.decoded = (window.decoded ?? 0) + 1;
                 await new Promise(done => setTimeout(done, 700));
                 return decode(...all);
             };
         }"""
     )
     page.set_input_files("#file", tmp_path / "first.jpg")
-    until(page, "window.decoding === true")
+    until(page, f"window.decoded === {1 if decoding == 'the picture' else 2}")
     page.set_input_files("#file", tmp_path / "broken.png")
     until(page, "!document.getElementById('problem').hidden")
     page.wait_for_timeout(1500)

@@ -48,8 +48,7 @@ async function take(file) {
       bitmap = await createImageBitmap(new Blob([bytesOf(answer.picture)]));
     }
     if (picture !== mine) return; // the next one came while this was decoded
-    showPicture(bitmap);
-    await show(answer);
+    await show(answer, bitmap);
   } catch (error) {
     if (picture === mine) ({ picture, own, tile: at("tile").value, steps: at("steps").value } = kept);
     throw error;
@@ -93,11 +92,12 @@ function showPicture(bitmap) {
   cross = { x: bitmap.width >> 1, y: bitmap.height >> 1 };
 }
 
-async function show(answer) {
+async function show(answer, bitmap = null) {
   const png = bytesOf(answer.mask);
   const of = picture;
   const classes = await classesOf(png);
   if (picture !== of) return; // the next one came meanwhile
+  if (bitmap) showPicture(bitmap);
   shown = { classes, png };
   if (answer.steps === model.steps) own = shown;
   paintClasses(at("mask"), shown.classes, model.palette);
