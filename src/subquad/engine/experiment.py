@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -124,9 +124,7 @@ def read_experiment(folder: Path, name: str) -> Experiment:
     path = folder / name / FILE
     values = read_yaml(path)
     known = {field.name: field for field in fields(Experiment) if field.name != "folder"}
-    for key in values:
-        if key not in known:
-            raise ValueError(f"{path} has no use for {key!r}.{did_you_mean(key, known)}")
+    _check_keys(str(path), values, known)
     if not isinstance(values.get("question"), str):
         raise ValueError(f"{path} asks nothing; give it a `question`.")
     _check_kinds(path, values)
@@ -136,7 +134,7 @@ def read_experiment(folder: Path, name: str) -> Experiment:
     values["cases"] = {
         str(case): _options(path, case, of) for case, of in _dict(path, values, "cases").items()
     }
-    values["columns"] = {str(key): str(of) for key, of in _dict(path, values, "columns").items()}
+    values["columns"] = _texts(path, values, "columns")
     values["picture"] = _picture(path, values)
     if bool(values["cases"]) == bool(values.get("script")):
         raise ValueError(f"{path} needs `cases` to train, or a `script` to run, and not both.")
@@ -168,12 +166,19 @@ def _dict(path: Path, values: Mapping[str, Any], key: str) -> dict[str, Any]:
     return found
 
 
-def _picture(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
-    found = {str(key): str(of) for key, of in _dict(path, values, "picture").items()}
-    known = ("score", "row", "panel", "hue")
-    for key in found:
+def _texts(path: Path, values: Mapping[str, Any], key: str) -> dict[str, str]:
+    return {str(name): str(of) for name, of in _dict(path, values, key).items()}
+
+
+def _check_keys(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    for key in given:
         if key not in known:
-            raise ValueError(f"picture of {path} has no use for {key!r}.{did_you_mean(key, known)}")
+            raise ValueError(f"{what} has no use for {key!r}.{did_you_mean(key, known)}")
+
+
+def _picture(path: Path, values: Mapping[str, Any]) -> dict[str, str]:
+    found = _texts(path, values, "picture")
+    _check_keys(f"picture of {path}", found, ("score", "row", "panel", "hue"))
     if found and not {"score", "row"} <= found.keys():
         raise ValueError(f"picture of {path} needs `score` and `row`, got {', '.join(found)}.")
     return found

@@ -67,7 +67,7 @@ def check_solver(
             case = single._replace(x=x.double(), dictionary=single.dictionary.double())
         except Exception as error:
             return Report([raised("start dictionary", error)])
-        checks = [*tried("input stays", _input_stays, case)]
+        checks = tried("input stays", _input_stays, case)
         if checks[0].passed:
             checks += tried("shapes", _shapes, case)
         if not all(check.passed for check in checks):  # nothing else could be compared

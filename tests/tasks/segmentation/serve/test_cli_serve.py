@@ -62,14 +62,14 @@ def test_it_serves_until_ctrl_c(weights):
         with urllib.request.urlopen(address, timeout=30) as answer:
             assert "server" not in answer.headers and answer.headers["x-content-type-options"] == "nosniff"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=15)
         assert (process.returncode, out, err) == (0, "ended.\n", "")
 
 
 def test_it_ends_well_though_it_has_hardly_begun(weights):
     with serving(weights) as (process, _):
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=15)
     assert (process.returncode, out, err) == (0, "ended.\n", "")
 
 
@@ -115,7 +115,7 @@ def test_it_ends_soon_though_a_network_or_a_client_takes_its_time(weights, signu
             while json.load(urllib.request.urlopen(f"{address}/health", timeout=10))["requests"] < 1:
                 time.sleep(0.01)
             process.send_signal(signum)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=15)
             answer = asking.recv(10_000).decode()
         assert (process.returncode, out, err) == (0, "ended.\n", "")
         assert answer.startswith("HTTP/1.1 503") and "the server has ended" in answer
